@@ -1,0 +1,96 @@
+"""What a response distribution tells the solvers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+#: Nodes of the Gauss-Hermite rule that integrates a prediction over its uncertainty,
+#: and the standard deviation of the linear predictor above which more are needed.
+N_NODES = 15
+N_NODES_WIDE = 25
+WIDE_SD = 2.0
+
+
+class Derivatives(NamedTuple):
+    """Log-likelihood of each observation and its derivatives in ``eta``.
+
+    Attributes
+    ----------
+    log_likelihood : ndarray of shape (n,)
+        l(y, eta).
+    gradient : ndarray of shape (n,)
+        l', the first derivative.
+    curvature : ndarray of shape (n,)
+        W = -l'', the observed curvature.
+    third : ndarray of shape (n,)
+        -l''', the derivative of the curvature.
+    """
+
+    log_likelihood: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray
+    third: np.ndarray
+
+
+class Family(ABC):
+    """A response distribution with a scalar linear predictor ``eta``.
+
+    A family never sees X, groups or the labels a user gave: its ``y`` is numeric and
+    already encoded.
+    """
+
+    #: Name that :func:`get_family` resolves and summaries print.
+    name: ClassVar[str]
+    #: Name of the function that maps the mean to ``eta``.
+    link: ClassVar[str]
+    #: Whether the log-likelihood is quadratic in ``eta`` with a free scale, so that
+    #: the marginal likelihood is exact and its variance components are profiled.
+    is_quadratic: ClassVar[bool] = False
+
+    @abstractmethod
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+        """Return the log-likelihood and its first three derivatives in ``eta``."""
+
+    @abstractmethod
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Return E(y | eta)."""
+
+    @abstractmethod
+    def latent_variance(self) -> float:
+        """Return the variance of the response on the scale of ``eta``.
+
+        It is what intraclass correlations and R2 compare variance components with
+        (Nakagawa, Johnson & Schielzeth 2017, doi:10.1098/rsif.2017.0213).
+        """
+
+    @abstractmethod
+    def simulate(self, eta: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        """Draw one response for each ``eta``."""
+
+    @abstractmethod
+    def initial_eta(self, y: np.ndarray, sample_weight: np.ndarray) -> float:
+        """Return the constant ``eta`` that fits the mean response."""
+
+    def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return E(y) when ``eta`` is normal with the given mean and variance.
+
+        By Gauss-Hermite quadrature with 15 nodes, 25 where the standard deviation
+        exceeds 2.
+        """
+        sd = np.sqrt(variance)
+        wide = sd > WIDE_SD
+        result = self._quadrature(mean, sd, N_NODES)
+        if wide.any():
+            result[wide] = self._quadrature(mean[wide], sd[wide], N_NODES_WIDE)
+        return result
+
+    def _quadrature(self, mean: np.ndarray, sd: np.ndarray, n_nodes: int) -> np.ndarray:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
+        weights = weights / weights.sum()
+        total = np.zeros_like(mean)
+        for node, weight in zip(nodes, weights, strict=True):
+            total += weight * self.mean(mean + sd * node)
+        return total

@@ -1,0 +1,292 @@
+"""Fitting a mixed model: one entry for every family and design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bead_sklearn.families import Family
+from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._laplace import LaplaceObjective
+from bead_sklearn.solvers._optimize import Maximum, maximize
+from bead_sklearn.solvers._parameters import (
+    VarianceOptions,
+    VarianceParameters,
+    variance_parameters,
+)
+from bead_sklearn.solvers._posterior import Posterior, make_posterior
+
+#: A standard deviation below this share of its starting scale is reported as zero.
+_SINGULAR = 1e-4
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """Everything a solver can be told.
+
+    Attributes
+    ----------
+    reml : bool
+        Whether the restricted likelihood is maximised.
+    max_iter : int
+        Largest number of optimizer iterations.
+    tol : float
+        Gradient below which the optimizer stops.
+    variances : VarianceOptions
+        How variance parameters are treated.
+    """
+
+    reml: bool = False
+    max_iter: int = 500
+    tol: float = 1e-6
+    variances: VarianceOptions = VarianceOptions()
+
+
+@dataclass(frozen=True)
+class MixedModelFit:
+    """A fitted mixed model on the scale of the linear predictor.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        Estimates and their covariance.
+    theta : ndarray
+        Variance parameters, relative to ``sigma`` for the normal family.
+    sigma : float
+        Residual standard deviation; 1 for families without one.
+    alpha : float
+        Ridge precision: 1/tau^2, times sigma^2 for the normal family.
+    log_likelihood : float
+        Marginal log-likelihood, restricted if ``reml``.
+    n_parameters : int
+        Number of estimated parameters, for information criteria.
+    optimum : Maximum
+        How the optimizer ended.
+    history : list of ndarray
+        ``theta`` after each iteration.
+    reml : bool
+        Whether the likelihood is restricted.
+    """
+
+    posterior: Posterior
+    theta: np.ndarray
+    sigma: float
+    alpha: float
+    log_likelihood: float
+    n_parameters: int
+    optimum: Maximum
+    history: list[np.ndarray]
+    reml: bool
+
+
+def fit_mixed_model(
+    design: Design,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    options: SolverOptions,
+) -> MixedModelFit:
+    """Estimate all parameters by maximum (restricted) marginal likelihood.
+
+    Exact for quadratic families, by the Laplace approximation otherwise.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    family : Family
+        Response distribution.
+    y : ndarray of shape (n_rows,)
+        Encoded responses.
+    weights : ndarray of shape (n_rows,)
+        Number of times each row counts.
+    options : SolverOptions
+        Likelihood, tolerances and treatment of the variances.
+
+    Returns
+    -------
+    fit : MixedModelFit
+        Estimates, their covariance and how they were reached.
+    """
+    parameters = variance_parameters(
+        design, options.variances, relative=family.is_quadratic
+    )
+    solve = _fit_gaussian if family.is_quadratic else _fit_laplace
+    return solve(design, family, y, weights, options, parameters)
+
+
+def _fit_gaussian(
+    design: Design,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    options: SolverOptions,
+    parameters: VarianceParameters,
+) -> MixedModelFit:
+    objective = GaussianObjective(
+        design, y, weights, reml=options.reml, absolute=parameters.absolute
+    )
+    start, lower, upper = parameters.start, parameters.lower, parameters.upper
+    if parameters.absolute.any():
+        spread = np.sqrt(np.cov(y, aweights=weights) if len(y) > 1 else 1.0)
+        log_sigma = np.log(spread if spread > 0 else 1.0)
+        start = np.append(start, log_sigma)
+        lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
+    history: list[np.ndarray] = []
+    size = len(parameters.start)
+    optimum = maximize(
+        objective,
+        start,
+        lower,
+        upper,
+        max_iter=options.max_iter,
+        tol=options.tol,
+        callback=lambda x: history.append(x[:size].copy()),
+    )
+    theta = _zero_if_singular(optimum.x[:size], parameters)
+    value, _ = objective(np.append(theta, optimum.x[size:]))
+    sigma = objective.sigma
+    relative = np.where(parameters.absolute, theta / sigma, theta)
+    fixed = objective.rest[design.rest_slices[-1]]
+    posterior = make_posterior(
+        design,
+        objective.factorization,
+        own=objective.own,
+        rest=objective.rest,
+        own_skew=np.zeros_like(objective.own),
+        rest_skew=np.zeros_like(objective.rest),
+        fixed=fixed,
+        sigma=sigma,
+    )
+    return MixedModelFit(
+        posterior=posterior,
+        theta=relative,
+        sigma=sigma,
+        alpha=_alpha(design, relative),
+        log_likelihood=value,
+        n_parameters=design.n_fixed + parameters.n_free + 1,
+        optimum=optimum,
+        history=history,
+        reml=options.reml,
+    )
+
+
+def _fit_laplace(
+    design: Design,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    options: SolverOptions,
+    parameters: VarianceParameters,
+) -> MixedModelFit:
+    has_latent = bool(design.factors) or design.ridge is not None
+    with_fixed = options.reml or not has_latent
+    objective = LaplaceObjective(
+        design, family, y, weights, with_fixed=with_fixed, reml=options.reml
+    )
+    p = 0 if with_fixed else design.n_fixed
+    center, basis = np.zeros(p), np.eye(p)
+    if not with_fixed:
+        center, basis = _start_fixed(design, family, y, weights, objective, parameters)
+    history: list[np.ndarray] = []
+
+    def at(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, beta_gradient, theta_gradient = objective(
+            center + basis @ x[:p], x[p:]
+        )
+        return value, np.concatenate([basis.T @ beta_gradient[:p], theta_gradient])
+
+    optimum = maximize(
+        at,
+        np.concatenate([np.zeros(p), parameters.start]),
+        np.concatenate([np.full(p, -np.inf), parameters.lower]),
+        np.concatenate([np.full(p, np.inf), parameters.upper]),
+        max_iter=options.max_iter,
+        tol=options.tol,
+        callback=lambda x: history.append(x[p:].copy()),
+    )
+    theta = _zero_if_singular(optimum.x[p:], parameters)
+    value, _ = at(np.concatenate([optimum.x[:p], theta]))
+    if with_fixed:
+        fixed = objective.rest[design.rest_slices[-1]]
+        if options.reml:
+            fixed = fixed - 0.5 * objective.rest_skew[design.rest_slices[-1]]
+        factorization = objective.factorization
+    else:
+        fixed = center + basis @ optimum.x[:p]
+        factorization = _factorization_with_fixed(objective, family, y, weights, fixed)
+    padding = np.zeros(design.n_rest - len(objective.rest))
+    posterior = make_posterior(
+        design,
+        factorization,
+        own=objective.own,
+        rest=np.concatenate([objective.rest, padding]),
+        own_skew=objective.own_skew,
+        rest_skew=np.concatenate([objective.rest_skew, padding]),
+        fixed=fixed,
+        sigma=1.0,
+    )
+    return MixedModelFit(
+        posterior=posterior,
+        theta=theta,
+        sigma=1.0,
+        alpha=_alpha(design, theta),
+        log_likelihood=value,
+        n_parameters=design.n_fixed + parameters.n_free,
+        optimum=optimum,
+        history=history,
+        reml=options.reml,
+    )
+
+
+def _start_fixed(
+    design: Design,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    objective: LaplaceObjective,
+    parameters: VarianceParameters,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fixed effects at the joint mode, and a basis in which they are whitened."""
+    joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
+    joint.find_mode(np.zeros(design.n_rows), parameters.start)
+    objective.own = joint.own.copy()
+    objective.rest = joint.rest[: len(objective.rest)].copy()
+    fixed = design.rest_slices[-1]
+    covariance = joint.factorization.rest_covariance(design.n_rest)[fixed, fixed]
+    return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
+
+
+def _factorization_with_fixed(
+    objective: LaplaceObjective,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    fixed: np.ndarray,
+) -> Factorization:
+    """Normal equations at the solution with the fixed part as unknowns too."""
+    design, scales = objective.factorization.design, objective.scales
+    eta = design.fixed.matvec(fixed) + objective.predict(objective.own, objective.rest)
+    curvature = weights * np.maximum(family.derivatives(y, eta).curvature, 0.0)
+    products = Crossproducts(design).compute(curvature, with_fixed=True)
+    return Factorization(design, products, scales)
+
+
+def _zero_if_singular(
+    theta: np.ndarray, parameters: VarianceParameters
+) -> np.ndarray:
+    """Report a standard deviation that ran into zero as zero."""
+    free = parameters.lower < parameters.upper
+    near_zero = np.abs(theta) < _SINGULAR * np.maximum(np.abs(parameters.start), 0.0)
+    return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
+
+
+def _alpha(design: Design, theta: np.ndarray) -> float:
+    """Ridge precision from tau."""
+    if design.ridge is None:
+        return 0.0
+    return float(theta[-1] ** -2) if theta[-1] > 0 else float("inf")

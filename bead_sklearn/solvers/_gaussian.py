@@ -1,0 +1,128 @@
+"""Exact marginal likelihood of the normal model.
+
+The variance parameters are relative to sigma, which is profiled out together with the
+fixed effects:
+
+    -2 LL = log|H| + N (1 + log(2 pi r^2 / N)),
+
+r^2 the penalised residual sum of squares, N the sum of weights; for REML log|H| covers
+the fixed part too and N loses one per fixed effect (Bates, Maechler, Bolker & Walker
+2015, doi:10.18637/jss.v067.i01, equations 21 to 42).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
+
+_TINY = np.finfo(np.float64).tiny
+
+
+class GaussianObjective:
+    """Log-likelihood of the variance parameters and its gradient.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    y : ndarray of shape (n_rows,)
+        Responses.
+    weights : ndarray of shape (n_rows,)
+        Number of times each row counts.
+    reml : bool
+        Whether the likelihood is restricted.
+    absolute : ndarray of bool of shape (n_parameters,)
+        Parameters held fixed in the unit of the response rather than relative to
+        sigma. When there is one, log(sigma) becomes the last parameter.
+
+    Attributes
+    ----------
+    sigma : float
+        Residual standard deviation at the last evaluation.
+    own, rest : ndarray
+        Standardised latent variables at the last evaluation.
+    factorization : Factorization
+        Normal equations at the last evaluation.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        y: np.ndarray,
+        weights: np.ndarray,
+        *,
+        reml: bool,
+        absolute: np.ndarray,
+    ) -> None:
+        self._design = design
+        self._y = y
+        self._weights = weights
+        self._reml = reml
+        self._absolute = absolute
+        self._has_sigma = bool(absolute.any())
+        self._products = Crossproducts(design).compute(weights, with_fixed=True)
+        self._own_right, self._rest_right = self._rmatvec(weights * y)
+        self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
+        self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
+        center = np.average(y, weights=weights)
+        # A perfect fit has no finite likelihood: sigma stops at rounding error.
+        self._floor = max(
+            _TINY, (1e-14**2) * float(weights @ ((y - center) ** 2 + y**2))
+        )
+
+    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the log-likelihood and its gradient in ``parameters``."""
+        theta = parameters
+        if self._has_sigma:
+            self.sigma = float(np.exp(parameters[-1]))
+            theta = np.where(self._absolute, 1.0 / self.sigma, 1.0) * parameters[:-1]
+        prss, residual = self._solve(theta)
+        n, log_det = self._n, self.factorization.log_det(self._n_log_det)
+        if not self._has_sigma:
+            self.sigma = float(np.sqrt(prss / n))
+        variance = self.sigma**2
+        value = -0.5 * (log_det + n * np.log(2 * np.pi * variance) + prss / variance)
+        gradient = self._gradient(residual) / variance - self._log_det_gradient()
+        if not self._has_sigma:
+            return value, gradient
+        moving = np.where(self._absolute, theta * gradient, 0.0).sum()
+        scaled = np.where(self._absolute, gradient / self.sigma, gradient)
+        return value, np.append(scaled, prss / variance - n - moving)
+
+    def _rmatvec(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        first = self._design.eliminated
+        own = np.zeros((0, 1)) if first is None else first.rmatvec(x)
+        return own, self._design.rest_rmatvec(x, with_fixed=True)
+
+    def _solve(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        design = self._design
+        self.scales = Scales(design, theta)
+        self.factorization = Factorization(design, self._products, self.scales)
+        self.own, self.rest = self.factorization.solve(
+            self._own_right @ self.scales.first,
+            self.scales.rest(self._rest_right, transpose=True),
+        )
+        eta = design.rest_matvec(self.scales.rest(self.rest))
+        if design.eliminated is not None:
+            eta += design.eliminated.matvec(self.own @ self.scales.first.T)
+        residual = self._y - eta
+        prss = float(
+            self._weights @ residual**2
+            + (self.own**2).sum()
+            + self.scales.penalty @ self.rest**2
+        )
+        return max(prss, self._floor), residual
+
+    def _gradient(self, residual: np.ndarray) -> np.ndarray:
+        """Minus half the derivative of the penalised residual sum of squares."""
+        own, rest = self._rmatvec(self._weights * residual)
+        return pull_back(self._design, own, rest, self.own, self.rest)
+
+    def _log_det_gradient(self) -> np.ndarray:
+        blocks = self.factorization.log_det_gradient(self._n_log_det)
+        return pull_back_blocks(self._design, blocks)
+

@@ -1,0 +1,199 @@
+"""Laplace approximation of the marginal likelihood, with its exact gradient.
+
+    LL = h(v) - log|H(v)| / 2,   h(v) = sum_i w_i l(y_i, eta_i) - |v|^2 / 2,
+
+at the mode of the standardised latent variables v (Tierney & Kadane 1986,
+doi:10.1080/01621459.1986.10478240). With s_i = Var(eta_i | y), c_i = -l'''_i s_i and
+q = H^-1 G'c, G the design in standard units, the derivative in a row's eta is
+
+    rho_i = l'_i - c_i / 2 + W_i (G q)_i / 2,
+
+which gives the gradient in anything that moves eta, and v - q/2 is the posterior mean
+to the next order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bead_sklearn.families import Derivatives, Family
+from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
+from bead_sklearn.solvers._variances import predictor_variances
+
+_MAX_NEWTON = 100
+_MAX_HALVINGS = 30
+#: A Newton step that was predicted to raise h by less than this is the last: Newton
+#: converges quadratically, so the error left is its square.
+_LAST_STEP = 1e-8
+
+
+class LaplaceObjective:
+    """Log-likelihood of fixed effects and variance parameters, and its gradient.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    family : Family
+        Response distribution.
+    y : ndarray of shape (n_rows,)
+        Encoded responses.
+    weights : ndarray of shape (n_rows,)
+        Number of times each row counts.
+    with_fixed : bool
+        Whether the fixed effects are searched together with the latent variables;
+        otherwise they are arguments of the objective.
+    reml : bool
+        Whether the fixed effects are integrated out (restricted likelihood).
+
+    Attributes
+    ----------
+    own, rest : ndarray
+        Standardised latent variables at the mode.
+    own_skew, rest_skew : ndarray
+        q at the mode.
+    factorization : Factorization
+        Normal equations at the mode.
+    rho : ndarray of shape (n_rows,)
+        Derivative of the marginal log-likelihood in each eta.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        family: Family,
+        y: np.ndarray,
+        weights: np.ndarray,
+        *,
+        with_fixed: bool,
+        reml: bool,
+    ) -> None:
+        self._design = design
+        self._family = family
+        self._y = y
+        self._weights = weights
+        self._with_fixed = with_fixed
+        self._n_rest = design.n_rest - (0 if with_fixed else design.n_fixed)
+        self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
+        self._constant = 0.5 * design.n_fixed * np.log(2 * np.pi) if reml else 0.0
+        self._crossproducts = Crossproducts(design)
+        first = design.eliminated
+        self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
+        self.rest = np.zeros(self._n_rest)
+
+    def __call__(
+        self, beta: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the log-likelihood and its gradients in ``beta`` and ``theta``."""
+        design = self._design
+        offset = np.zeros(design.n_rows)
+        if not self._with_fixed:
+            offset = design.fixed.matvec(beta)
+        derivatives, curvature, h = self.find_mode(offset, theta)
+        value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
+        score = self._weights * derivatives.gradient
+        own_score, rest_score = self._rmatvec(score)
+        if self._n_log_det or design.factors:
+            spread = self._spread(derivatives, curvature)
+            self.rho = score + spread
+            own_rho, rest_rho = self._rmatvec(self.rho)
+            gradient = (
+                pull_back(design, own_rho, rest_rho, self.own, self.rest)
+                - 0.5
+                * pull_back(design, own_score, rest_score, self.own_skew, self.rest_skew)
+                - pull_back_blocks(
+                    design, self.factorization.log_det_gradient(self._n_log_det)
+                )
+            )
+        else:
+            self.own_skew, self.rest_skew = 0.0 * self.own, 0.0 * self.rest
+            self.rho = score
+            gradient = np.zeros(0)
+        return value, design.fixed.rmatvec(self.rho), gradient
+
+    def find_mode(
+        self, offset: np.ndarray, theta: np.ndarray
+    ) -> tuple[Derivatives, np.ndarray, float]:
+        """Newton's method from the last mode; returns what holds at the new one."""
+        scales = Scales(self._design, theta)
+        self.scales = scales
+        penalty = scales.penalty[: self._n_rest]
+        eta = offset + self.predict(self.own, self.rest)
+        derivatives, h = self._evaluate(eta, self.own, self.rest)
+        last = False
+        for _ in range(_MAX_NEWTON):
+            curvature = self._weights * np.maximum(derivatives.curvature, 0.0)
+            products = self._crossproducts.compute(
+                curvature, with_fixed=self._with_fixed
+            )
+            self.factorization = Factorization(self._design, products, scales)
+            if last:
+                break
+            score = self._weights * derivatives.gradient
+            own_score, rest_score = self._rmatvec(score)
+            own_gradient = own_score @ scales.first - self.own
+            rest_gradient = (
+                scales.rest(rest_score, transpose=True) - penalty * self.rest
+            )
+            own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
+            gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
+            direction = self.predict(own_step, rest_step)
+            step = 1.0
+            for _ in range(_MAX_HALVINGS):
+                own = self.own + step * own_step
+                rest = self.rest + step * rest_step
+                new_eta = eta + step * direction
+                new_derivatives, new_h = self._evaluate(new_eta, own, rest)
+                if new_h >= h - 1e-11 * max(1.0, abs(h)):
+                    break
+                step *= 0.5
+            else:
+                break
+            self.own, self.rest, eta = own, rest, new_eta
+            derivatives, h = new_derivatives, new_h
+            last = gain < _LAST_STEP and step == 1.0
+        return derivatives, curvature, h
+
+    def _evaluate(
+        self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
+    ) -> tuple[Derivatives, float]:
+        derivatives = self._family.derivatives(self._y, eta)
+        h = float(
+            self._weights @ derivatives.log_likelihood
+            - 0.5 * (own**2).sum()
+            - 0.5 * self.scales.penalty[: self._n_rest] @ rest**2
+        )
+        return derivatives, h
+
+    def _spread(self, derivatives: Derivatives, curvature: np.ndarray) -> np.ndarray:
+        """The part of rho beyond the score; sets the skewness vectors."""
+        first, factorization = self.scales.first, self.factorization
+        n = self._n_log_det
+        variances = predictor_variances(
+            self._design,
+            first @ factorization.inverse_own @ first.T,
+            first @ factorization.solved[:, :, :n],
+            factorization.rest_covariance(n),
+        )
+        c = self._weights * derivatives.third * variances
+        own, rest = self._rmatvec(c)
+        self.own_skew, self.rest_skew = factorization.solve(
+            own @ first, self.scales.rest(rest, transpose=True)
+        )
+        moved = self.predict(self.own_skew, self.rest_skew)
+        return 0.5 * (curvature * moved - c)
+
+    def predict(self, own: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """Contribution of standardised latent variables to eta."""
+        eta = self._design.rest_matvec(self.scales.rest(rest))
+        if self._design.eliminated is not None:
+            eta += self._design.eliminated.matvec(own @ self.scales.first.T)
+        return eta
+
+    def _rmatvec(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        first = self._design.eliminated
+        own = np.zeros((0, 1)) if first is None else first.rmatvec(x)
+        return own, self._design.rest_rmatvec(x, with_fixed=self._with_fixed)

@@ -1,0 +1,150 @@
+"""Maximisation of a smooth objective under bounds, finished by Newton steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+#: Up to this many parameters the quasi-Newton solution is polished with Newton steps
+#: on a finite-difference Hessian of the exact gradient.
+_POLISH_UP_TO = 12
+_POLISH_STEPS = 4
+_DIFFERENCE = 1e-5
+
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+class Maximum(NamedTuple):
+    """Where an objective is largest.
+
+    Attributes
+    ----------
+    x : ndarray
+        The maximiser.
+    value : float
+        The maximum.
+    gradient_norm : float
+        Largest component of the gradient that points into the feasible region.
+    n_iter : int
+        Number of iterations.
+    converged : bool
+        Whether the optimizer stopped by itself.
+    message : str
+        Its reason.
+    """
+
+    x: np.ndarray
+    value: float
+    gradient_norm: float
+    n_iter: int
+    converged: bool
+    message: str
+
+
+def maximize(
+    objective: Objective,
+    start: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    *,
+    max_iter: int,
+    tol: float,
+    callback: Callable[[np.ndarray], None],
+) -> Maximum:
+    """Maximise ``objective``, which returns value and gradient, under bounds.
+
+    Parameters
+    ----------
+    objective : callable
+        x -> (value, gradient).
+    start, lower, upper : ndarray of shape (k,)
+        Starting point and bounds; equal bounds fix a parameter.
+    max_iter : int
+        Largest number of quasi-Newton iterations.
+    tol : float
+        The search stops when no component of the gradient exceeds ``tol``.
+    callback : callable
+        Called with x after each iteration.
+
+    Returns
+    -------
+    maximum : Maximum
+        The solution.
+    """
+    if not len(start):
+        value, _ = objective(start)
+        return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
+
+    def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(x)
+        return -value, -gradient
+
+    result = optimize.minimize(
+        negative,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=optimize.Bounds(lower, upper),
+        callback=callback,
+        options={
+            "maxiter": max_iter,
+            "maxfun": 20 * max_iter,
+            "maxcor": 30,
+            "gtol": tol,
+            "ftol": 1e-14,
+        },
+    )
+    x, value, gradient = result.x, -float(result.fun), -np.asarray(result.jac)
+    if len(x) <= _POLISH_UP_TO:
+        x, value, gradient = _polish(objective, x, value, gradient, lower, upper)
+        callback(x)
+    norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
+    # The line search may stop a little early on rounding noise; what counts is
+    # whether the gradient is small against the curvature-scale of the objective.
+    converged = bool(result.status != 1 and norm <= max(100.0 * tol, 1e-3))
+    return Maximum(x, value, norm, int(result.nit), converged, str(result.message))
+
+
+def _free(
+    x: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> np.ndarray:
+    """Parameters that are not held at a bound by the gradient."""
+    held = ((x <= lower) & (gradient <= 0)) | ((x >= upper) & (gradient >= 0))
+    return ~held
+
+
+def _polish(
+    objective: Objective,
+    x: np.ndarray,
+    value: float,
+    gradient: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+) -> tuple[np.ndarray, float, np.ndarray]:
+    for _ in range(_POLISH_STEPS):
+        free = np.flatnonzero(_free(x, gradient, lower, upper) & (lower < upper))
+        if not len(free) or np.abs(gradient[free]).max() < 1e-10:
+            break
+        hessian = np.empty((len(free), len(free)))
+        for column, index in enumerate(free):
+            step = _DIFFERENCE * max(1.0, abs(x[index]))
+            step = -step if x[index] + step > upper[index] else step
+            moved = x.copy()
+            moved[index] += step
+            hessian[column] = (objective(moved)[1][free] - gradient[free]) / step
+        hessian = 0.5 * (hessian + hessian.T)
+        eigenvalues = np.linalg.eigvalsh(hessian)
+        if eigenvalues[-1] >= 0:
+            break
+        proposal = x.copy()
+        proposal[free] -= np.linalg.solve(hessian, gradient[free])
+        proposal = np.clip(proposal, lower, upper)
+        new_value, new_gradient = objective(proposal)
+        smaller = np.abs(new_gradient[free]).max() < np.abs(gradient[free]).max()
+        if not (smaller and new_value >= value - 1e-8 * max(1.0, abs(value))):
+            break
+        x, value, gradient = proposal, new_value, new_gradient
+    return x, value, gradient

@@ -1,0 +1,105 @@
+"""The variance parameters of a model: starting values, bounds, what is estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bead_sklearn.solvers._design import DenseBlock, Design
+from bead_sklearn.solvers._scales import parameter_slices
+
+#: Largest standard deviation of an effect, in the unit of its starting value.
+_LARGEST = 1e4
+
+
+@dataclass(frozen=True)
+class VarianceOptions:
+    """How variance parameters are treated.
+
+    Attributes
+    ----------
+    estimate : bool
+        Whether the covariances of the random effects are estimated; otherwise they
+        stay at ``initial_variance``.
+    initial_variance : float or None
+        Variance of every random effect, in the squared unit of eta, at the start.
+        None starts at a scale taken from the design.
+    alpha : float or None
+        Ridge precision; None estimates it.
+    """
+
+    estimate: bool = True
+    initial_variance: float | None = None
+    alpha: float | None = None
+
+
+@dataclass(frozen=True)
+class VarianceParameters:
+    """Start and bounds of ``theta``.
+
+    Attributes
+    ----------
+    start, lower, upper : ndarray of shape (n_parameters,)
+        Equal bounds hold a parameter fixed.
+    absolute : ndarray of bool of shape (n_parameters,)
+        Parameters held fixed in the unit of eta even where the others are relative to
+        the residual standard deviation.
+    """
+
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    absolute: np.ndarray
+
+    @property
+    def n_free(self) -> int:
+        """Number of estimated parameters."""
+        return int((self.lower < self.upper).sum())
+
+
+def variance_parameters(
+    design: Design, options: VarianceOptions, *, relative: bool
+) -> VarianceParameters:
+    """Set up the variance parameters of a design.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    options : VarianceOptions
+        What the user asked for.
+    relative : bool
+        Whether ``theta`` is relative to the residual standard deviation.
+    """
+    slices = parameter_slices(design)
+    size = slices[-1].stop if slices else 0
+    start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
+    lower, upper = np.full(size, -_LARGEST), np.full(size, _LARGEST)
+    for factor, part in zip(design.factors, slices, strict=False):
+        structure = factor.structure
+        lower[part] = np.where(structure.is_scale, 0.0, -_LARGEST)
+        if options.initial_variance is None:
+            start[part] = structure.is_scale.astype(np.float64)
+        elif relative and options.estimate:
+            start[part] = structure.is_scale.astype(np.float64)
+        else:
+            sds = np.full(structure.size, np.sqrt(options.initial_variance))
+            start[part] = structure.from_sds(sds)
+        if not options.estimate:
+            lower[part] = upper[part] = start[part]
+            absolute[part] = relative
+    if design.ridge is not None:
+        unit = 1.0 / feature_scale(design.ridge)
+        if options.alpha is None:
+            start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
+        else:
+            start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
+    return VarianceParameters(start, lower, upper, absolute)
+
+
+def feature_scale(block: DenseBlock) -> float:
+    """Return the root mean squared norm of the centred distinct rows."""
+    centred = block.values - block.values.mean(axis=0)
+    scale = float(np.sqrt((centred**2).sum(axis=1).mean()))
+    return scale if scale > 0 else 1.0

@@ -1,0 +1,158 @@
+"""What is known about the latent variables once a model is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._variances import predictor_variances
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Normal approximation to the posterior of all effects.
+
+    Attributes
+    ----------
+    factor_names : tuple of str
+        Grouping factors, the eliminated one first.
+    effects : list of ndarray of shape (q, r)
+        Posterior means of the effects of each factor.
+    modes : list of ndarray of shape (q, r)
+        Conditional modes, what lme4's ``ranef`` gives.
+    covariances : list of ndarray of shape (r, r)
+        G of each factor, the prior covariance of the effects of one level.
+    ridge : ndarray of shape (d,)
+        Coefficients of the ridge features.
+    fixed : ndarray of shape (p,)
+        Fixed effects.
+    own, solved, rest_covariance : ndarray
+        Covariance of everything, in the parts of
+        :func:`~bead_sklearn.solvers._variances.predictor_variances`.
+    """
+
+    factor_names: tuple[str, ...]
+    effects: list[np.ndarray]
+    modes: list[np.ndarray]
+    covariances: list[np.ndarray]
+    ridge: np.ndarray
+    fixed: np.ndarray
+    own: np.ndarray
+    solved: np.ndarray
+    rest_covariance: np.ndarray
+
+    def predict(
+        self, design: Design, *, marginal: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and variance of the linear predictor.
+
+        Parameters
+        ----------
+        design : Design
+            Rows to predict, in the columns of the fit; level code -1 is unknown.
+        marginal : bool, default=True
+            Whether unknown levels contribute their prior variance z'Gz. Otherwise
+            their effects are taken to be zero.
+
+        Returns
+        -------
+        mean, variance : ndarray of shape (n_rows,)
+            Moments of eta given the judgments, at the estimated variances.
+        """
+        mean = design.fixed.matvec(self.fixed)
+        if design.ridge is not None:
+            mean = mean + design.ridge.matvec(self.ridge)
+        variance = predictor_variances(
+            design, self.own, self.solved, self.rest_covariance
+        )
+        parts = zip(design.factors, self.effects, self.covariances, strict=True)
+        for factor, effects, covariance in parts:
+            mean = mean + factor.matvec(effects)
+            if marginal:
+                prior = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
+                variance = variance + np.where(factor.codes < 0, prior, 0.0)
+        return mean, variance
+
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the covariance of the fixed effects."""
+        start = len(self.rest_covariance) - len(self.fixed)
+        return self.rest_covariance[start:, start:]
+
+    def ridge_covariance(self) -> np.ndarray:
+        """Return the covariance of the ridge coefficients."""
+        end = len(self.rest_covariance) - len(self.fixed)
+        return self.rest_covariance[end - len(self.ridge) : end, end - len(self.ridge) : end]
+
+    def conditional_covariances(self, factor: int) -> np.ndarray:
+        """Return the covariance of the effects of each level, (q, r, r)."""
+        if factor == 0:
+            spread = self.solved @ self.rest_covariance
+            return self.own + spread @ self.solved.transpose(0, 2, 1)
+        start = sum(effects.size for effects in self.effects[1:factor])
+        q, r = self.effects[factor].shape
+        block = self.rest_covariance[start : start + q * r, start : start + q * r]
+        levels = np.arange(q)
+        return block.reshape(q, r, q, r)[levels, :, levels, :]
+
+
+def make_posterior(
+    design: Design,
+    factorization: Factorization,
+    *,
+    own: np.ndarray,
+    rest: np.ndarray,
+    own_skew: np.ndarray,
+    rest_skew: np.ndarray,
+    fixed: np.ndarray,
+    sigma: float,
+) -> Posterior:
+    """Collect the posterior from the solution of a solver.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    factorization : Factorization
+        Normal equations at the solution, the fixed part included.
+    own, rest : ndarray
+        Standardised latent variables at the mode; the fixed part of ``rest`` is
+        ignored if present.
+    own_skew, rest_skew : ndarray
+        Twice the distance from the mode to the posterior mean.
+    fixed : ndarray of shape (p,)
+        Fixed effects.
+    sigma : float
+        Unit of the scales, 1 except for the normal family.
+
+    Returns
+    -------
+    posterior : Posterior
+        In the unit of eta.
+    """
+    scales = factorization.scales
+    first = scales.first
+    modes, effects = [], []
+    if design.factors:
+        modes.append(own @ first.T)
+        effects.append((own - 0.5 * own_skew) @ first.T)
+    rest_modes = scales.rest(rest)
+    rest_means = scales.rest(rest - 0.5 * rest_skew)
+    *factor_slices, ridge, _ = design.rest_slices
+    for factor, part in zip(design.rest_factors, factor_slices, strict=True):
+        shape = (factor.n_levels, factor.size)
+        modes.append(rest_modes[part].reshape(shape))
+        effects.append(rest_means[part].reshape(shape))
+    return Posterior(
+        factor_names=tuple(factor.name for factor in design.factors),
+        effects=effects,
+        modes=modes,
+        covariances=[sigma**2 * scale @ scale.T for scale in scales.factors],
+        ridge=rest_means[ridge],
+        fixed=fixed,
+        own=sigma**2 * (first @ factorization.inverse_own @ first.T),
+        solved=first @ factorization.solved,
+        rest_covariance=sigma**2 * factorization.rest_covariance(design.n_rest),
+    )

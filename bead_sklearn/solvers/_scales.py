@@ -1,0 +1,119 @@
+"""Prior scales of the latent variables for one value of the variance parameters.
+
+Every latent variable is written as (scale) x (standard normal): u = L v for the random
+effects of a factor, b = tau t for the ridge coefficients; fixed effects are as they
+are. ``theta`` holds the parameters of all L in the order of the factors, then tau.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bead_sklearn.solvers._design import Design
+
+
+def parameter_slices(design: Design) -> list[slice]:
+    """Return which entries of ``theta`` belong to each factor, then to the ridge."""
+    sizes = [factor.structure.n_parameters for factor in design.factors]
+    if design.ridge is not None:
+        sizes.append(1)
+    ends = np.cumsum(sizes)
+    return [
+        slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)
+    ]
+
+
+class Scales:
+    """The block-diagonal matrix of scales, Lambda.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    theta : ndarray of shape (n_parameters,)
+        Variance parameters.
+
+    Attributes
+    ----------
+    factors : list of ndarray of shape (r, r)
+        L of each factor.
+    ridge : float
+        tau; 0 without ridge.
+    penalty : ndarray of shape (m,)
+        Prior precision of the rest in standard units: 1, and 0 for the fixed part.
+    """
+
+    def __init__(self, design: Design, theta: np.ndarray) -> None:
+        self._design = design
+        slices = parameter_slices(design)
+        self.factors = [
+            factor.structure.factor(theta[part])
+            for factor, part in zip(design.factors, slices, strict=False)
+        ]
+        self.ridge = float(theta[slices[-1]][0]) if design.ridge is not None else 0.0
+        self.penalty = np.ones(design.n_rest)
+        self.penalty[design.rest_slices[-1]] = 0.0
+
+    @property
+    def first(self) -> np.ndarray:
+        """L of the eliminated factor."""
+        return self.factors[0] if self.factors else np.ones((1, 1))
+
+    def rest(self, x: np.ndarray, *, transpose: bool = False) -> np.ndarray:
+        """Multiply the rows of ``x`` by Lambda, or its transpose.
+
+        ``x`` has one row per column of the rest, with or without the fixed part.
+        """
+        result = np.array(x, dtype=np.float64)
+        *factor_slices, ridge, _ = self._design.rest_slices
+        rest = zip(
+            self._design.rest_factors, self.factors[1:], factor_slices, strict=True
+        )
+        for factor, scale, part in rest:
+            block = result[part].reshape(factor.n_levels, factor.size, -1)
+            matrix = scale.T if transpose else scale
+            result[part] = (matrix @ block).reshape(result[part].shape)
+        result[ridge] *= self.ridge
+        return result
+
+
+def pull_back(
+    design: Design,
+    own_score: np.ndarray,
+    rest_score: np.ndarray,
+    own: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Return the gradient in ``theta`` of a function of eta.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    own_score, rest_score : ndarray
+        Z'd and T'd, d the derivative of the function in eta.
+    own, rest : ndarray
+        Standardised latent variables.
+    """
+    blocks = []
+    *factor_slices, ridge, _ = design.rest_slices
+    if design.factors:
+        blocks.append(own_score.T @ own)
+    for factor, part in zip(design.rest_factors, factor_slices, strict=True):
+        shape = (factor.n_levels, factor.size)
+        blocks.append(rest_score[part].reshape(shape).T @ rest[part].reshape(shape))
+    if design.ridge is not None:
+        blocks.append(np.array([[rest_score[ridge] @ rest[ridge]]]))
+    return pull_back_blocks(design, blocks)
+
+
+def pull_back_blocks(design: Design, blocks: list[np.ndarray]) -> np.ndarray:
+    """Turn gradients in each L, then tau, into the gradient in ``theta``."""
+    parts = [
+        factor.structure.pull_back(block)
+        for factor, block in zip(design.factors, blocks, strict=False)
+    ]
+    if design.ridge is not None:
+        parts.append(blocks[-1][0])
+    slices = parameter_slices(design)
+    return np.concatenate(parts) if slices else np.zeros(0)
