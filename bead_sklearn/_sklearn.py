@@ -5,6 +5,7 @@ file that changes.
 """
 
 from sklearn.base import _fit_context
+from sklearn.utils._indexing import _safe_indexing
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -15,9 +16,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_method_params,
+    _check_response_method,
     _check_sample_weight,
     _get_feature_names,
     _num_samples,
@@ -30,12 +33,15 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "_VisualBlock",
     "_check_feature_names_in",
     "_check_method_params",
+    "_check_response_method",
     "_check_sample_weight",
     "_fit_context",
     "_get_feature_names",
     "_num_samples",
     "_routing_enabled",
+    "_safe_indexing",
     "validate_parameter_constraints",
 ]

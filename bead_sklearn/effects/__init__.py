@@ -7,14 +7,27 @@ from bead_sklearn.effects._covariance import (
     full_covariance,
     shared_covariance,
 )
+from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm, parse_formula
+from bead_sklearn.effects._mixed_effects import (
+    GROUPS,
+    MixedEffects,
+    resolve_mixed_effects,
+)
+from bead_sklearn.effects._structure import FactorStructure, build_structures
 
 __all__ = [
+    "GROUPS",
     "CovarianceStructure",
+    "FactorStructure",
     "FormulaTerm",
+    "MixedEffects",
+    "RandomFactor",
     "block_covariance",
+    "build_structures",
     "diagonal_covariance",
     "full_covariance",
     "parse_formula",
+    "resolve_mixed_effects",
     "shared_covariance",
 ]

@@ -46,6 +46,8 @@ class Family(ABC):
     name: ClassVar[str]
     #: Name of the function that maps the mean to ``eta``.
     link: ClassVar[str]
+    #: Kind of response: "binary" (0 or 1) or "real".
+    response: ClassVar[str]
     #: Whether the log-likelihood is quadratic in ``eta`` with a free scale, so that
     #: the marginal likelihood is exact and its variance components are profiled.
     is_quadratic: ClassVar[bool] = False

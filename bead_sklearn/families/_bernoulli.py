@@ -24,6 +24,7 @@ class Bernoulli(Family):
 
     name = "bernoulli"
     link = "logit"
+    response = "binary"
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""

@@ -27,6 +27,7 @@ class Normal(Family):
 
     name = "normal"
     link = "identity"
+    response = "real"
     is_quadratic = True
 
     def __init__(self, sigma: float = 1.0) -> None:

@@ -11,8 +11,13 @@ _FAMILIES: dict[str, type[Family]] = {
 }
 
 
-def get_family_names() -> list[str]:
+def get_family_names(response: str | None = None) -> list[str]:
     """Return the aliases that :func:`get_family` resolves, sorted.
+
+    Parameters
+    ----------
+    response : {"binary", "real"}, default=None
+        Only families of this kind of response.
 
     Examples
     --------
@@ -20,16 +25,22 @@ def get_family_names() -> list[str]:
     >>> get_family_names()
     ['bernoulli', 'normal']
     """
-    return sorted(_FAMILIES)
+    return sorted(
+        name
+        for name, family in _FAMILIES.items()
+        if response is None or family.response == response
+    )
 
 
-def get_family(family: str | Family) -> Family:
+def get_family(family: str | Family, *, response: str | None = None) -> Family:
     """Resolve the alias of a family; a family object is returned as it is.
 
     Parameters
     ----------
     family : str or Family
         An alias from :func:`get_family_names` or an object.
+    response : {"binary", "real"}, default=None
+        Kind of response the family must be for.
 
     Returns
     -------
@@ -39,7 +50,7 @@ def get_family(family: str | Family) -> Family:
     Raises
     ------
     ValueError
-        If the alias is unknown.
+        If the alias is unknown or the family is for another kind of response.
     TypeError
         If ``family`` is neither a string nor a :class:`Family`.
 
@@ -49,15 +60,19 @@ def get_family(family: str | Family) -> Family:
     >>> get_family("bernoulli").link
     'logit'
     """
-    if isinstance(family, Family):
-        return family
-    if not isinstance(family, str):
+    known = get_family_names(response)
+    if isinstance(family, str):
+        if family not in known:
+            raise ValueError(f"Unknown family {family!r}. Known families: {known}.")
+        return _FAMILIES[family]()
+    if not isinstance(family, Family):
         raise TypeError(
             "The family must be a string or a bead_sklearn.families.Family. "
             f"Got {family!r} instead."
         )
-    if family not in _FAMILIES:
+    if response is not None and family.response != response:
         raise ValueError(
-            f"Unknown family {family!r}. Known families: {get_family_names()}."
+            f"The family {family.name!r} is for {family.response} responses; this "
+            f"estimator needs one for {response} responses. Known families: {known}."
         )
-    return _FAMILIES[family]()
+    return family

@@ -1,0 +1,18 @@
+"""Reading X, y and groups as users have them."""
+
+from bead_sklearn.inputs._ids import read_groups
+from bead_sklearn.inputs._judgments import Judgments
+from bead_sklearn.inputs._levels import encode_levels, match_levels
+from bead_sklearn.inputs._reader import InputReader
+from bead_sklearn.inputs._target import check_target_present
+from bead_sklearn.inputs._text import DistinctText
+
+__all__ = [
+    "InputReader",
+    "Judgments",
+    "DistinctText",
+    "read_groups",
+    "encode_levels",
+    "match_levels",
+    "check_target_present",
+]

@@ -1,6 +1,6 @@
 """Solvers: exact Gaussian and Laplace marginal likelihood over one linear predictor."""
 
-from bead_sklearn.solvers._design import DenseBlock, Design, RandomFactor
+from bead_sklearn.solvers._design import DenseBlock, Design
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
@@ -10,7 +10,6 @@ __all__ = [
     "Design",
     "MixedModelFit",
     "Posterior",
-    "RandomFactor",
     "SolverOptions",
     "VarianceOptions",
     "fit_mixed_model",

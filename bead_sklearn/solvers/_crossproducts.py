@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from bead_sklearn.solvers._design import DenseBlock, Design, RandomFactor
+from bead_sklearn.effects import RandomFactor
+from bead_sklearn.solvers._design import DenseBlock, Design
 
 #: Number of effects per level from which dense products level by level are faster
 #: than one sparse product per effect.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,15 @@ class SolverOptions:
         Gradient below which the optimizer stops.
     variances : VarianceOptions
         How variance parameters are treated.
+    verbose : bool
+        Whether each iteration prints a line.
     """
 
     reml: bool = False
     max_iter: int = 500
     tol: float = 1e-6
     variances: VarianceOptions = VarianceOptions()
+    verbose: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def fit_mixed_model(
         Estimates, their covariance and how they were reached.
     """
     parameters = variance_parameters(
-        design, options.variances, relative=family.is_quadratic
+        design, options.variances, weights, relative=family.is_quadratic
     )
     solve = _fit_gaussian if family.is_quadratic else _fit_laplace
     return solve(design, family, y, weights, options, parameters)
@@ -145,7 +149,7 @@ def _fit_gaussian(
         upper,
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=lambda x: history.append(x[:size].copy()),
+        callback=_recorder(history, slice(0, size), options),
     )
     theta = _zero_if_singular(optimum.x[:size], parameters)
     value, _ = objective(np.append(theta, optimum.x[size:]))
@@ -207,7 +211,7 @@ def _fit_laplace(
         np.concatenate([np.full(p, np.inf), parameters.upper]),
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=lambda x: history.append(x[p:].copy()),
+        callback=_recorder(history, slice(p, None), options),
     )
     theta = _zero_if_singular(optimum.x[p:], parameters)
     value, _ = at(np.concatenate([optimum.x[:p], theta]))
@@ -274,6 +278,20 @@ def _factorization_with_fixed(
     curvature = weights * np.maximum(family.derivatives(y, eta).curvature, 0.0)
     products = Crossproducts(design).compute(curvature, with_fixed=True)
     return Factorization(design, products, scales)
+
+
+def _recorder(
+    history: list[np.ndarray], part: slice, options: SolverOptions
+) -> Callable[[np.ndarray], None]:
+    """Return a callback that keeps, and perhaps prints, the variance parameters."""
+
+    def record(x: np.ndarray) -> None:
+        history.append(x[part].copy())
+        if options.verbose:
+            shown = np.array2string(x[part], precision=5, suppress_small=True)
+            print(f"iteration {len(history)}: scales of the effects {shown}")
+
+    return record
 
 
 def _zero_if_singular(

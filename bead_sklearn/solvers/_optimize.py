@@ -74,21 +74,27 @@ def maximize(
     maximum : Maximum
         The solution.
     """
-    if not len(start):
+    moving = lower < upper
+    if not moving.any():
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
 
+    def complete(x: np.ndarray) -> np.ndarray:
+        full = start.copy()
+        full[moving] = x
+        return full
+
     def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective(x)
-        return -value, -gradient
+        value, gradient = objective(complete(x))
+        return -value, -gradient[moving]
 
     result = optimize.minimize(
         negative,
-        start,
+        start[moving],
         jac=True,
         method="L-BFGS-B",
-        bounds=optimize.Bounds(lower, upper),
-        callback=callback,
+        bounds=optimize.Bounds(lower[moving], upper[moving]),
+        callback=lambda x: callback(complete(x)),
         options={
             "maxiter": max_iter,
             "maxfun": 20 * max_iter,
@@ -97,8 +103,10 @@ def maximize(
             "ftol": 1e-14,
         },
     )
-    x, value, gradient = result.x, -float(result.fun), -np.asarray(result.jac)
-    if len(x) <= _POLISH_UP_TO:
+    x, value = complete(result.x), -float(result.fun)
+    gradient = np.zeros_like(start)
+    gradient[moving] = -np.asarray(result.jac)
+    if moving.sum() <= _POLISH_UP_TO:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
@@ -111,9 +119,9 @@ def maximize(
 def _free(
     x: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray
 ) -> np.ndarray:
-    """Parameters that are not held at a bound by the gradient."""
+    """Parameters that are neither fixed nor held at a bound by the gradient."""
     held = ((x <= lower) & (gradient <= 0)) | ((x >= upper) & (gradient >= 0))
-    return ~held
+    return ~held & (lower < upper)
 
 
 def _polish(
@@ -125,7 +133,7 @@ def _polish(
     upper: np.ndarray,
 ) -> tuple[np.ndarray, float, np.ndarray]:
     for _ in range(_POLISH_STEPS):
-        free = np.flatnonzero(_free(x, gradient, lower, upper) & (lower < upper))
+        free = np.flatnonzero(_free(x, gradient, lower, upper))
         if not len(free) or np.abs(gradient[free]).max() < 1e-10:
             break
         hessian = np.empty((len(free), len(free)))

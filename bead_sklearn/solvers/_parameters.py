@@ -12,6 +12,10 @@ from bead_sklearn.solvers._scales import parameter_slices
 #: Largest standard deviation of an effect, in the unit of its starting value.
 _LARGEST = 1e4
 
+#: The same for ridge features where eta has a scale of its own (logits): separable
+#: responses have no finite maximum.
+_LARGEST_LATENT = 10.0
+
 
 @dataclass(frozen=True)
 class VarianceOptions:
@@ -27,11 +31,14 @@ class VarianceOptions:
         None starts at a scale taken from the design.
     alpha : float or None
         Ridge precision; None estimates it.
+    zero_factors : frozenset of str
+        Factors whose variances are held at zero.
     """
 
     estimate: bool = True
     initial_variance: float | None = None
     alpha: float | None = None
+    zero_factors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class VarianceParameters:
 
 
 def variance_parameters(
-    design: Design, options: VarianceOptions, *, relative: bool
+    design: Design, options: VarianceOptions, weights: np.ndarray, *, relative: bool
 ) -> VarianceParameters:
     """Set up the variance parameters of a design.
 
@@ -69,6 +76,8 @@ def variance_parameters(
         The linear predictor.
     options : VarianceOptions
         What the user asked for.
+    weights : ndarray of shape (n_rows,)
+        Row weights.
     relative : bool
         Whether ``theta`` is relative to the residual standard deviation.
     """
@@ -86,20 +95,23 @@ def variance_parameters(
         else:
             sds = np.full(structure.size, np.sqrt(options.initial_variance))
             start[part] = structure.from_sds(sds)
-        if not options.estimate:
+        if factor.name in options.zero_factors:
+            start[part] = lower[part] = upper[part] = 0.0
+        elif not options.estimate:
             lower[part] = upper[part] = start[part]
             absolute[part] = relative
     if design.ridge is not None:
-        unit = 1.0 / feature_scale(design.ridge)
+        unit = 1.0 / feature_scale(design.ridge, weights)
         if options.alpha is None:
-            start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
+            largest = _LARGEST if relative else _LARGEST_LATENT
+            start[-1], lower[-1], upper[-1] = unit, 0.0, largest * unit
         else:
             start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
     return VarianceParameters(start, lower, upper, absolute)
 
 
-def feature_scale(block: DenseBlock) -> float:
-    """Return the root mean squared norm of the centred distinct rows."""
-    centred = block.values - block.values.mean(axis=0)
-    scale = float(np.sqrt((centred**2).sum(axis=1).mean()))
+def feature_scale(block: DenseBlock, weights: np.ndarray) -> float:
+    """Return the root mean squared length of the rows."""
+    lengths = np.einsum("ij,ij->i", block.values, block.values)
+    scale = float(np.sqrt(block.distinct_sums(weights) @ lengths / weights.sum()))
     return scale if scale > 0 else 1.0

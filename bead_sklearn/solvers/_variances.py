@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bead_sklearn.solvers._design import DenseBlock, Design, RandomFactor
+from bead_sklearn.effects import RandomFactor
+from bead_sklearn.solvers._design import DenseBlock, Design
 
 #: Rows handled at once where a product needs (rows x columns) scratch memory.
 _CHUNK_ELEMENTS = 4_000_000

@@ -1,0 +1,202 @@
+"""Random effects of a fitted model: levels, covariates and covariance structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bead_sklearn.effects._covariance import (
+    CovarianceStructure,
+    block_covariance,
+    diagonal_covariance,
+    full_covariance,
+    shared_covariance,
+)
+from bead_sklearn.effects._factor import RandomFactor
+from bead_sklearn.effects._formula import FormulaTerm
+from bead_sklearn.inputs import encode_levels, match_levels
+
+#: Participant-specific heads with more coefficients than this share one variance
+#: instead of having a full covariance matrix.
+MAX_FULL_COVARIANCE = 5
+
+
+@dataclass(frozen=True)
+class VaryingBlock:
+    """Effects of one term of a formula.
+
+    Attributes
+    ----------
+    intercept : bool
+        Whether the intercept varies.
+    columns : tuple of int
+        Columns of the covariates whose coefficients vary.
+    structure : CovarianceStructure
+        How the effects of one level vary together.
+    """
+
+    intercept: bool
+    columns: tuple[int, ...]
+    structure: CovarianceStructure
+
+    def z(self, covariates: np.ndarray) -> np.ndarray:
+        """Return the covariates of the effects, (n_rows, r)."""
+        slopes = covariates[:, self.columns]
+        if not self.intercept:
+            return slopes
+        return np.column_stack([np.ones(len(covariates)), slopes])
+
+
+@dataclass(frozen=True)
+class FactorStructure:
+    """A grouping factor as it was fitted.
+
+    Attributes
+    ----------
+    name : str
+        Name of the factor, ``"a:b"`` for a combination.
+    sources : tuple of str
+        Names of the id columns it is made of.
+    levels : ndarray of object
+        Its levels; tuples for a combination.
+    blocks : tuple of VaryingBlock
+        What varies.
+    effect_names : tuple of str
+        Names of all effects of a level.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    levels: np.ndarray
+    blocks: tuple[VaryingBlock, ...]
+    effect_names: tuple[str, ...]
+
+    def factor(
+        self, ids: Mapping[str, np.ndarray], covariates: np.ndarray
+    ) -> RandomFactor:
+        """Return the random effects of new rows; ids not given are unknown."""
+        if all(source in ids for source in self.sources):
+            codes = match_levels(self.levels, combine_ids(ids, self.sources))
+        else:
+            codes = np.full(len(covariates), -1)
+        return RandomFactor(
+            name=self.name,
+            codes=codes,
+            n_levels=len(self.levels),
+            z=np.column_stack([block.z(covariates) for block in self.blocks]),
+            structure=block_covariance([block.structure for block in self.blocks]),
+            effect_names=self.effect_names,
+        )
+
+
+def combine_ids(ids: Mapping[str, np.ndarray], sources: tuple[str, ...]) -> np.ndarray:
+    """Return the ids of one factor, or tuples of ids for a combination."""
+    if len(sources) == 1:
+        return ids[sources[0]]
+    combined = np.empty(len(ids[sources[0]]), dtype=object)
+    combined[:] = list(zip(*(ids[source] for source in sources), strict=True))
+    return combined
+
+
+def build_structures(
+    terms: list[FormulaTerm],
+    ids: Mapping[str, np.ndarray],
+    covariates: np.ndarray,
+    covariate_names: list[str],
+    weights: np.ndarray,
+    *,
+    rotation_invariant: bool,
+) -> list[FactorStructure]:
+    """Learn the levels and structures of all factors.
+
+    Parameters
+    ----------
+    terms : list of FormulaTerm
+        What varies by which factor; terms of the same factor are joined.
+    ids : mapping of str to ndarray of shape (n_rows,)
+        Ids by name.
+    covariates : ndarray of shape (n_rows, p)
+        Columns that slopes may refer to.
+    covariate_names : list of str
+        Their names.
+    weights : ndarray of shape (n_rows,)
+        Row weights, for the typical size of a covariate.
+    rotation_invariant : bool
+        Whether the covariates are features without meaning of their own, whose
+        coefficients share one variance.
+
+    Raises
+    ------
+    ValueError
+        If a term names a factor or covariate that is not there.
+    """
+    by_factor: dict[tuple[str, ...], list[FormulaTerm]] = {}
+    for term in terms:
+        by_factor.setdefault(term.factor, []).append(term)
+    structures = []
+    for sources, factor_terms in by_factor.items():
+        missing = [source for source in sources if source not in ids]
+        if missing:
+            raise ValueError(
+                f"The random-effects formula names the grouping factor {missing[0]!r}, "
+                f"which is neither a column of X nor of groups. Known factors: "
+                f"{sorted(ids)}."
+            )
+        blocks, names = [], []
+        for term in factor_terms:
+            columns = _find_columns(term, covariate_names)
+            blocks.append(
+                VaryingBlock(
+                    term.intercept,
+                    columns,
+                    _structure(term, covariates[:, columns], weights, rotation_invariant),
+                )
+            )
+            names += ["(Intercept)"] * term.intercept + list(term.slopes)
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(
+                f"The random-effects formula has {duplicates[0]!r} twice for the factor "
+                f"{':'.join(sources)!r}. A term has an intercept unless it begins "
+                "with 0 +."
+            )
+        levels, _ = encode_levels(combine_ids(ids, sources))
+        structures.append(
+            FactorStructure(
+                ":".join(sources), sources, levels, tuple(blocks), tuple(names)
+            )
+        )
+    return structures
+
+
+def _find_columns(term: FormulaTerm, names: list[str]) -> tuple[int, ...]:
+    for slope in term.slopes:
+        if slope not in names:
+            raise ValueError(
+                f"The random-effects formula names the covariate {slope!r}, which is "
+                f"not a numeric column of X. Numeric columns: {names}."
+            )
+    return tuple(names.index(slope) for slope in term.slopes)
+
+
+def _structure(
+    term: FormulaTerm,
+    slopes: np.ndarray,
+    weights: np.ndarray,
+    rotation_invariant: bool,
+) -> CovarianceStructure:
+    """Covariance structure of one term, its parameters in comparable units."""
+    mean_squares = np.average(slopes**2, axis=0, weights=weights)
+    sizes = np.sqrt(np.where(mean_squares > 0, mean_squares, 1.0))
+    if rotation_invariant and len(sizes) > MAX_FULL_COVARIANCE:
+        shared = np.full(len(sizes), 1.0 / np.sqrt((sizes**2).sum()))
+        parameters = np.full(len(sizes), int(term.intercept))
+        if not term.intercept:
+            return shared_covariance(parameters, shared)
+        return shared_covariance(np.append(0, parameters), np.append(1.0, shared))
+    scales = 1.0 / sizes
+    if term.intercept:
+        scales = np.append(1.0, scales)
+    return full_covariance(scales) if term.correlated else diagonal_covariance(scales)

@@ -1,0 +1,74 @@
+"""A column of text with each distinct string once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bead_sklearn.inputs._levels import first_seen_codes
+from bead_sklearn.inputs._missing import is_missing, rows_phrase, where
+
+
+@dataclass(frozen=True)
+class DistinctText:
+    """One text column, each distinct string once.
+
+    Attributes
+    ----------
+    values : list of str
+        Distinct strings in order of first appearance.
+    index : ndarray of intp of shape (n_rows,)
+        ``values[index[i]]`` is the text of row i.
+
+    Examples
+    --------
+    >>> text = DistinctText.from_values(["a dog", "a cat", "a dog"])
+    >>> text.values, text.index.tolist()
+    (['a dog', 'a cat'], [0, 1, 0])
+    """
+
+    values: list[str]
+    index: np.ndarray
+
+    @classmethod
+    def from_values(cls, values: list[Any], *, name: str = "text") -> DistinctText:
+        """Read the values of a column that holds strings only.
+
+        Parameters
+        ----------
+        values : list
+            One string per row; an empty string is a text like others.
+        name : str
+            Name of the column, for messages.
+
+        Returns
+        -------
+        text : DistinctText
+            The column.
+
+        Raises
+        ------
+        ValueError
+            If a text is missing.
+        """
+        distinct, index = first_seen_codes(values)
+        if not all(isinstance(value, str) for value in distinct):
+            first, count = where(is_missing, values)
+            raise ValueError(
+                f"Column {name!r} of X has a missing text "
+                f"{rows_phrase(first, count)}. Drop these rows, or put an empty string "
+                "if no text is what was shown."
+            )
+        return cls([str(value) for value in distinct], index)
+
+    def take(self, rows: np.ndarray) -> DistinctText:
+        """Return the column at some rows, without strings that no row has."""
+        kept, index = np.unique(self.index[rows], return_inverse=True)
+        first = np.full(len(kept), len(rows))
+        np.minimum.at(first, index, np.arange(len(rows)))
+        order = np.argsort(first)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        return DistinctText([self.values[kept[i]] for i in order], rank[index])

@@ -1,0 +1,133 @@
+"""Variance components and effects of single participants or items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bead_sklearn.solvers import Design, Posterior
+
+#: An eigenvalue of the correlation matrix below this makes a fit singular.
+_SINGULAR = 1e-6
+
+
+@dataclass(frozen=True)
+class VarianceComponents:
+    """Estimated covariance of the effects of one grouping factor.
+
+    Attributes
+    ----------
+    grouping_factor : str
+        Name of the factor.
+    effect_type : str
+        "intercept", "slope" or "intercept and slope".
+    effect_names : tuple of str
+        Names of the effects.
+    variance : ndarray of shape (r,)
+        Variances on the scale of the linear predictor.
+    covariance : ndarray of shape (r, r)
+        The covariance matrix G.
+    correlation : ndarray of shape (r, r)
+        Correlations; NaN where a variance is zero.
+    n_groups : int
+        Number of levels.
+    n_observations_per_group : ndarray of shape (n_groups,)
+        Sum of the weights of each level's judgments.
+    mean_square : float
+        Average of z'Gz over the judgments: the variance this factor adds.
+    """
+
+    grouping_factor: str
+    effect_type: str
+    effect_names: tuple[str, ...]
+    variance: np.ndarray
+    covariance: np.ndarray
+    correlation: np.ndarray
+    n_groups: int
+    n_observations_per_group: np.ndarray
+    mean_square: float
+
+    @property
+    def sd(self) -> np.ndarray:
+        """Standard deviations of the effects."""
+        return np.sqrt(self.variance)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether the covariance matrix is not of full rank."""
+        if (self.variance <= 0).any():
+            return True
+        return bool(np.linalg.eigvalsh(self.correlation)[0] < _SINGULAR)
+
+
+@dataclass(frozen=True)
+class FactorEffects:
+    """Effects of the levels of one grouping factor.
+
+    Attributes
+    ----------
+    grouping_factor : str
+        Name of the factor.
+    levels : ndarray of shape (n_levels,)
+        The ids.
+    effect_names : tuple of str
+        Names of the effects.
+    modes : ndarray of shape (n_levels, r)
+        Conditional modes, in the unit of the linear predictor.
+    covariances : ndarray of shape (n_levels, r, r)
+        Conditional covariances, the uncertainty of the fixed effects included.
+    """
+
+    grouping_factor: str
+    levels: np.ndarray
+    effect_names: tuple[str, ...]
+    modes: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def sds(self) -> np.ndarray:
+        """Conditional standard deviations, (n_levels, r)."""
+        return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+
+
+def variance_components(
+    design: Design, posterior: Posterior, weights: np.ndarray
+) -> list[VarianceComponents]:
+    """Describe the estimated covariance of each factor.
+
+    Parameters
+    ----------
+    design : Design
+        The fitted linear predictor.
+    posterior : Posterior
+        Its estimates.
+    weights : ndarray of shape (n_rows,)
+        Row weights.
+    """
+    components = []
+    for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
+        variance = np.diagonal(covariance).copy()
+        sd = np.sqrt(variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correlation = covariance / np.outer(sd, sd)
+        intercept = "(Intercept)" in factor.effect_names
+        slopes = len(factor.effect_names) > int(intercept)
+        kinds = ["intercept"] * intercept + ["slope"] * slopes
+        added = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
+        components.append(
+            VarianceComponents(
+                grouping_factor=factor.name,
+                effect_type=" and ".join(kinds),
+                effect_names=factor.effect_names,
+                variance=variance,
+                covariance=covariance,
+                correlation=correlation,
+                n_groups=factor.n_levels,
+                n_observations_per_group=np.bincount(
+                    factor.codes, weights=weights, minlength=factor.n_levels
+                ),
+                mean_square=float(np.average(added, weights=weights)),
+            )
+        )
+    return components

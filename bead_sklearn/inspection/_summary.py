@@ -1,0 +1,280 @@
+"""The fit as a table to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from bead_sklearn.families import Family
+from bead_sklearn.inspection._components import VarianceComponents, variance_components
+from bead_sklearn.solvers import Design, MixedModelFit
+
+#: More effects of a factor than this are shown by their number only.
+_MAX_ROWS = 8
+
+
+@dataclass(frozen=True)
+class FixedEffect:
+    """One line of the table of fixed effects.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    estimate, standard_error, z, p_value : float
+        Estimate on the scale of the linear predictor, its standard error at the
+        estimated variances, their ratio and its two-sided normal p-value.
+    """
+
+    name: str
+    estimate: float
+    standard_error: float
+    z: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What :meth:`summary` of a task model returns; ``print`` it.
+
+    Attributes
+    ----------
+    title, likelihood : str
+        Model, family, and which likelihood was maximised.
+    n_observations : float
+        Sum of the weights.
+    fixed_effects : list of FixedEffect
+        Unpenalised coefficients.
+    n_ridge, alpha, ridge_sd : int, float, float
+        Number of coefficients under the ridge, its precision, and the standard
+        deviation that they give the linear predictor.
+    variance_components : list of VarianceComponents
+        One per grouping factor.
+    sigma : float or None
+        Residual standard deviation.
+    log_likelihood, aic, bic : float
+        Of the fit.
+    icc : float
+        Share of the latent variance left by the predictors that lies between the
+        levels of all grouping factors.
+    r2_marginal, r2_conditional : float
+        Share of the latent variance explained by the predictors, and by predictors
+        and grouping factors.
+    messages : list of str
+        Convergence and singular-fit messages.
+    """
+
+    title: str
+    likelihood: str
+    n_observations: float
+    fixed_effects: list[FixedEffect]
+    n_ridge: int
+    alpha: float
+    ridge_sd: float
+    variance_components: list[VarianceComponents]
+    sigma: float | None
+    log_likelihood: float
+    aic: float
+    bic: float
+    icc: float
+    r2_marginal: float
+    r2_conditional: float
+    messages: list[str]
+
+    def __str__(self) -> str:
+        lines = [self.title, self.likelihood, ""]
+        lines += [
+            f"log-likelihood {self.log_likelihood:.2f}   AIC {self.aic:.1f}   "
+            f"BIC {self.bic:.1f}   judgments {self.n_observations:g}",
+            "",
+        ]
+        lines += self._random_lines()
+        lines += self._fixed_lines()
+        lines += [
+            f"R2 marginal {self.r2_marginal:.3f}   conditional "
+            f"{self.r2_conditional:.3f}   ICC {self.icc:.3f}",
+            *self.messages,
+        ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _random_lines(self) -> list[str]:
+        if not self.variance_components and self.sigma is None:
+            return []
+        rows = [("Groups", "Effect", "Variance", "SD", "Corr")]
+        for component in self.variance_components:
+            rows += _component_rows(component)
+        if self.sigma is not None:
+            sigma2 = _number(self.sigma**2)
+            rows.append(("Residual", "", sigma2, _number(self.sigma), ""))
+        counts = "; ".join(
+            f"{component.grouping_factor} {component.n_groups}"
+            for component in self.variance_components
+        )
+        lines = ["Random effects:", *_table(rows, "llrrl")]
+        return [*lines, f"Number of levels: {counts}" if counts else "", ""]
+
+    def _fixed_lines(self) -> list[str]:
+        rows = [("", "Estimate", "SE", "z", "p")]
+        rows += [
+            (
+                effect.name,
+                _number(effect.estimate),
+                _number(effect.standard_error),
+                f"{effect.z:.2f}",
+                _p_value(effect.p_value),
+            )
+            for effect in self.fixed_effects
+        ]
+        lines = ["Fixed effects:", *_table(rows, "lrrrr")]
+        if self.n_ridge:
+            lines.append(
+                f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
+                f"SD {_number(self.ridge_sd)} of the linear predictor"
+            )
+        return [*lines, ""]
+
+
+def summarize(
+    estimator: Any,
+    fit: MixedModelFit,
+    design: Design,
+    family: Family,
+    weights: np.ndarray,
+) -> Summary:
+    """Summarise a fit.
+
+    Marginal and conditional R2 and the intraclass correlation are those of Nakagawa,
+    Johnson & Schielzeth (2017, doi:10.1098/rsif.2017.0213) on the latent scale, with
+    the mean of z'Gz as the variance of random slopes (Johnson 2014,
+    doi:10.1111/2041-210X.12225).
+
+    Parameters
+    ----------
+    estimator : MixedModel
+        The fitted estimator, for names.
+    fit : MixedModelFit
+        Its solution.
+    design : Design
+        The fitted linear predictor.
+    family : Family
+        Response distribution with its estimated parameters.
+    weights : ndarray of shape (n_rows,)
+        Row weights.
+    """
+    posterior = fit.posterior
+    features = estimator._features
+    names = [features.fixed_names_[i] for i in features.kept_]
+    errors = np.sqrt(np.diagonal(posterior.fixed_covariance()))
+    fixed = []
+    for name, estimate, error in zip(names, posterior.fixed, errors, strict=True):
+        z = estimate / error if error > 0 else np.nan
+        p_value = 2 * norm.sf(abs(z))
+        fixed.append(FixedEffect(name, estimate, error, z, p_value))
+    components = variance_components(design, posterior, weights)
+    ridge = (
+        np.zeros(design.n_rows)
+        if design.ridge is None
+        else design.ridge.matvec(posterior.ridge)
+    )
+    explained = _variance(design.fixed.matvec(posterior.fixed) + ridge, weights)
+    between = sum(component.mean_square for component in components)
+    latent = family.latent_variance()
+    total = explained + between + latent
+    return Summary(
+        title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
+        likelihood=_likelihood(family, fit),
+        n_observations=float(weights.sum()),
+        fixed_effects=fixed,
+        n_ridge=0 if design.ridge is None else len(estimator._features.ridge_names_),
+        alpha=fit.alpha,
+        ridge_sd=float(np.sqrt(_variance(ridge, weights))),
+        variance_components=components,
+        sigma=fit.sigma if family.is_quadratic else None,
+        log_likelihood=fit.log_likelihood,
+        aic=estimator.aic_,
+        bic=estimator.bic_,
+        icc=between / (between + latent) if between + latent > 0 else np.nan,
+        r2_marginal=explained / total if total > 0 else np.nan,
+        r2_conditional=(explained + between) / total if total > 0 else np.nan,
+        messages=_messages(fit, components),
+    )
+
+
+def _likelihood(family: Family, fit: MixedModelFit) -> str:
+    restricted = "restricted " if fit.reml else ""
+    how = "" if family.is_quadratic else " (Laplace approximation)"
+    return f"fitted by maximum {restricted}marginal likelihood{how}"
+
+
+def _messages(
+    fit: MixedModelFit, components: list[VarianceComponents]
+) -> list[str]:
+    messages = []
+    if not fit.optimum.converged:
+        messages.append(
+            f"Not converged: largest gradient {fit.optimum.gradient_norm:.2g} "
+            f"({fit.optimum.message})"
+        )
+    messages += [
+        f"Singular fit: {component.grouping_factor} has a zero variance or a "
+        "correlation of 1"
+        for component in components
+        if component.is_singular
+    ]
+    return messages
+
+
+def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
+    rows = []
+    names = component.effect_names
+    for i, name in enumerate(names[:_MAX_ROWS]):
+        correlations = component.correlation[i, :i]
+        given = component.covariance[i, :i] != 0
+        shown = [
+            f"{r:.2f}" if used else ""
+            for r, used in zip(correlations, given, strict=True)
+        ]
+        rows.append(
+            (
+                component.grouping_factor if i == 0 else "",
+                name,
+                _number(component.variance[i]),
+                _number(component.sd[i]),
+                " ".join(shown).strip(),
+            )
+        )
+    if len(names) > _MAX_ROWS:
+        rows.append(("", f"... {len(names) - _MAX_ROWS} more", "", "", ""))
+    return rows
+
+
+def _variance(x: np.ndarray, weights: np.ndarray) -> float:
+    """Sample variance of rows that count ``weights`` times."""
+    centred = x - np.average(x, weights=weights)
+    return float(weights @ centred**2 / max(weights.sum() - 1.0, 1.0))
+
+
+def _number(x: float) -> str:
+    return "0" if x == 0 else f"{x:.4g}"
+
+
+def _p_value(p: float) -> str:
+    return "<.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _table(rows: list[tuple[str, ...]], align: str) -> list[str]:
+    """Lay out rows of cells in aligned columns."""
+    widths = [max(len(row[j]) for row in rows) for j in range(len(align))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if side == "l" else cell.rjust(width)
+            for cell, width, side in zip(row, widths, align, strict=True)
+        ]
+        lines.append(" " + "  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,393 @@
+"""What all task models share: reading input, fitting, predicting on the eta scale."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from bead_sklearn._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+)
+from bead_sklearn.effects import (
+    GROUPS,
+    FactorStructure,
+    FormulaTerm,
+    MixedEffects,
+    build_structures,
+    resolve_mixed_effects,
+)
+from bead_sklearn.exceptions import SingularFitWarning
+from bead_sklearn.families import Family, get_family
+from bead_sklearn.inputs import InputReader, Judgments, read_groups
+from bead_sklearn.inspection import (
+    FactorEffects,
+    Summary,
+    VarianceComponents,
+    summarize,
+    variance_components,
+)
+from bead_sklearn.solvers import (
+    Design,
+    MixedModelFit,
+    SolverOptions,
+    VarianceOptions,
+    fit_mixed_model,
+)
+from bead_sklearn.tasks._features import Columns, FeatureBuilder
+from bead_sklearn.tasks._reml import wants_reml
+from bead_sklearn.tasks._separation import warn_if_separated
+
+
+class MixedModel(BaseEstimator):
+    """Base of the task models: a linear predictor with random effects.
+
+    Subclasses name the responses they take (``_response``), encode ``y`` and turn the
+    moments of the linear predictor into predictions.
+    """
+
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"groups": True}
+    __metadata_request__score: ClassVar[dict[str, bool]] = {"groups": True}
+
+    _response: ClassVar[str]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "family": [str, Family],
+        "mixed_effects": [str, MixedEffects],
+        "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "population": [StrOptions({"marginal", "conditional"})],
+        "text_columns": ["array-like", None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "device": [str, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # ------------------------------------------------------------------ fit
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Fit the model to judgments.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What was judged, one row per judgment: features, texts, or both. Columns
+            named as grouping factors in the formula are ids.
+        y : array-like of shape (n_samples,)
+            The answers.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Participant of each judgment; several grouping factors as a DataFrame.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many times each judgment counts. An integer weight is the same as
+            repeating the row.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If ids or texts are missing, lengths differ, y cannot be encoded, or a
+            formula names what is not there.
+        """
+        mixed_effects = resolve_mixed_effects(self.mixed_effects)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the "
+                "target y is None."
+            )
+        reader = self._make_reader(mixed_effects, groups)
+        judgments = reader.read(self, X, reset=True)
+        n = judgments.n_rows
+        check_consistent_length(range(n), y)
+        target = self._encode_target(y)
+        ids = {**judgments.factors, **_read_ids(groups, n)}
+        weights = _check_sample_weight(
+            sample_weight, target, dtype=np.float64, ensure_non_negative=True
+        )
+        self._check_kept(target[weights > 0])
+        if not (weights > 0).all():
+            kept = np.flatnonzero(weights > 0)
+            judgments = judgments.take(kept)
+            ids = {name: values[kept] for name, values in ids.items()}
+            target, weights = target[kept], weights[kept]
+
+        self._reader = reader
+        self._features = FeatureBuilder(
+            self.encoder,
+            self.alpha,
+            {"device": self.device, "random_state": self.random_state},
+        )
+        columns = self._features.fit(judgments, weights)
+        covariates = self._covariates(columns, judgments, mixed_effects)
+        self._structures = build_structures(
+            self._terms(mixed_effects, ids, covariates[1]),
+            ids,
+            *covariates,
+            weights,
+            rotation_invariant=mixed_effects.formula is None,
+        )
+        design = self._design(columns, ids, covariates[0])
+        family = get_family(self.family, response=self._response)
+        held = self._held_factors(design, family, weights)
+        reml = wants_reml(mixed_effects.variance_estimation_method, design)
+        options = SolverOptions(
+            reml=reml,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            variances=VarianceOptions(
+                estimate=mixed_effects.estimate_variance_components,
+                initial_variance=mixed_effects.prior_variance,
+                alpha=None if self.alpha == "auto" else float(self.alpha) or None,
+                zero_factors=held,
+            ),
+            verbose=bool(self.verbose),
+        )
+        fit = fit_mixed_model(design, family, target, weights, options)
+        self._store(fit, design, family, target, weights)
+        self._warn(fit, held)
+        if design.ridge is None:
+            warn_if_separated(
+                family,
+                design.fixed.rows(),
+                fit.posterior.fixed,
+                target,
+                np.array(self._features.fixed_names_)[self._features.kept_],
+            )
+        return self
+
+    def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
+        """Columns of X that the formula names as factors are ids, not features."""
+        named = {name for term in mixed_effects.terms() for name in term.factor}
+        columns = getattr(groups, "columns", None)
+        given = {GROUPS} if columns is None else {GROUPS, *map(str, columns)}
+        if groups is None and GROUPS in named:
+            raise ValueError(
+                "The random-effects formula names the factor 'groups', but fit got no "
+                "groups. Pass fit(X, y, groups=participant_ids)."
+            )
+        return InputReader(
+            text_columns=self.text_columns, factors=sorted(named - given)
+        )
+
+    def _terms(
+        self,
+        mixed_effects: MixedEffects,
+        ids: dict[str, np.ndarray],
+        covariate_names: list[str],
+    ) -> list[FormulaTerm]:
+        """Terms of the formula, or those that the mode stands for."""
+        if mixed_effects.formula is not None:
+            return mixed_effects.terms()
+        if mixed_effects.mode == "fixed" or (mixed_effects.mode == "auto" and not ids):
+            return []
+        if not ids:
+            raise ValueError(
+                f"mixed_effects={mixed_effects.mode!r} needs participant ids. Pass them "
+                "as fit(X, y, groups=participant_ids), or name a column of X in a "
+                "formula such as mixed_effects='(1 | participant)'. Under metadata "
+                "routing pass params={'groups': participant_ids}."
+            )
+        slopes = covariate_names if mixed_effects.mode == "random_slopes" else []
+        correlated = mixed_effects.correlation_structure == "correlated"
+        return [FormulaTerm((name,), True, tuple(slopes), correlated) for name in ids]
+
+    def _covariates(
+        self, columns: Columns, judgments: Judgments, mixed_effects: MixedEffects
+    ) -> tuple[np.ndarray, list[str]]:
+        """Columns whose coefficients can vary, and their names.
+
+        A formula refers to numeric columns of X; participant-specific heads take all
+        features as the model sees them.
+        """
+        if mixed_effects.formula is not None:
+            return self._features.covariates(judgments), judgments.numeric_names
+        if mixed_effects.mode != "random_slopes":
+            return np.zeros((judgments.n_rows, 0)), []
+        rows = columns.fixed.rows()[:, 1:]
+        names = [self._features.fixed_names_[i] for i in self._features.kept_[1:]]
+        if columns.ridge is not None:
+            rows = np.hstack([rows, columns.ridge.rows()])
+            basis = self._features.ridge_basis_
+            names = names + (
+                self._features.ridge_names_
+                if basis is None
+                else [f"direction{i}" for i in range(basis.shape[1])]
+            )
+        return rows, names
+
+    def _design(
+        self, columns: Columns, ids: dict[str, np.ndarray], covariates: np.ndarray
+    ) -> Design:
+        return Design(
+            n_rows=len(columns.fixed.rows()),
+            fixed=columns.fixed,
+            ridge=columns.ridge,
+            factors=tuple(
+                structure.factor(ids, covariates) for structure in self._structures
+            ),
+        )
+
+    def _held_factors(
+        self, design: Design, family: Family, weights: np.ndarray
+    ) -> frozenset[str]:
+        """Factors whose variance the data cannot tell."""
+        held = {}
+        for factor in design.factors:
+            counts = np.bincount(factor.codes, weights=weights)
+            if factor.n_levels == 1:
+                held[factor.name] = "it has one level only"
+            elif family.is_quadratic and (counts <= 1).all():
+                held[factor.name] = "every level has one judgment only"
+        for name, reason in held.items():
+            warnings.warn(
+                f"The variance of the factor {name!r} cannot be estimated because "
+                f"{reason}; it is set to 0.",
+                SingularFitWarning,
+                stacklevel=3,
+            )
+        return frozenset(held)
+
+    def _warn(self, fit: MixedModelFit, held: frozenset[str]) -> None:
+        if not fit.optimum.converged:
+            warnings.warn(
+                f"The optimizer did not converge after {fit.optimum.n_iter} iterations "
+                f"({fit.optimum.message}); the largest gradient component is "
+                f"{fit.optimum.gradient_norm:.2g}. Increase max_iter or rescale the "
+                "columns of X.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        zero = [
+            component.grouping_factor
+            for component in self.variance_components_
+            if component.is_singular and component.grouping_factor not in held
+        ]
+        if zero:
+            warnings.warn(
+                f"Singular fit: the covariance of the effects of {zero[0]!r} is not of "
+                "full rank (a variance is 0 or a correlation is 1). The data give no "
+                "evidence for this structure; a simpler one fits as well.",
+                SingularFitWarning,
+                stacklevel=3,
+            )
+
+    def _store(
+        self,
+        fit: MixedModelFit,
+        design: Design,
+        family: Family,
+        target: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        """Set the fitted attributes."""
+        if family.is_quadratic:
+            self.sigma_ = fit.sigma
+            family = type(family)(fit.sigma)  # type: ignore[call-arg]
+        self._family = family
+        self._posterior = fit.posterior
+        intercept, coefficients, names = self._features.coefficients(
+            fit.posterior.fixed, fit.posterior.ridge
+        )
+        self.intercept_: Any = intercept
+        self.coef_: Any = coefficients
+        self.coef_names_ = names
+        self.alpha_ = fit.alpha
+        levels = {structure.name: structure for structure in self._structures}
+        self.effects_ = {
+            name: FactorEffects(
+                grouping_factor=name,
+                levels=levels[name].levels,
+                effect_names=levels[name].effect_names,
+                modes=fit.posterior.modes[index],
+                covariances=fit.posterior.conditional_covariances(index),
+            )
+            for index, name in enumerate(fit.posterior.factor_names)
+        }
+        self.variance_components_: list[VarianceComponents] = variance_components(
+            design, fit.posterior, weights
+        )
+        self.variance_history_ = fit.history
+        self.log_likelihood_ = fit.log_likelihood
+        self.is_reml_ = fit.reml
+        n = float(weights.sum())
+        self.aic_ = 2.0 * fit.n_parameters - 2.0 * fit.log_likelihood
+        self.bic_ = np.log(n) * fit.n_parameters - 2.0 * fit.log_likelihood
+        self.n_iter_ = max(1, fit.optimum.n_iter)
+        self.groups_ = levels[GROUPS].levels if GROUPS in levels else None
+        self._summary = summarize(self, fit, design, family, weights)
+
+    # -------------------------------------------------------------- predict
+
+    def _predict_eta(self, X: Any, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the linear predictor of new judgments."""
+        check_is_fitted(self)
+        judgments = self._reader.read(self, X, reset=False)
+        ids = {**judgments.factors, **_read_ids(groups, judgments.n_rows)}
+        columns = self._features.transform(judgments)
+        mixed_effects = resolve_mixed_effects(self.mixed_effects)
+        covariates, _ = self._covariates(columns, judgments, mixed_effects)
+        design = self._design(columns, ids, covariates)
+        mean, variance = self._posterior.predict(
+            design, marginal=self.population == "marginal"
+        )
+        if columns.residual is not None and 0 < self.alpha_ < np.inf:
+            scale = getattr(self, "sigma_", 1.0) ** 2 / self.alpha_
+            variance = variance + scale * columns.residual
+        return mean, variance
+
+    def summary(self) -> Summary:
+        """Return the fit as a table to read.
+
+        Returns
+        -------
+        summary : Summary
+            Prints like the summaries of lme4 and holds every number it shows.
+        """
+        check_is_fitted(self)
+        return self._summary
+
+    # ----------------------------------------------------------------- hooks
+
+    @abstractmethod
+    def _encode_target(self, y: Any) -> np.ndarray:
+        """Check y and turn it into numbers."""
+
+    def _check_kept(self, target: np.ndarray) -> None:
+        """Check the encoded target of the rows with positive weight."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_posterior")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:
+    """Ids passed as ``groups``, by factor name."""
+    return {} if groups is None else read_groups(groups, n_rows)
+
+
+__all__ = ["FactorStructure", "MixedModel"]
