@@ -50,6 +50,10 @@ from bead_sklearn.tasks._reml import wants_reml
 from bead_sklearn.tasks._separation import warn_if_separated
 
 
+#: Modes that make no sense without grouping factors.
+_NEED_IDS = ("random_intercepts", "random_slopes")
+
+
 class MixedModel(BaseEstimator):
     """Base of the task models: a linear predictor with random effects.
 
@@ -110,6 +114,7 @@ class MixedModel(BaseEstimator):
             formula names what is not there.
         """
         mixed_effects = resolve_mixed_effects(self.mixed_effects)
+        family = get_family(self.family, response=self._response)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
@@ -121,6 +126,7 @@ class MixedModel(BaseEstimator):
         check_consistent_length(range(n), y)
         target = self._encode_target(y)
         ids = {**judgments.factors, **_read_ids(groups, n)}
+        _check_ids_given(mixed_effects, ids)
         weights = _check_sample_weight(
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
@@ -147,7 +153,6 @@ class MixedModel(BaseEstimator):
             rotation_invariant=mixed_effects.formula is None,
         )
         design = self._design(columns, ids, covariates[0])
-        family = get_family(self.family, response=self._response)
         held = self._held_factors(design, family, weights)
         reml = wants_reml(mixed_effects.variance_estimation_method, design)
         options = SolverOptions(
@@ -200,13 +205,6 @@ class MixedModel(BaseEstimator):
             return mixed_effects.terms()
         if mixed_effects.mode == "fixed" or (mixed_effects.mode == "auto" and not ids):
             return []
-        if not ids:
-            raise ValueError(
-                f"mixed_effects={mixed_effects.mode!r} needs participant ids. Pass them "
-                "as fit(X, y, groups=participant_ids), or name a column of X in a "
-                "formula such as mixed_effects='(1 | participant)'. Under metadata "
-                "routing pass params={'groups': participant_ids}."
-            )
         slopes = covariate_names if mixed_effects.mode == "random_slopes" else []
         correlated = mixed_effects.correlation_structure == "correlated"
         return [FormulaTerm((name,), True, tuple(slopes), correlated) for name in ids]
@@ -383,6 +381,17 @@ class MixedModel(BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.string = True
         return tags
+
+
+def _check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) -> None:
+    """Raise if effects were asked for without ids."""
+    if mixed_effects.formula is None and not ids and mixed_effects.mode in _NEED_IDS:
+        raise ValueError(
+            f"mixed_effects={mixed_effects.mode!r} needs participant ids. Pass them "
+            "as fit(X, y, groups=participant_ids), or name a column of X in a "
+            "formula such as mixed_effects='(1 | participant)'. Under metadata "
+            "routing pass params={'groups': participant_ids}."
+        )
 
 
 def _read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:
