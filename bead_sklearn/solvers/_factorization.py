@@ -11,12 +11,32 @@ elimination).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import linalg
 
 from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales
+
+
+class Covariances(NamedTuple):
+    """Covariance of all effects, without that between levels of the first factor.
+
+    Attributes
+    ----------
+    own : ndarray of shape (q, r, r)
+        Of the effects of each level of the eliminated factor.
+    cross : ndarray of shape (q, r, m)
+        Between these and the rest.
+    rest : ndarray of shape (m, m)
+        Of the rest: other factors, ridge, fixed part.
+    """
+
+    own: np.ndarray
+    cross: np.ndarray
+    rest: np.ndarray
 
 
 class Factorization:
@@ -48,23 +68,26 @@ class Factorization:
         first = scales.first
         m = products.rest.shape[0]
         own = first.T @ products.own @ first + np.eye(len(first))
-        cross = first.T @ products.cross
         if len(first) == 1:
+            cross = first[0, 0] * products.cross
             self.inverse_own = 1.0 / own
             half = cross * np.sqrt(self.inverse_own)
+            self.solved = cross * self.inverse_own
             self.log_det_own = float(np.log(own).sum())
         else:
+            cross = first.T @ products.cross
             lower = np.linalg.cholesky(own)
             half = np.linalg.solve(lower, cross)
             self.inverse_own = np.linalg.inv(own)
             diagonal = np.diagonal(lower, axis1=1, axis2=2)
+            self.solved = self.inverse_own @ cross
             self.log_det_own = 2.0 * float(np.log(diagonal).sum())
-        self.solved = self.inverse_own @ cross
         half = half.reshape(half.shape[0] * half.shape[1], m)
         self.schur = products.rest - half.T @ half
         scaled = scales.rest(scales.rest(self.schur, transpose=True).T, transpose=True)
         scaled[np.diag_indices(m)] += scales.penalty[:m]
         self._lower = linalg.cholesky(scaled, lower=True, check_finite=False)
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def log_det(self, n_rest: int) -> float:
         """Return log|H| over the eliminated factor and the first ``n_rest`` others."""
@@ -82,15 +105,39 @@ class Factorization:
         x_own = partial - self.solved @ self.scales.rest(x_rest)
         return x_own, x_rest
 
-    def rest_covariance(self, n_rest: int) -> np.ndarray:
-        """Return Lambda A^-1 Lambda' over the first ``n_rest`` columns of the rest."""
-        return self.scales.rest(self.half_covariance(n_rest).T)
+    def covariances(self, n_rest: int) -> Covariances:
+        """Return the inverse of H, in the unit of the effects.
 
-    def half_covariance(self, n_rest: int) -> np.ndarray:
-        """Return Lambda A^-1 over the first ``n_rest`` columns of the rest."""
-        lower = self._lower[:n_rest, :n_rest]
-        inverse = linalg.cho_solve((lower, True), np.eye(n_rest), check_finite=False)
-        return self.scales.rest(inverse)
+        Parameters
+        ----------
+        n_rest : int
+            Number of columns of the rest that are unknowns; the others are known.
+        """
+        first = self.scales.first
+        _, rest, spread = self._solved(n_rest)
+        return Covariances(
+            own=first @ self._inverse_blocks(n_rest) @ first.T,
+            cross=-(first @ spread if len(first) > 1 else first[0, 0] * spread),
+            rest=rest,
+        )
+
+    def _solved(self, n_rest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lambda A^-1, Lambda A^-1 Lambda' and the latter times ``solved``, kept."""
+        if n_rest not in self._kept:
+            lower = self._lower[:n_rest, :n_rest]
+            inverse = linalg.cho_solve(
+                (lower, True), np.eye(n_rest), check_finite=False
+            )
+            half = self.scales.rest(inverse)
+            rest = self.scales.rest(half.T)
+            spread = times_rest(self.solved[:, :, :n_rest], rest)
+            self._kept[n_rest] = half, rest, spread
+        return self._kept[n_rest]
+
+    def _inverse_blocks(self, n_rest: int) -> np.ndarray:
+        """Blocks of H^-1 for each level of the eliminated factor."""
+        _, _, spread = self._solved(n_rest)
+        return self.inverse_own + level_products(spread, self.solved[:, :, :n_rest])
 
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
         """Return half the derivative of log|H| in each L, then in tau.
@@ -99,14 +146,14 @@ class Factorization:
         that level's covariates and the columns of its standardised effects.
         """
         design, scales, products = self.design, self.scales, self.products
-        half = self.half_covariance(n_rest)
+        half, _, spread = self._solved(n_rest)
         gradients = []
         if design.factors:
-            covariance = scales.rest(half.T)
-            solved = self.solved[:, :, :n_rest]
-            spread = solved @ covariance
-            inverse = self.inverse_own + spread @ solved.transpose(0, 2, 1)
-            direct = np.einsum("gab,gbc->ac", products.own @ scales.first, inverse)
+            direct = np.einsum(
+                "gab,gbc->ac",
+                products.own @ scales.first,
+                self._inverse_blocks(n_rest),
+            )
             through_rest = np.tensordot(
                 products.cross[:, :, :n_rest], spread, axes=([0, 2], [0, 2])
             )
@@ -121,3 +168,16 @@ class Factorization:
         if design.ridge is not None:
             gradients.append(np.array([[(schur[ridge] * half[:, ridge].T).sum()]]))
         return gradients
+
+
+def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Multiply (q, r, m) by (m, m) as one product of matrices."""
+    q, r, m = levels.shape
+    return (levels.reshape(q * r, m) @ matrix).reshape(q, r, matrix.shape[1])
+
+
+def level_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Multiply (r, m) by (m, r) for each of q levels."""
+    if left.shape[1] == 1:
+        return np.einsum("gam,gam->ga", left, right)[:, :, None]
+    return left @ right.transpose(0, 2, 1)

@@ -261,7 +261,7 @@ def _start_fixed(
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     fixed = design.rest_slices[-1]
-    covariance = joint.factorization.rest_covariance(design.n_rest)[fixed, fixed]
+    covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
     return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
 
 

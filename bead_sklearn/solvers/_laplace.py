@@ -83,6 +83,7 @@ class LaplaceObjective:
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
+        self.scales: Scales | None = None
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray
@@ -119,6 +120,8 @@ class LaplaceObjective:
     ) -> tuple[Derivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
         scales = Scales(self._design, theta)
+        if self.scales is not None:
+            self._keep_effects(self.scales, scales)
         self.scales = scales
         penalty = scales.penalty[: self._n_rest]
         eta = offset + self.predict(self.own, self.rest)
@@ -157,6 +160,12 @@ class LaplaceObjective:
             last = gain < _LAST_STEP and step == 1.0
         return derivatives, curvature, h
 
+    def _keep_effects(self, old: Scales, new: Scales) -> None:
+        """Start where the effects, not their standardised values, are the last ones."""
+        if self._design.factors and new.is_regular(0):
+            self.own = self.own @ old.first.T @ np.linalg.inv(new.first).T
+        self.rest = new.unscale_rest(old.rest(self.rest), otherwise=self.rest)
+
     def _evaluate(
         self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
     ) -> tuple[Derivatives, float]:
@@ -171,13 +180,8 @@ class LaplaceObjective:
     def _spread(self, derivatives: Derivatives, curvature: np.ndarray) -> np.ndarray:
         """The part of rho beyond the score; sets the skewness vectors."""
         first, factorization = self.scales.first, self.factorization
-        n = self._n_log_det
-        variances = predictor_variances(
-            self._design,
-            first @ factorization.inverse_own @ first.T,
-            first @ factorization.solved[:, :, :n],
-            factorization.rest_covariance(n),
-        )
+        covariances = factorization.covariances(self._n_log_det)
+        variances = predictor_variances(self._design, covariances)
         c = self._weights * derivatives.third * variances
         own, rest = self._rmatvec(c)
         self.own_skew, self.rest_skew = factorization.solve(

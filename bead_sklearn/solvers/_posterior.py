@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._factorization import Covariances, Factorization
 from bead_sklearn.solvers._variances import predictor_variances
 
 
@@ -29,9 +29,8 @@ class Posterior:
         Coefficients of the ridge features.
     fixed : ndarray of shape (p,)
         Fixed effects.
-    own, solved, rest_covariance : ndarray
-        Covariance of everything, in the parts of
-        :func:`~bead_sklearn.solvers._variances.predictor_variances`.
+    joint : Covariances
+        Posterior covariance of all effects.
     """
 
     factor_names: tuple[str, ...]
@@ -40,9 +39,7 @@ class Posterior:
     covariances: list[np.ndarray]
     ridge: np.ndarray
     fixed: np.ndarray
-    own: np.ndarray
-    solved: np.ndarray
-    rest_covariance: np.ndarray
+    joint: Covariances
 
     def predict(
         self, design: Design, *, marginal: bool = True
@@ -65,9 +62,7 @@ class Posterior:
         mean = design.fixed.matvec(self.fixed)
         if design.ridge is not None:
             mean = mean + design.ridge.matvec(self.ridge)
-        variance = predictor_variances(
-            design, self.own, self.solved, self.rest_covariance
-        )
+        variance = predictor_variances(design, self.joint)
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
@@ -78,22 +73,16 @@ class Posterior:
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
-        start = len(self.rest_covariance) - len(self.fixed)
-        return self.rest_covariance[start:, start:]
-
-    def ridge_covariance(self) -> np.ndarray:
-        """Return the covariance of the ridge coefficients."""
-        end = len(self.rest_covariance) - len(self.fixed)
-        return self.rest_covariance[end - len(self.ridge) : end, end - len(self.ridge) : end]
+        start = len(self.joint.rest) - len(self.fixed)
+        return self.joint.rest[start:, start:]
 
     def conditional_covariances(self, factor: int) -> np.ndarray:
         """Return the covariance of the effects of each level, (q, r, r)."""
         if factor == 0:
-            spread = self.solved @ self.rest_covariance
-            return self.own + spread @ self.solved.transpose(0, 2, 1)
+            return self.joint.own
         start = sum(effects.size for effects in self.effects[1:factor])
         q, r = self.effects[factor].shape
-        block = self.rest_covariance[start : start + q * r, start : start + q * r]
+        block = self.joint.rest[start : start + q * r, start : start + q * r]
         levels = np.arange(q)
         return block.reshape(q, r, q, r)[levels, :, levels, :]
 
@@ -152,7 +141,7 @@ def make_posterior(
         covariances=[sigma**2 * scale @ scale.T for scale in scales.factors],
         ridge=rest_means[ridge],
         fixed=fixed,
-        own=sigma**2 * (first @ factorization.inverse_own @ first.T),
-        solved=first @ factorization.solved,
-        rest_covariance=sigma**2 * factorization.rest_covariance(design.n_rest),
+        joint=Covariances(
+            *(sigma**2 * part for part in factorization.covariances(design.n_rest))
+        ),
     )

@@ -76,6 +76,28 @@ class Scales:
         result[ridge] *= self.ridge
         return result
 
+    def is_regular(self, factor: int) -> bool:
+        """Whether no standard deviation of a factor is zero."""
+        return bool((np.diagonal(self.factors[factor]) > 0).all())
+
+    def unscale_rest(self, x: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
+        """Divide the rest by Lambda; parts with a zero scale are as in ``otherwise``."""
+        result = np.array(x)
+        *factor_slices, ridge, _ = self._design.rest_slices
+        parts = enumerate(zip(self._design.rest_factors, factor_slices, strict=True), 1)
+        for index, (factor, part) in parts:
+            if self.is_regular(index):
+                block = result[part].reshape(factor.n_levels, factor.size)
+                inverse = np.linalg.inv(self.factors[index])
+                result[part] = (block @ inverse.T).ravel()
+            else:
+                result[part] = otherwise[part]
+        if self.ridge > 0:
+            result[ridge] /= self.ridge
+        else:
+            result[ridge] = otherwise[ridge]
+        return result
+
 
 def pull_back(
     design: Design,

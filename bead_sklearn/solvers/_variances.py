@@ -6,57 +6,45 @@ import numpy as np
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import DenseBlock, Design
+from bead_sklearn.solvers._factorization import Covariances
 
 #: Rows handled at once where a product needs (rows x columns) scratch memory.
 _CHUNK_ELEMENTS = 4_000_000
 
 
-def predictor_variances(
-    design: Design,
-    own: np.ndarray,
-    solved: np.ndarray,
-    rest_covariance: np.ndarray,
-) -> np.ndarray:
-    """Return Var(eta_i) from the covariance of all latent variables.
+def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return Var(eta_i) from the covariance of all effects.
 
     Parameters
     ----------
     design : Design
         Rows to predict; unknown levels (code -1) contribute nothing here.
-    own : ndarray of shape (q, r, r)
-        L D^-1 L': covariance of a level's effects given the rest.
-    solved : ndarray of shape (q, r, m)
-        L D^-1 L' Z'WT: minus the regression of a level's effects on the rest.
-    rest_covariance : ndarray of shape (m, m)
-        Covariance of the rest, with or without the fixed part.
+    covariances : Covariances
+        Covariance of the effects, with or without the fixed part.
 
     Returns
     -------
     variances : ndarray of shape (n_rows,)
-        t'Vt + z'(own + solved V solved')z - 2 z'(solved V) t.
+        t'Vt + z'Sz + 2 z'Ct for a row with covariates z of its level of the first
+        factor and t of the rest.
     """
-    m = len(rest_covariance)
-    parts = _present_parts(design, m)
+    parts = _present_parts(design, len(covariances.rest))
     variances = np.zeros(design.n_rows)
     for i, (left, left_slice) in enumerate(parts):
         for right, right_slice in parts[i:]:
-            block = rest_covariance[left_slice, right_slice]
+            block = covariances.rest[left_slice, right_slice]
             times = 1.0 if left is right else 2.0
             variances += times * _bilinear(left, right, block)
     first = design.eliminated
     if first is None:
         return variances
     known = np.flatnonzero(first.codes >= 0)
-    if not len(known):
-        return variances
-    spread = solved @ rest_covariance
-    given = own + spread @ solved.transpose(0, 2, 1)
     codes, z = first.codes[known], first.z[known]
-    variances[known] += np.einsum("ia,iab,ib->i", z, given[codes], z, optimize=True)
+    own = covariances.own[codes]
+    variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
     for part, part_slice in parts:
-        rows = np.zeros(design.n_rows)
-        rows[known] = _level_bilinear(z, codes, spread[:, :, part_slice], part, known)
-        variances -= 2.0 * rows
+        cross = covariances.cross[:, :, part_slice]
+        variances[known] += 2.0 * _level_bilinear(z, codes, cross, part, known)
     return np.maximum(variances, 0.0)
 
 
