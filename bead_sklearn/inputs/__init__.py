@@ -4,6 +4,7 @@ from bead_sklearn.inputs._ids import read_groups
 from bead_sklearn.inputs._judgments import Judgments
 from bead_sklearn.inputs._levels import encode_levels, match_levels
 from bead_sklearn.inputs._reader import InputReader
+from bead_sklearn.inputs._single import read_text
 from bead_sklearn.inputs._target import check_target_present
 from bead_sklearn.inputs._text import DistinctText
 
@@ -12,6 +13,7 @@ __all__ = [
     "Judgments",
     "DistinctText",
     "read_groups",
+    "read_text",
     "encode_levels",
     "match_levels",
     "check_target_present",

@@ -75,6 +75,8 @@ def as_table(X: Any) -> Table | None:
     if isinstance(X, np.ndarray):
         return _from_array(X)
     if isinstance(X, (list, tuple)):
+        if not X:
+            raise ValueError("X is empty (0 samples); it needs one entry per judgment.")
         return _from_list(list(X))
     return None
 

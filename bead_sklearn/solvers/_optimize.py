@@ -107,7 +107,9 @@ def maximize(
     gradient = np.zeros_like(start)
     gradient[moving] = -np.asarray(result.jac)
     if moving.sum() <= _POLISH_UP_TO:
-        x, value, gradient = _polish(objective, x, value, gradient, lower, upper)
+        x, value, gradient = _polish(
+            objective, x, value, gradient, lower, upper, tol
+        )
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
@@ -131,10 +133,12 @@ def _polish(
     gradient: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    tol: float,
 ) -> tuple[np.ndarray, float, np.ndarray]:
+    """Newton steps until the gradient is far below ``tol``."""
     for _ in range(_POLISH_STEPS):
         free = np.flatnonzero(_free(x, gradient, lower, upper))
-        if not len(free) or np.abs(gradient[free]).max() < 1e-10:
+        if not len(free) or np.abs(gradient[free]).max() < 0.01 * tol:
             break
         hessian = np.empty((len(free), len(free)))
         for column, index in enumerate(free):

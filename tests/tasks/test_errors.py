@@ -41,7 +41,7 @@ def replaced(values, row, value):
         ({"X": replaced(TEXTS, 3, None)}, "'text'.*missing text.*row 3"),
         ({"y": ["yes"] * 30}, r"only one class among its 30 judgments.*\['yes'\]"),
         ({"y": ["a", "b", "c"] * 10}, "Only binary.*3 labels \\('a', 'b', 'c'\\)"),
-        ({"X": TEXTS[:0], "y": [], "groups": None}, "0 sample|empty|at least"),
+        ({"X": [], "y": [], "groups": None}, "X is empty.*0 samples"),
     ],
 )
 def test_data_errors(changes, message):
@@ -94,7 +94,7 @@ def test_formula_over_an_array_without_names():
 
 
 def test_prediction_with_other_columns():
-    model = BinaryClassifier().fit(FRAME[["text", "trial"]], LABELS, groups=GROUPS)
+    model = BinaryClassifier().fit(FRAME[["text", "trial"]], LABELS)
     with pytest.raises(ValueError, match="trial"):
         model.predict(FRAME[["text"]])
 

@@ -155,7 +155,7 @@ def test_slopes_of_encoder_features_share_a_variance():
     texts = np.array(["good dog", "bad dog", "good cat", "bad cat"])[RNG.randint(4, size=len(Y))]
     liking = np.repeat(RNG.normal(size=N_PARTICIPANTS), N_EACH)
     good = np.char.startswith(texts.astype(str), "good")
-    y = liking * np.where(good, 2.0, -2.0) + 0.3 * RNG.normal(size=len(Y))
+    y = U + liking * np.where(good, 2.0, -2.0) + 0.3 * RNG.normal(size=len(Y))
     fitted = {
         effects: MagnitudeRegressor(mixed_effects=effects).fit(list(texts), y, groups=GROUPS)
         for effects in ("random_intercepts", "random_slopes")
@@ -163,7 +163,7 @@ def test_slopes_of_encoder_features_share_a_variance():
     scores = {
         name: model.score(list(texts), y, groups=GROUPS) for name, model in fitted.items()
     }
-    assert scores["random_slopes"] > 0.9 > 0.5 > scores["random_intercepts"]
+    assert scores["random_slopes"] > 0.95 > 0.7 > scores["random_intercepts"]
 
 
 def test_cross_validation_with_routing(routing):

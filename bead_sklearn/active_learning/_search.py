@@ -1,0 +1,425 @@
+"""Active learning as a meta-estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import Bunch, indexable
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from bead_sklearn._callbacks import CallbackSupportMixin
+from bead_sklearn._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_method_params,
+    _fit_context,
+    _num_samples,
+    _routing_enabled,
+)
+from bead_sklearn.active_learning._delegation import DelegatingMixin
+from bead_sklearn.active_learning._interactive import InteractiveMixin
+from bead_sklearn.active_learning._plan import Reveal, plan_rounds
+from bead_sklearn.active_learning._results import ResultsMixin
+from bead_sklearn.active_learning._rounds import fit_rows
+from bead_sklearn.active_learning._rows import as_labels, check_no_missing
+from bead_sklearn.active_learning._seeding import draw_seeds
+from bead_sklearn.active_learning._simulation import simulate
+from bead_sklearn.active_learning._stopping import Rule
+from bead_sklearn.query import get_query_strategy, get_query_strategy_names
+
+
+class ActiveLearningSearch(
+    InteractiveMixin,
+    ResultsMixin,
+    DelegatingMixin,
+    MetaEstimatorMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """Learn from the labels that teach most: simulate it, or do it.
+
+    `fit` simulates: the labels in ``y`` are hidden and revealed batch by batch, as the
+    query strategy asks for them. `start`, `ask` and `tell` do the same with people.
+
+    A round fits the estimator to the labels known, scores it on the validation data,
+    asks for the labels of the ``batch_size`` rows with the highest utilities, and so
+    on until a limit or a stopping rule ends the search or no row is left. The search
+    is an estimator: it can be cross-validated, searched over and put in a Pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What to fit. A Pipeline can read text or data frames.
+    strategy : str, QueryStrategy or callable, default="entropy"
+        Query strategy, see `bead_sklearn.query.get_query_strategy_names`. Regressors
+        need ``"random"`` or ``"predictive_std"``.
+    batch_size : int, default=10
+        Rows per batch; the last batch may be smaller.
+    n_initial : int, default=10
+        Size of the starting set, rows marked as labelled in `fit` included. If a
+        classifier has seen one class only, further rows are added one at a time until
+        it has seen two; they count as labels.
+    cold_start : "random" or callable, default="random"
+        How the starting set is chosen: at random, or by
+        ``cold_start(X, n, random_state) -> positions in X``, where X are the rows that
+        may be asked about and random_state is a RandomState. Labels are not used.
+    max_labels : int, default=None
+        Number of labels, the starting set included, at which the search ends. None: no
+        limit.
+    max_iterations : int, default=None
+        Number of batches after which the search ends. None: no limit.
+    stopping : callable or list of callable, default=None
+        Stopping rules, such as `Convergence`; the first that says stop ends the search.
+    query_by : {"row"}, default="row"
+        What is asked about: single rows.
+    oracle : callable, default=None
+        ``oracle(indices) -> labels`` is asked instead of reading ``y``.
+    validation : float, tuple or None, default=None
+        What the learning curve is scored on, never a training row. A tuple
+        ``(X, y)`` or ``(X, y, groups)``; or a share between 0 and 1 of the rows, which
+        are then neither asked about nor trained on: whole participants when ``groups``
+        are given (scores are then for new participants), else single rows at random.
+        None: no scores are computed and there is no learning curve.
+    scoring : str, callable or None, default=None
+        Scorer for the learning curve and for `score`. None: the estimator's ``score``.
+    refit : bool, default=True
+        Whether to keep an estimator fitted to all labels known at the end. With False
+        the search only describes queries and learning curve.
+    warm_start : bool, default=False
+        Whether a round continues from the estimator of the round before instead of
+        starting afresh, for estimators with a ``warm_start`` parameter. A round with a
+        class not seen before starts afresh, and so does the last fit (``refit``).
+    n_repeats : int, default=1
+        Number of runs of the simulation, each with its own starting set and its own
+        held-out rows. They show how much of a learning curve is luck.
+    n_jobs : int, default=None
+        Number of runs at a time. None means 1 unless in a joblib context.
+    random_state : int, RandomState instance or None, default=None
+        Seed of starting sets, held-out rows and random strategies. Searches with the
+        same int begin with the same rows, whatever their strategy.
+    verbose : int, default=0
+        Above zero: print a line per round.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The estimator fitted to all labels known: those of the first run, if there are
+        several. In a session it is fitted when it is read after new labels.
+    queries_ : list of ndarray
+        Rows asked about, one array per batch (first run). In a session: rows told.
+    initial_ : ndarray
+        Rows of the starting set that were asked about (first run; not in a session).
+    labeled_ : ndarray of bool of shape (n_samples,)
+        Rows whose labels are known (first run).
+    history_ : dict of str to ndarray
+        A row per round of every run: ``repeat``, ``iteration`` (batches before the
+        fit), ``n_labels``, ``score`` if there is validation data, ``utility_min``,
+        ``utility_q25``, ``utility_median``, ``utility_q75`` and ``utility_max`` over
+        the pool, ``fit_time`` and ``query_time`` in seconds. NaN where a round has no
+        value: the last one may ask nothing.
+    learning_curve_ : Bunch
+        ``n_labels``, ``scores`` (a row per run), ``mean`` and ``std`` over the runs.
+        Needs validation data.
+    area_under_curve_ : float
+        Mean height of the learning curve, in the unit of the score, averaged over the
+        runs. Needs validation data.
+    stopped_by_ : str or None
+        What ended the first run: ``"pool_exhausted"``, ``"max_labels"``,
+        ``"max_iterations"``, ``"callback"`` or the name of a rule. None while a session
+        is under way.
+    runs_ : list of Bunch
+        Everything about every run: ``initial``, ``queries``, ``labeled``, ``held_out``,
+        ``history``, ``stopped_by``. Not in a session.
+    classes_, n_features_in_, feature_names_in_
+        Those of the estimator, if it has them.
+
+    See Also
+    --------
+    ActiveLearner : The same loop one call at a time, over pools given by the caller.
+    LearningCurveDisplay : Plots learning curves of several searches.
+
+    Notes
+    -----
+    With metadata routing enabled, ``groups`` and other metadata of `fit` go to the
+    estimator's ``fit``, the strategy and the scorer, as each requests. With routing
+    disabled ``groups`` go to every one of them that takes groups, and other metadata
+    to the estimator. The documentation has a table of who receives what.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from bead_sklearn.active_learning import ActiveLearningSearch
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = ActiveLearningSearch(
+    ...     LogisticRegression(max_iter=1000),
+    ...     strategy="margin",
+    ...     batch_size=5,
+    ...     max_labels=30,
+    ...     validation=0.3,
+    ...     random_state=0,
+    ... ).fit(X, y)
+    >>> search.history_["n_labels"]
+    array([10, 15, 20, 25, 30])
+    >>> search.stopped_by_
+    'max_labels'
+
+    The same with a person who answers:
+
+    >>> search = ActiveLearningSearch(LogisticRegression(), random_state=0).start(X)
+    >>> rows = search.ask(3)
+    >>> search = search.tell(rows, ["setosa", "other", "setosa"])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [HasMethods(["fit"])],
+        "strategy": [StrOptions(set(get_query_strategy_names())), callable],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_initial": [Interval(Integral, 1, None, closed="left")],
+        "cold_start": [StrOptions({"random"}), callable],
+        "max_labels": [Interval(Integral, 1, None, closed="left"), None],
+        "max_iterations": [Interval(Integral, 0, None, closed="left"), None],
+        "stopping": [callable, list, tuple, None],
+        "query_by": [StrOptions({"row"})],
+        "oracle": [callable, None],
+        "validation": [Interval(Real, 0, 1, closed="neither"), tuple, None],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "refit": ["boolean"],
+        "warm_start": ["boolean"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Metadata that fit itself reads.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {
+        "groups": True,
+        "labeled": True,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        strategy: Any = "entropy",
+        *,
+        batch_size: int = 10,
+        n_initial: int = 10,
+        cold_start: str | Callable[..., Any] = "random",
+        max_labels: int | None = None,
+        max_iterations: int | None = None,
+        stopping: Rule | list[Rule] | None = None,
+        query_by: str = "row",
+        oracle: Callable[[NDArray[np.intp]], Any] | None = None,
+        validation: float | tuple[Any, ...] | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        refit: bool = True,
+        warm_start: bool = False,
+        n_repeats: int = 1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.strategy = strategy
+        self.batch_size = batch_size
+        self.n_initial = n_initial
+        self.cold_start = cold_start
+        self.max_labels = max_labels
+        self.max_iterations = max_iterations
+        self.stopping = stopping
+        self.query_by = query_by
+        self.oracle = oracle
+        self.validation = validation
+        self.scoring = scoring
+        self.refit = refit
+        self.warm_start = warm_start
+        self.n_repeats = n_repeats
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Fitting ------------------------------------------------------------------------
+
+    @_fit_context(  # type: ignore[untyped-decorator]
+        prefer_skip_nested_validation=False
+    )
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        labeled: Any = None,
+        **params: Any,
+    ) -> Self:
+        """Simulate the search.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            All rows: array, sparse matrix, list of str or data frame.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Labels, revealed as they are asked for. With an ``oracle`` only those of
+            rows marked in ``labeled`` are read; it may then be None.
+        groups : array-like of shape (n_samples,), default=None
+            Participant ids.
+        labeled : array-like of bool of shape (n_samples,), default=None
+            Rows whose labels are known at the start.
+        **params : dict
+            Further metadata for the estimator's ``fit``; array-likes of length
+            n_samples are cut to the rows labelled.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If the strategy and the estimator do not fit together, if labels are
+            missing, or if a rule needs validation data and there are none.
+        """
+        if y is None and self.oracle is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None. Without y it needs an oracle."
+            )
+        X, y, groups, labeled = indexable(X, y, groups, labeled)
+        labels = None if y is None else as_labels(y)
+        if self.oracle is None:
+            check_no_missing(labels, np.arange(_num_samples(X)))
+        params = _check_method_params(X, params)
+        seeds = draw_seeds(self.random_state, self.n_repeats)
+        runs = [
+            plan_rounds(self, X, labels, groups, labeled, params, seed)
+            for seed in seeds
+        ]
+        self._forget()
+        context = self._init_callback_context(
+            max_subtasks=self.n_repeats, sequential_subtasks=False
+        )
+        callback_data = {"X": X, "y": y, "groups": groups}
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        tasks = [
+            context.subcontext(task_name="run", task_id=i, max_subtasks=None)
+            for i in range(self.n_repeats)
+        ]
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(simulate)(
+                rounds,
+                Reveal(self.oracle, labels),
+                batch_size=self.batch_size,
+                search=self,
+                context=task,
+                callback_data=callback_data,
+                verbose=self.verbose,
+                repeat=repeat,
+                keep_estimator=self.refit and repeat == 0,
+            )
+            for repeat, (rounds, task) in enumerate(zip(runs, tasks, strict=True))
+        )
+        self._store(results, X, runs[0].fit_params)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _store(self, runs: list[Bunch], X: Any, fit_params: dict[str, Any]) -> None:
+        first = runs[0]
+        if self.refit:
+            self._fitted = first.estimator
+            if self.warm_start:
+                self._fitted = fit_rows(
+                    clone(self.estimator), X, first.labels, first.rows, fit_params
+                )
+        for run in runs:
+            del run["estimator"], run["labels"], run["rows"]
+        self.runs_ = runs
+
+    def _scorer(self) -> Any:
+        return check_scoring(self.estimator, self.scoring, allow_none=True)
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit or session left."""
+        for name in ("runs_", "_fitted", "_session"):
+            self.__dict__.pop(name, None)
+
+    # Scoring and routing ------------------------------------------------------------
+
+    def score(self, X: Any, y: Any, **params: Any) -> float:
+        """Score the estimator with ``scoring``, or with its own ``score``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            True labels.
+        **params : dict
+            Metadata of the rows, such as ``groups``, for the scorer.
+
+        Returns
+        -------
+        score : float
+            The score.
+        """
+        check_is_fitted(self)
+        scorer = self._scorer()
+        if scorer is None:
+            raise AttributeError(
+                f"{type(self.estimator).__name__} has no score method; pass scoring."
+            )
+        if params and _routing_enabled():
+            params = process_routing(self, "score", **params)["scorer"]["score"]
+        return float(scorer(self.estimator_, X, y, **params))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Get the metadata routing of this object.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Metadata of ``fit`` go to the estimator, to the query strategy (its
+            ``score`` request) and to the scorer; those of predictions to the estimator.
+        """
+        mapping = MethodMapping()
+        for method in (
+            "fit",
+            "predict",
+            "predict_proba",
+            "predict_log_proba",
+            "decision_function",
+            "transform",
+        ):
+            mapping.add(caller=method, callee=method)
+        router = (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self.estimator, method_mapping=mapping)
+            .add(
+                query=get_query_strategy(self.strategy),
+                method_mapping=MethodMapping().add(caller="fit", callee="score"),
+            )
+        )
+        scorer = self._scorer()
+        if scorer is not None:
+            router.add(
+                scorer=scorer,
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="score")
+                .add(caller="score", callee="score"),
+            )
+        return router

@@ -1,0 +1,119 @@
+"""One place that knows the query strategies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._function import make_query_strategy
+from bead_sklearn.query._random import RandomSampling
+from bead_sklearn.query._regression import PredictiveStdSampling
+from bead_sklearn.query._uncertainty import (
+    EntropySampling,
+    LeastConfidenceSampling,
+    MarginSampling,
+)
+
+_STRATEGIES: dict[str, type[QueryStrategy]] = {
+    "entropy": EntropySampling,
+    "least_confidence": LeastConfidenceSampling,
+    "margin": MarginSampling,
+    "predictive_std": PredictiveStdSampling,
+    "random": RandomSampling,
+}
+
+
+def get_query_strategy_names() -> list[str]:
+    """Names that `get_query_strategy` knows.
+
+    Returns
+    -------
+    names : list of str
+        The names, in alphabetical order.
+
+    Examples
+    --------
+    >>> from bead_sklearn.query import get_query_strategy_names
+    >>> get_query_strategy_names()
+    ['entropy', 'least_confidence', 'margin', 'predictive_std', 'random']
+    """
+    return sorted(_STRATEGIES)
+
+
+def get_query_strategy(strategy: str | Callable[..., Any]) -> QueryStrategy:
+    """Get a query strategy from a name or an object.
+
+    Parameters
+    ----------
+    strategy : str, QueryStrategy or callable
+        A name; a strategy, returned as it is; or a function
+        ``func(estimator, X, ...) -> utilities``, which becomes a strategy that picks
+        the rows with the highest utilities.
+
+    Returns
+    -------
+    strategy : QueryStrategy
+        The strategy.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If the object is neither a name nor callable.
+
+    Examples
+    --------
+    >>> from bead_sklearn.query import get_query_strategy
+    >>> get_query_strategy("margin")
+    MarginSampling()
+    """
+    if isinstance(strategy, str):
+        if strategy not in _STRATEGIES:
+            raise ValueError(
+                f"Unknown query strategy {strategy!r}. The strategies are "
+                f"{get_query_strategy_names()}."
+            )
+        return _STRATEGIES[strategy]()
+    if isinstance(strategy, QueryStrategy):
+        return strategy
+    if isinstance(strategy, type) or not callable(strategy):
+        raise TypeError(
+            "A query strategy is a name, a QueryStrategy instance or a function, got "
+            f"{strategy!r}."
+        )
+    return make_query_strategy(strategy, response_method=None)
+
+
+def create_strategy(method: str, seed: int | None = None) -> QueryStrategy:
+    """Create a query strategy with a seed.
+
+    Parameters
+    ----------
+    method : str
+        A name of `get_query_strategy_names`.
+    seed : int or None, default=None
+        Seed of a strategy that draws at random. The others are deterministic and
+        have none.
+
+    Returns
+    -------
+    strategy : QueryStrategy
+        The strategy.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> from bead_sklearn.query import create_strategy
+    >>> create_strategy("random", seed=42)
+    RandomSampling(random_state=42)
+    """
+    strategy = get_query_strategy(method)
+    if "random_state" in strategy.get_params():
+        strategy.set_params(random_state=seed)
+    return strategy
