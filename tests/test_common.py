@@ -11,13 +11,20 @@ from sklearn.utils.estimator_checks import (
 )
 
 import bead_sklearn
-from bead_sklearn import ActiveLearningSearch, BinaryClassifier, MagnitudeRegressor
+from bead_sklearn import (
+    ActiveLearner,
+    ActiveLearningSearch,
+    BinaryClassifier,
+    MagnitudeRegressor,
+)
 
 MODELS = [BinaryClassifier(), MagnitudeRegressor()]
 SEARCHES = [
     ActiveLearningSearch(LogisticRegression()),
     ActiveLearningSearch(Ridge(), strategy="random"),
     ActiveLearningSearch(BinaryClassifier()),
+    ActiveLearner(LogisticRegression()),
+    ActiveLearner(MagnitudeRegressor(), strategy="predictive_std"),
 ]
 
 pytestmark = [
@@ -45,7 +52,6 @@ def test_column_names_are_consistent(estimator):
 def test_every_public_estimator_is_tested():
     tested = {type(estimator).__name__ for estimator in [*MODELS, *SEARCHES]}
     exempt = {
-        "ActiveLearner": "a loop object around an estimator; see test_learner.py",
         "MixedEffects": "a description of effects without fit",
         "__version__": "not an estimator",
     }

@@ -20,6 +20,7 @@ from bead_sklearn.active_learning._stopping import Rule, SearchState, rule_name
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
 _START_STREAM = 1
+_TIES_STREAM = 3
 
 
 @dataclass
@@ -240,9 +241,15 @@ class Rounds:
         return next((rule_name(rule) for rule in self.rules if rule(state)), None)
 
     def select(self, utilities: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-        """Rows of X to ask about next."""
-        picks = self.strategy.select(utilities, min(n, self.room()))
-        rows: NDArray[np.intp] = self.ledger.pool[picks]
+        """Rows of X to ask about next; ties are broken at random.
+
+        A table is often sorted by item or participant, and a model that knows little
+        yet finds all rows equally informative: the first rows would be one item's.
+        """
+        seed = child_seed(self.seed, _TIES_STREAM, len(self.ledger))
+        order = np.random.RandomState(seed).permutation(len(utilities))
+        picks = self.strategy.select(utilities[order], min(n, self.room()))
+        rows: NDArray[np.intp] = self.ledger.pool[order[picks]]
         return rows
 
     def history(self) -> dict[str, NDArray[Any]]:

@@ -202,7 +202,7 @@ class BinaryClassifier(MixedModelClassifier):
         if len(present) < 2:
             raise ValueError(
                 f"y has only one class among its {len(target)} judgments of positive "
-                f"weight, {present.tolist()}; two classes are needed to fit a model."
+                f"sample_weight, {present.tolist()}; two classes are needed."
             )
 
     def _store(self, *args: Any) -> None:

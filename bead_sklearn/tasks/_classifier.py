@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn.inputs import check_target_present
@@ -107,5 +107,7 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
     def _read_labels(self, y: Any) -> np.ndarray:
         check_target_present(y)
         labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         return np.asarray(labels)

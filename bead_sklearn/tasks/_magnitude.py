@@ -267,7 +267,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
     def _check_kept(self, target: np.ndarray) -> None:
         if len(target) < 2:
             raise ValueError(
-                f"y has {len(target)} judgment(s) of positive weight (n_samples = "
+                f"y has {len(target)} judgment(s) of positive sample_weight (n_samples = "
                 f"{len(target)}); at least 2 are needed to fit a model."
             )
 

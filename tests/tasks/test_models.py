@@ -152,9 +152,11 @@ def test_no_feature_column_is_an_intercept_only_model():
 
 
 def test_slopes_of_encoder_features_share_a_variance():
-    texts = np.array(["good dog", "bad dog", "good cat", "bad cat"])[RNG.randint(4, size=len(Y))]
+    nouns = "dog cat bird tree house river stone cup".split()
+    texts = np.array([f"{word} {noun}" for word in ("good", "bad") for noun in nouns])
+    texts = texts[RNG.randint(len(texts), size=len(Y))]
     liking = np.repeat(RNG.normal(size=N_PARTICIPANTS), N_EACH)
-    good = np.char.startswith(texts.astype(str), "good")
+    good = np.char.startswith(texts, "good")
     y = U + liking * np.where(good, 2.0, -2.0) + 0.3 * RNG.normal(size=len(Y))
     fitted = {
         effects: MagnitudeRegressor(mixed_effects=effects).fit(list(texts), y, groups=GROUPS)
