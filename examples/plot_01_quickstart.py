@@ -45,30 +45,32 @@ for effects, values in losses.items():
     print(f"{effects:18} held-out log loss {np.mean(values):.3f}")
 
 # %%
-# Which judgments should be collected first? The search hides the labels and reveals
-# them as a strategy asks; rows of held-out participants score it.
+# Which judgments should be collected first? We set a quarter of the judgments aside,
+# hide the labels of the others and reveal them, fifty at a time, as a strategy asks.
 
-curves = {}
-for strategy in ("margin", "random"):
-    curves[strategy] = ActiveLearningSearch(
+rows = np.random.RandomState(0).permutation(len(d.y))
+held_out, pool = rows[:600], rows[600:]
+searches = {}
+for strategy in ("entropy", "random"):
+    searches[strategy] = ActiveLearningSearch(
         BinaryClassifier(random_state=0),
         strategy=strategy,
-        batch_size=40,
-        n_initial=40,
-        max_labels=400,
-        validation=0.3,
-        scoring="neg_log_loss",
-        n_repeats=5,
+        batch_size=50,
+        n_initial=50,
+        max_labels=700,
+        validation=(d.X.iloc[held_out], d.y[held_out], d.groups[held_out]),
+        n_repeats=4,
         n_jobs=2,
         random_state=0,
-    ).fit(d.X, d.y, groups=d.groups)
+    ).fit(d.X.iloc[pool], d.y[pool], groups=d.groups[pool])
+    print(f"{strategy:8} {searches[strategy].learning_curve_['mean'].round(3)}")
 
 # %%
 # One figure: the estimated leniency of each participant against the truth, and the
 # learning curves.
 
 effects = model.effects_["groups"]
-truth = dict(zip(d.truth.participants, d.truth.participant_effects[:, 0]))
+truth = dict(zip(d.truth.participant_ids, d.truth.participant_effects, strict=True))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.errorbar(
     [truth[level] for level in effects.levels],
@@ -80,8 +82,14 @@ left.errorbar(
 )
 limits = np.array([-3, 3])
 left.plot(limits, limits, color="0.6", linewidth=1, zorder=0)
-left.set(xlabel="true effect (logits)", ylabel="estimate with 95 % interval")
+left.set(xlabel="true leniency (logits)", ylabel="estimate with 95 % interval")
 left.set_title("Participants' leniency is recovered")
-LearningCurveDisplay.from_searches(curves).plot(ax=right)
-right.set_title("Learning curve for new participants")
+LearningCurveDisplay.from_estimators(searches, score_name="held-out accuracy", ax=right)
+right.set_title("Learning curves, mean and 95 % interval of 4 runs")
 plt.show()
+
+# %%
+# Knowing who answers lowers the held-out log loss from 0.64 to 0.59, and the intervals
+# of the participants' leniency cover the truth. Asking where the model is uncertain
+# reaches 0.65 accuracy with about 550 labels, asking at random not with 700; with four
+# runs the intervals still overlap.

@@ -337,6 +337,7 @@ def test_demo(capsys, tmp_path, monkeypatch):
         (["predict", "no_model", "{table}"], "no_model"),
         (["predict", "{model}", "missing.csv"], "missing.csv"),
         (["predict", "{model}", "{table}", "--id", "nothing"], "'nothing'"),
+        (["predict", "{model}", "{table}", "--output", "no/file.csv"], "no folder no"),
         (["simulate", "{table}", *BINARY, "--strategy", "luck"], "luck"),
         (["simulate", "{table}", *BINARY, "--output", "{table}"], "exists"),
     ],

@@ -17,7 +17,6 @@ import sys
 import uuid
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -874,9 +873,12 @@ def test_the_card_says_what_the_model_is(tmp_path):
     ):
         assert line in card.splitlines()
     described = SimpleNode()
-    described.variance_components_ = [SimpleNamespace(grouping_factor="w", n_groups=9)]
-    card = persistence._card.model_card(described, {"python": "3"})
+    component = SimpleNode()
+    component.grouping_factor, component.n_groups = "w", 9
+    described.variance_components_ = [component]
+    card = (persistence.save(described, tmp_path / "n") / "README.md").read_text()
     assert "- levels of w: 9" in card
+    assert f"trusted={[__name__]!r}" in card
 
 
 def test_importing_needs_no_torch():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -16,6 +17,7 @@ from bead_sklearn._sklearn import _check_method_params, _safe_indexing
 from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._seeding import child_seed, seeded
 from bead_sklearn.active_learning._stopping import Rule, SearchState, rule_name
+from bead_sklearn.exceptions import SingularFitWarning
 
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
@@ -161,9 +163,14 @@ class Rounds:
         rows = self.ledger.indices
         labels = self.ledger.labels
         started = perf_counter()
-        self.fitted = fit_rows(
-            self._next_estimator(labels), self.X, labels, rows, self.fit_params, context
-        )
+        estimator = self._next_estimator(labels)
+        with warnings.catch_warnings():
+            # Early rounds have too few judgments for variance components, as a matter
+            # of course; the last fit, the one that is kept, says so if it has.
+            warnings.simplefilter("ignore", SingularFitWarning)
+            self.fitted = fit_rows(
+                estimator, self.X, labels, rows, self.fit_params, context
+            )
         record = {
             "iteration": self.iteration,
             "n_labels": len(rows),

@@ -34,8 +34,6 @@ def read_text(X: Any) -> DistinctText:
     >>> read_text(["a dog", "a cat", "a dog"]).values
     ['a dog', 'a cat']
     """
-    if isinstance(X, (list, tuple)) and not X:
-        raise ValueError("X has 0 rows; at least 1 is needed.")
     table = as_table(X)
     if table is None or len(table.columns) != 1:
         got = "no strings" if table is None else f"{len(table.columns)} columns"

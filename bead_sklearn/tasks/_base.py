@@ -261,7 +261,7 @@ class MixedModel(BaseEstimator):
                 f"The variance of the factor {name!r} cannot be estimated because "
                 f"{reason}; it is set to 0.",
                 SingularFitWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return frozenset(held)
 
@@ -273,7 +273,7 @@ class MixedModel(BaseEstimator):
                 f"{fit.optimum.gradient_norm:.2g}. Increase max_iter or rescale the "
                 "columns of X.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         zero = [
             component.grouping_factor
@@ -286,7 +286,7 @@ class MixedModel(BaseEstimator):
                 "full rank (a variance is 0 or a correlation is 1). The data give no "
                 "evidence for this structure; a simpler one fits as well.",
                 SingularFitWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _store(

@@ -147,7 +147,7 @@ class FeatureBuilder:
                 f"{len(dropped)} column(s) of X are constant or a linear combination "
                 f"of others; their coefficients are set to 0: {shown}.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _fit_ridge(self, block: DenseBlock, weights: np.ndarray) -> None:

@@ -1,0 +1,126 @@
+"""How well a model predicts judgments it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import log_loss, r2_score
+from sklearn.model_selection import GroupKFold, KFold
+
+from .._sklearn import _safe_indexing
+from ._output import Progress, print_table
+from ._study import Study
+
+_KNOWN, _NEW = "known participants", "new participants"
+
+
+def compare(
+    study: Study,
+    models: dict[str, tuple[BaseEstimator, Any]],
+    n_folds: int,
+    seed: int,
+    progress: Progress,
+) -> dict[str, list[float]]:
+    """Cross-validate models for known and for new participants.
+
+    Parameters
+    ----------
+    study : Study
+        The judgments.
+    models : dict of str to (estimator, X)
+        Models and what each reads, by name.
+    n_folds : int
+        Number of folds.
+    seed : int
+        Seed of the folds.
+    progress : Progress
+        Where to tell how far it is.
+
+    Returns
+    -------
+    losses : dict of str to list of float
+        For known and for new participants: the log loss (binary) or R2 (magnitude)
+        over all judgments, each predicted by the fit it was held out of.
+    """
+    results: dict[str, list[float]] = {name: [] for name in models}
+    baseline: list[float] = []
+    known = KFold(n_folds, shuffle=True, random_state=seed)
+    new = GroupKFold(n_folds, shuffle=True, random_state=seed)
+    # Both first: the second may have too few participants.
+    schemes = {
+        _KNOWN: list(known.split(study.y)),
+        _NEW: list(new.split(study.y, groups=study.participants)),
+    }
+    for scheme, folds in schemes.items():
+        for name, (model, X) in models.items():
+            predictions = [
+                _predict_fold(model, X, study.y, *fold)
+                for fold in _counted(folds, f"{scheme}, {name}", progress)
+            ]
+            results[name].append(_measure(study, folds, predictions))
+        if study.roles.task == "binary":
+            shares = [_label_shares(study.y, *fold) for fold in folds]
+            baseline.append(_measure(study, folds, shares))
+    if baseline:
+        results["shares of the labels"] = baseline
+    return results
+
+
+def report(study: Study, results: dict[str, list[float]], n_folds: int) -> None:
+    """Print what `compare` found, with words that say what it means."""
+    if study.roles.task == "binary":
+        print(f"Held-out log loss, {n_folds} folds (lower is better; 0.693 is a coin)")
+    else:
+        print(f"Held-out R2, {n_folds} folds (higher is better; 0 is the plain mean)")
+    rows = [
+        [name, *(f"{value:.3f}" for value in values)]
+        for name, values in results.items()
+    ]
+    print_table(["mixed effects", _KNOWN, _NEW], rows)
+    print(
+        "Known participants: judgments were held out at random, so the model has seen\n"
+        "others by the same people. New participants: all judgments of some people\n"
+        "were held out."
+    )
+
+
+def _counted(folds: Sequence[Any], what: str, progress: Progress) -> Iterator[Any]:
+    for number, fold in enumerate(folds, start=1):
+        progress.redraw(f"Cross-validation, {what}: fold {number} of {len(folds)}")
+        yield fold
+    progress.redraw("")
+
+
+def _predict_fold(
+    model: BaseEstimator,
+    X: Any,
+    y: NDArray[Any],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    fitted: Any = clone(model).fit(_safe_indexing(X, train), y[train])
+    held_out = _safe_indexing(X, test)
+    if hasattr(fitted, "predict_proba"):
+        return np.asarray(fitted.predict_proba(held_out)[:, 1])
+    return np.asarray(fitted.predict(held_out))
+
+
+def _label_shares(
+    y: NDArray[Any], train: NDArray[np.intp], test: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    share = np.mean(y[train] == np.unique(y)[1])
+    return np.full(len(test), share)
+
+
+def _measure(
+    study: Study, folds: Sequence[Any], predictions: list[NDArray[np.float64]]
+) -> float:
+    truth = study.y[np.concatenate([test for _, test in folds])]
+    predicted = np.concatenate(predictions)
+    if study.roles.task == "binary":
+        return float(log_loss(truth == np.unique(study.y)[1], predicted))
+    return float(r2_score(truth, predicted))

@@ -1,0 +1,106 @@
+"""What the commands write: tables, progress, pictures."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import narwhals as nw
+
+from .._optional import import_optional
+
+
+class Progress:
+    """Messages on stderr about what takes time.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        With ``quiet``, which silences it.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._quiet = arguments.quiet
+        self._redraws = not self._quiet and sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        if not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def redraw(self, text: str) -> None:
+        """Show passing news in place, where stderr is a terminal."""
+        if self._redraws:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Print a paragraph."""
+    print(textwrap.fill(text, 79, break_long_words=False, break_on_hyphens=False))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of cells; the first column is a label, the others are numbers."""
+    cells = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for label, *numbers in cells:
+        shown = [number.rjust(w) for number, w in zip(numbers, widths[1:], strict=True)]
+        print("  ".join(["", label.ljust(widths[0]), *shown]).rstrip())
+
+
+def table_rows(table: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    """Return the names and rows of a DataFrame of any library, or of records."""
+    if isinstance(table, list):
+        names = list(table[0]) if table else []
+        return names, ([row[name] for name in names] for row in table)
+    frame = nw.from_native(table, eager_only=True)
+    return frame.columns, frame.iter_rows()
+
+
+def write_csv(
+    file: TextIO, names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write rows as CSV."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+
+
+def save_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows to a CSV file, which appears when it is complete."""
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            write_csv(file, names, rows)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def save_curves(curves: Mapping[str, Any], score_name: str, path: Path) -> str:
+    """Draw learning curves into a file.
+
+    Returns
+    -------
+    sentence : str
+        Where the picture is, or that there is none because matplotlib is missing.
+    """
+    from ..active_learning import LearningCurveDisplay
+
+    try:
+        matplotlib = import_optional(
+            "matplotlib", extra="plots", purpose="Drawing the learning curves"
+        )
+    except ImportError as error:
+        return f"No picture was drawn. {error}"
+    matplotlib.use("Agg")  # a file, never a window
+    display = LearningCurveDisplay(curves, score_name=score_name).plot()
+    display.figure_.savefig(path, dpi=150)
+    matplotlib.pyplot.close(display.figure_)
+    return f"The learning curves are drawn in {path}."
