@@ -45,9 +45,7 @@ def make_frame(columns: Mapping[str, np.ndarray], container: str = "auto") -> An
     if container == "records":
         names = list(columns)
         values = [column.tolist() for column in columns.values()]
-        return [
-            dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)
-        ]
+        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
     module = import_optional(container, extra="test", purpose="This container")
     if container == "pandas":
         return module.DataFrame(dict(columns))

@@ -9,6 +9,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["SCIPY_ARRAY_API"] = "1"  # some of scikit-learn's checks need it
 
 from pathlib import Path
 

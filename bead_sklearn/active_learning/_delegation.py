@@ -47,7 +47,7 @@ class DelegatingMixin:
             params = process_routing(self, method, **params)["estimator"][method]
         return getattr(self.estimator_, method)(*args, **params)
 
-    @available_if(_estimator_has("predict"))  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("predict"))
     def predict(self, X: Any, **params: Any) -> Any:
         """Predict with the estimator fitted to the labels known.
 
@@ -65,7 +65,7 @@ class DelegatingMixin:
         """
         return self._call("predict", X, **params)
 
-    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any, **params: Any) -> Any:
         """Predict class probabilities.
 
@@ -83,7 +83,7 @@ class DelegatingMixin:
         """
         return self._call("predict_proba", X, **params)
 
-    @available_if(_estimator_has("predict_log_proba"))  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("predict_log_proba"))
     def predict_log_proba(self, X: Any, **params: Any) -> Any:
         """Predict logarithms of class probabilities.
 
@@ -101,7 +101,7 @@ class DelegatingMixin:
         """
         return self._call("predict_log_proba", X, **params)
 
-    @available_if(_estimator_has("decision_function"))  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any, **params: Any) -> Any:
         """Compute the decision function of the estimator.
 
@@ -119,7 +119,7 @@ class DelegatingMixin:
         """
         return self._call("decision_function", X, **params)
 
-    @available_if(_estimator_has("transform"))  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("transform"))
     def transform(self, X: Any, **params: Any) -> Any:
         """Transform with the estimator fitted to the labels known.
 

@@ -254,9 +254,7 @@ class ActiveLearningSearch(
 
     # Fitting ------------------------------------------------------------------------
 
-    @_fit_context(  # type: ignore[untyped-decorator]
-        prefer_skip_nested_validation=False
-    )
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: Any,

@@ -112,7 +112,9 @@ def diagonal_covariance(scales: np.ndarray) -> CovarianceStructure:
     )
 
 
-def shared_covariance(parameters: np.ndarray, scales: np.ndarray) -> CovarianceStructure:
+def shared_covariance(
+    parameters: np.ndarray, scales: np.ndarray
+) -> CovarianceStructure:
     """Covariances zero, one variance for all effects with the same parameter.
 
     Participant-specific heads over an encoder's features are of this kind: one

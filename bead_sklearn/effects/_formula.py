@@ -69,8 +69,9 @@ def parse_formula(formula: str) -> list[FormulaTerm]:
     Examples
     --------
     >>> from bead_sklearn.effects import parse_formula
-    >>> parse_formula("(1 + trial | participant)")
-    [FormulaTerm(factor=('participant',), intercept=True, slopes=('trial',), correlated=True)]
+    >>> [term] = parse_formula("(1 + trial | participant)")
+    >>> term.factor, term.intercept, term.slopes, term.correlated
+    (('participant',), True, ('trial',), True)
     """
     return _Parser(formula).parse()
 
@@ -86,7 +87,7 @@ class _Parser:
                 if not formula[position:].strip():
                     break
                 blank = len(formula[position:]) - len(formula[position:].lstrip())
-                self._fail("unexpected character", position + blank)
+                raise self._error("unexpected character", position + blank)
             kind = str(match.lastgroup)
             self.tokens.append((kind, match.group(kind), match.start(kind)))
             position = match.end()
@@ -94,7 +95,7 @@ class _Parser:
 
     def parse(self) -> list[FormulaTerm]:
         if not self.tokens:
-            self._fail("expected a term such as (1 | participant)", 0)
+            raise self._error("expected a term such as (1 | participant)", 0)
         terms = self._term()
         while self.next < len(self.tokens):
             self._take("+", "'+' between terms")
@@ -121,21 +122,21 @@ class _Parser:
             kind, text, position = self._peek()
             if kind == "name":
                 if sign == "-":
-                    self._fail("only '- 1' can be taken out of a term", position)
+                    raise self._error("only '- 1' can be taken out of a term", position)
                 if text in slopes:
-                    self._fail(f"{text!r} stands twice in one term", position)
+                    raise self._error(f"{text!r} stands twice in one term", position)
                 slopes.append(text.strip("`"))
             elif kind == "number" and text in ("0", "1"):
                 intercept = (text == "1") == (sign == "+")
             else:
-                self._fail("expected 1, 0 or the name of a covariate", position)
+                raise self._error("expected 1, 0 or the name of a covariate", position)
             self.next += 1
             if self._peek()[1] not in ("+", "-"):
                 break
             sign = self._peek()[1]
             self.next += 1
         if not intercept and not slopes:
-            self._fail("a term without intercept needs a covariate", start)
+            raise self._error("a term without intercept needs a covariate", start)
         return intercept, slopes
 
     def _factors(self) -> list[tuple[str, ...]]:
@@ -144,7 +145,7 @@ class _Parser:
         while self._peek()[1] in (":", "/"):
             separators.add(self._peek()[1])
             if len(separators) > 1:
-                self._fail("':' and '/' cannot be mixed", self._position())
+                raise self._error("':' and '/' cannot be mixed", self._position())
             self.next += 1
             names.append(self._name())
         if separators == {"/"}:
@@ -154,7 +155,7 @@ class _Parser:
     def _name(self) -> str:
         kind, text, position = self._peek()
         if kind != "name":
-            self._fail("expected the name of a grouping factor", position)
+            raise self._error("expected the name of a grouping factor", position)
         self.next += 1
         return text.strip("`")
 
@@ -169,12 +170,12 @@ class _Parser:
     def _take(self, symbols: str | tuple[str, ...], expected: str) -> str:
         _, text, position = self._peek()
         if text not in ((symbols,) if isinstance(symbols, str) else symbols):
-            self._fail(f"expected {expected}", position)
+            raise self._error(f"expected {expected}", position)
         self.next += 1
         return text
 
-    def _fail(self, reason: str, position: int) -> None:
-        raise ValueError(
+    def _error(self, reason: str, position: int) -> ValueError:
+        return ValueError(
             f"The random-effects formula cannot be read: {reason} at character "
             f"{position + 1}.\n  {self.formula}\n  {' ' * position}^\n"
             "Write terms such as (1 | participant) or (1 + trial | participant) "

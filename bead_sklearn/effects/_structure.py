@@ -151,16 +151,18 @@ def build_structures(
                 VaryingBlock(
                     term.intercept,
                     columns,
-                    _structure(term, covariates[:, columns], weights, rotation_invariant),
+                    _structure(
+                        term, covariates[:, columns], weights, rotation_invariant
+                    ),
                 )
             )
             names += ["(Intercept)"] * term.intercept + list(term.slopes)
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
             raise ValueError(
-                f"The random-effects formula has {duplicates[0]!r} twice for the factor "
-                f"{':'.join(sources)!r}. A term has an intercept unless it begins "
-                "with 0 +."
+                f"The random-effects formula has {duplicates[0]!r} twice for the "
+                f"factor {':'.join(sources)!r}. A term has an intercept unless it "
+                "begins with 0 +."
             )
         levels, _ = encode_levels(combine_ids(ids, sources))
         structures.append(

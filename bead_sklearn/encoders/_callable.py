@@ -45,9 +45,7 @@ class CallableEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def __init__(self, function: Callable[[list[str]], Any]) -> None:
         self.function = function
 
-    @_fit_context(  # type: ignore[untyped-decorator]
-        prefer_skip_nested_validation=True
-    )
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> CallableEncoder:
         """Learn the number of features.
 

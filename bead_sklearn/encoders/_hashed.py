@@ -129,9 +129,7 @@ class HashedTextEncoder(
         self.use_idf = use_idf
         self.random_state = random_state
 
-    @_fit_context(  # type: ignore[untyped-decorator]
-        prefer_skip_nested_validation=True
-    )
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> HashedTextEncoder:
         """Learn the weights of n-grams and the directions of the features.
 

@@ -112,9 +112,7 @@ class TransformerEncoder(
         self.dtype = dtype
         self.cache = cache
 
-    @_fit_context(  # type: ignore[untyped-decorator]
-        prefer_skip_nested_validation=True
-    )
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
         """Look up the model.
 

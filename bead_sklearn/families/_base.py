@@ -69,7 +69,9 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def simulate(self, eta: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
         """Draw one response for each ``eta``."""
 
     @abstractmethod

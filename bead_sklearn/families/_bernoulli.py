@@ -45,7 +45,9 @@ class Bernoulli(Family):
         """Return pi^2 / 3, the variance of the standard logistic distribution."""
         return float(np.pi**2 / 3.0)
 
-    def simulate(self, eta: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
         """Draw one 0 or 1 for each ``eta``."""
         return (random_state.uniform(size=eta.shape) < expit(eta)).astype(np.float64)
 

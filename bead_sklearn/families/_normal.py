@@ -57,7 +57,9 @@ class Normal(Family):
         """Return ``sigma ** 2``."""
         return float(self.sigma**2)
 
-    def simulate(self, eta: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
         """Draw one response for each ``eta``."""
         return random_state.normal(eta, self.sigma)
 

@@ -105,7 +105,7 @@ class Summary:
     def _random_lines(self) -> list[str]:
         if not self.variance_components and self.sigma is None:
             return []
-        rows = [("Groups", "Effect", "Variance", "SD", "Corr")]
+        rows: list[tuple[str, ...]] = [("Groups", "Effect", "Variance", "SD", "Corr")]
         for component in self.variance_components:
             rows += _component_rows(component)
         if self.sigma is not None:
@@ -119,7 +119,7 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
-        rows = [("", "Estimate", "SE", "z", "p")]
+        rows: list[tuple[str, ...]] = [("", "Estimate", "SE", "z", "p")]
         rows += [
             (
                 effect.name,
@@ -211,9 +211,7 @@ def _likelihood(family: Family, fit: MixedModelFit) -> str:
     return f"fitted by maximum {restricted}marginal likelihood{how}"
 
 
-def _messages(
-    fit: MixedModelFit, components: list[VarianceComponents]
-) -> list[str]:
+def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[str]:
     messages = []
     if not fit.optimum.converged:
         messages.append(
@@ -230,7 +228,7 @@ def _messages(
 
 
 def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     names = component.effect_names
     for i, name in enumerate(names[:_MAX_ROWS]):
         correlations = component.correlation[i, :i]

@@ -152,4 +152,4 @@ def find_class(name: str, trusted: tuple[str, ...]) -> type[Any]:
             f"The model names {name.replace(':', '.')} as a class; it is "
             f"{found!r} instead."
         )
-    return found  # type: ignore[no-any-return]
+    return found

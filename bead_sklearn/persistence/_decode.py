@@ -140,13 +140,13 @@ class Decoder:
         if dtype.hasobject:
             raise ValueError(f"model.json is damaged: a scalar of dtype {dtype}.")
         if "value" in node:
-            return dtype.type(self.decode(node["value"]))  # type: ignore[no-any-return]
+            return dtype.type(self.decode(node["value"]))
         raw = _from_base64(node)
         if len(raw) != dtype.itemsize:
             raise ValueError(
                 f"model.json is damaged: a scalar of {len(raw)} bytes for {dtype}."
             )
-        return np.frombuffer(raw, dtype=dtype)[0]  # type: ignore[no-any-return]
+        return np.frombuffer(raw, dtype=dtype)[0]
 
     def _array(self, node: dict[str, Node]) -> NDArray[Any]:
         order: Literal["C", "F"] = "F" if node.get("order") == "F" else "C"

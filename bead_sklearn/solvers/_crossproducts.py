@@ -55,9 +55,7 @@ class Crossproducts:
             else [_factor_products(first, part, by_level=True) for part in parts]
         )
         for i, left in enumerate(parts):
-            self._with_rest.append(
-                [_part_products(left, right) for right in parts[i:]]
-            )
+            self._with_rest.append([_part_products(left, right) for right in parts[i:]])
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Products:
         """Return the cross-products under ``weights`` (n_rows,).

@@ -94,9 +94,7 @@ class Factorization:
         diagonal = np.diagonal(self._lower)[:n_rest]
         return self.log_det_own + 2.0 * float(np.log(diagonal).sum())
 
-    def solve(
-        self, own: np.ndarray, rest: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
         partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
         back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))

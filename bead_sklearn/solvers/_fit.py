@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class SolverOptions:
     reml: bool = False
     max_iter: int = 500
     tol: float = 1e-6
-    variances: VarianceOptions = VarianceOptions()
+    variances: VarianceOptions = field(default_factory=VarianceOptions)
     verbose: bool = False
 
 
@@ -199,10 +199,12 @@ def _fit_laplace(
     history: list[np.ndarray] = []
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, beta_gradient, theta_gradient = objective(
-            center + basis @ x[:p], x[p:]
+        beta, theta = center + basis @ x[:p], x[p:]
+        value, beta_gradient, theta_gradient = objective(beta, theta)
+        pull = parameters.precision * theta
+        return value - 0.5 * pull @ theta, np.concatenate(
+            [basis.T @ beta_gradient[:p], theta_gradient - pull]
         )
-        return value, np.concatenate([basis.T @ beta_gradient[:p], theta_gradient])
 
     optimum = maximize(
         at,
@@ -214,7 +216,7 @@ def _fit_laplace(
         callback=_recorder(history, slice(p, None), options),
     )
     theta = _zero_if_singular(optimum.x[p:], parameters)
-    value, _ = at(np.concatenate([optimum.x[:p], theta]))
+    value, *_ = objective(center + basis @ optimum.x[:p], theta)
     if with_fixed:
         fixed = objective.rest[design.rest_slices[-1]]
         if options.reml:
@@ -255,7 +257,7 @@ def _start_fixed(
     objective: LaplaceObjective,
     parameters: VarianceParameters,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fixed effects at the joint mode, and a basis in which they are whitened."""
+    """Return fixed effects at the joint mode, and a basis that whitens them."""
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
     joint.find_mode(np.zeros(design.n_rows), parameters.start)
     objective.own = joint.own.copy()
@@ -272,7 +274,7 @@ def _factorization_with_fixed(
     weights: np.ndarray,
     fixed: np.ndarray,
 ) -> Factorization:
-    """Normal equations at the solution with the fixed part as unknowns too."""
+    """Return the normal equations with the fixed part as unknowns too."""
     design, scales = objective.factorization.design, objective.scales
     eta = design.fixed.matvec(fixed) + objective.predict(objective.own, objective.rest)
     curvature = weights * np.maximum(family.derivatives(y, eta).curvature, 0.0)
@@ -294,9 +296,7 @@ def _recorder(
     return record
 
 
-def _zero_if_singular(
-    theta: np.ndarray, parameters: VarianceParameters
-) -> np.ndarray:
+def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
     """Report a standard deviation that ran into zero as zero."""
     free = parameters.lower < parameters.upper
     near_zero = np.abs(theta) < _SINGULAR * np.maximum(np.abs(parameters.start), 0.0)

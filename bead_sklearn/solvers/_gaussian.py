@@ -125,4 +125,3 @@ class GaussianObjective:
     def _log_det_gradient(self) -> np.ndarray:
         blocks = self.factorization.log_det_gradient(self._n_log_det)
         return pull_back_blocks(self._design, blocks)
-

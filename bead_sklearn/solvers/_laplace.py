@@ -83,7 +83,9 @@ class LaplaceObjective:
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
-        self.scales: Scales | None = None
+        self.own_skew = np.zeros_like(self.own)
+        self.rest_skew = np.zeros_like(self.rest)
+        self._last: Scales | None = None
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray
@@ -104,13 +106,14 @@ class LaplaceObjective:
             gradient = (
                 pull_back(design, own_rho, rest_rho, self.own, self.rest)
                 - 0.5
-                * pull_back(design, own_score, rest_score, self.own_skew, self.rest_skew)
+                * pull_back(
+                    design, own_score, rest_score, self.own_skew, self.rest_skew
+                )
                 - pull_back_blocks(
                     design, self.factorization.log_det_gradient(self._n_log_det)
                 )
             )
         else:
-            self.own_skew, self.rest_skew = 0.0 * self.own, 0.0 * self.rest
             self.rho = score
             gradient = np.zeros(0)
         return value, design.fixed.rmatvec(self.rho), gradient
@@ -120,9 +123,9 @@ class LaplaceObjective:
     ) -> tuple[Derivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
         scales = Scales(self._design, theta)
-        if self.scales is not None:
-            self._keep_effects(self.scales, scales)
-        self.scales = scales
+        if self._last is not None:
+            self._keep_effects(self._last, scales)
+        self.scales = self._last = scales
         penalty = scales.penalty[: self._n_rest]
         eta = offset + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
@@ -178,7 +181,7 @@ class LaplaceObjective:
         return derivatives, h
 
     def _spread(self, derivatives: Derivatives, curvature: np.ndarray) -> np.ndarray:
-        """The part of rho beyond the score; sets the skewness vectors."""
+        """Return the part of rho beyond the score; set the skewness vectors."""
         first, factorization = self.scales.first, self.factorization
         covariances = factorization.covariances(self._n_log_det)
         variances = predictor_variances(self._design, covariances)

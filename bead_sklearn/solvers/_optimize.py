@@ -107,14 +107,12 @@ def maximize(
     gradient = np.zeros_like(start)
     gradient[moving] = -np.asarray(result.jac)
     if moving.sum() <= _POLISH_UP_TO:
-        x, value, gradient = _polish(
-            objective, x, value, gradient, lower, upper, tol
-        )
+        x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small against the curvature-scale of the objective.
-    converged = bool(result.status != 1 and norm <= max(100.0 * tol, 1e-3))
+    converged = norm <= max(100.0 * tol, 1e-3)
     return Maximum(x, value, norm, int(result.nit), converged, str(result.message))
 
 

@@ -12,9 +12,11 @@ from bead_sklearn.solvers._scales import parameter_slices
 #: Largest standard deviation of an effect, in the unit of its starting value.
 _LARGEST = 1e4
 
-#: The same for ridge features where eta has a scale of its own (logits): separable
-#: responses have no finite maximum.
-_LARGEST_LATENT = 10.0
+#: Scale of the half-normal prior on the standard deviation that ridge features give
+#: eta, where eta has a scale of its own (logits). Few or separable responses say
+#: little about it, and its likelihood may have no finite maximum; with hundreds of
+#: judgments the prior does not matter.
+_LATENT_SD = 2.5
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,15 @@ class VarianceParameters:
     absolute : ndarray of bool of shape (n_parameters,)
         Parameters held fixed in the unit of eta even where the others are relative to
         the residual standard deviation.
+    precision : ndarray of shape (n_parameters,)
+        Precision of a normal prior around 0; 0 is no prior.
     """
 
     start: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     absolute: np.ndarray
+    precision: np.ndarray
 
     @property
     def n_free(self) -> int:
@@ -84,13 +89,12 @@ def variance_parameters(
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
+    precision = np.zeros(size)
     lower, upper = np.full(size, -_LARGEST), np.full(size, _LARGEST)
     for factor, part in zip(design.factors, slices, strict=False):
         structure = factor.structure
         lower[part] = np.where(structure.is_scale, 0.0, -_LARGEST)
-        if options.initial_variance is None:
-            start[part] = structure.is_scale.astype(np.float64)
-        elif relative and options.estimate:
+        if options.initial_variance is None or (relative and options.estimate):
             start[part] = structure.is_scale.astype(np.float64)
         else:
             sds = np.full(structure.size, np.sqrt(options.initial_variance))
@@ -103,11 +107,11 @@ def variance_parameters(
     if design.ridge is not None:
         unit = 1.0 / feature_scale(design.ridge, weights)
         if options.alpha is None:
-            largest = _LARGEST if relative else _LARGEST_LATENT
-            start[-1], lower[-1], upper[-1] = unit, 0.0, largest * unit
+            start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
+            precision[-1] = 0.0 if relative else (_LATENT_SD * unit) ** -2
         else:
             start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
-    return VarianceParameters(start, lower, upper, absolute)
+    return VarianceParameters(start, lower, upper, absolute, precision)
 
 
 def feature_scale(block: DenseBlock, weights: np.ndarray) -> float:

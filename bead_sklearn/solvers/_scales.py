@@ -81,7 +81,7 @@ class Scales:
         return bool((np.diagonal(self.factors[factor]) > 0).all())
 
     def unscale_rest(self, x: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
-        """Divide the rest by Lambda; parts with a zero scale are as in ``otherwise``."""
+        """Divide the rest by Lambda; where that is zero, take ``otherwise``."""
         result = np.array(x)
         *factor_slices, ridge, _ = self._design.rest_slices
         parts = enumerate(zip(self._design.rest_factors, factor_slices, strict=True), 1)

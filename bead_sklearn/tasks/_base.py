@@ -49,6 +49,10 @@ from bead_sklearn.tasks._features import Columns, FeatureBuilder
 from bead_sklearn.tasks._reml import wants_reml
 from bead_sklearn.tasks._separation import warn_if_separated
 
+#: Categorical answers say how much levels differ by the pairs of judgments that share
+#: a level. With fewer pairs the likelihood of the variance is nearly flat, and often
+#: largest at infinity.
+_MIN_PAIRS = 20
 
 #: Modes that make no sense without grouping factors.
 _NEED_IDS = ("random_intercepts", "random_slopes")
@@ -117,8 +121,8 @@ class MixedModel(BaseEstimator):
         family = get_family(self.family, response=self._response)
         if y is None:
             raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the "
-                "target y is None."
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None."
             )
         reader = self._make_reader(mixed_effects, groups)
         judgments = reader.read(self, X, reset=True)
@@ -256,6 +260,13 @@ class MixedModel(BaseEstimator):
                 held[factor.name] = "it has one level only"
             elif family.is_quadratic and (counts <= 1).all():
                 held[factor.name] = "every level has one judgment only"
+            elif not family.is_quadratic:
+                pairs = float((counts * (counts - 1) / 2).clip(min=0).sum())
+                if pairs < _MIN_PAIRS:
+                    held[factor.name] = (
+                        f"only {pairs:g} pairs of judgments share a level, fewer than "
+                        f"{_MIN_PAIRS}"
+                    )
         for name, reason in held.items():
             warnings.warn(
                 f"The variance of the factor {name!r} cannot be estimated because "

@@ -37,8 +37,8 @@ class BinaryClassifier(MixedModelClassifier):
         coefficients unpenalised, as lme4 does. "auto" estimates it by marginal
         likelihood for text features, and for numeric columns when there are fewer
         than 10 judgments per column; otherwise it leaves numeric columns unpenalised.
-        An estimated ridge lets the features move the linear predictor by at most
-        about 10 logits.
+        The standard deviation that the features give the linear predictor has a
+        half-normal prior with scale 2.5 logits, which matters for few judgments only.
     population : {"marginal", "conditional"}, default="marginal"
         What a participant not seen in fit stands for: the average over all
         participants, or one whose effects are zero.
@@ -189,8 +189,8 @@ class BinaryClassifier(MixedModelClassifier):
         if self.positive_class is not None:
             if self.positive_class not in classes.tolist():
                 raise ValueError(
-                    f"positive_class={self.positive_class!r} is not among the labels of "
-                    f"y: {classes.tolist()}."
+                    f"positive_class={self.positive_class!r} is not among the labels "
+                    f"of y: {classes.tolist()}."
                 )
             order = np.argsort(classes == self.positive_class, kind="stable")
             classes = classes[order]
@@ -198,7 +198,9 @@ class BinaryClassifier(MixedModelClassifier):
         return (labels == classes[-1]).astype(np.float64)
 
     def _check_kept(self, target: np.ndarray) -> None:
-        present = self.classes_[np.unique(target).astype(int) - (2 - len(self.classes_))]
+        present = self.classes_[
+            np.unique(target).astype(int) - (2 - len(self.classes_))
+        ]
         if len(present) < 2:
             raise ValueError(
                 f"y has only one class among its {len(target)} judgments of positive "

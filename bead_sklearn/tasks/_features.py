@@ -72,9 +72,7 @@ class FeatureBuilder:
         n = float(weights.sum())
         p = len(judgments.numeric_names)
         self.ridge_numeric_ = p > 0 and (
-            self.alpha != 0
-            if self.alpha != "auto"
-            else n < ROWS_PER_COLUMN * p
+            self.alpha != 0 if self.alpha != "auto" else n < ROWS_PER_COLUMN * p
         )
         self.ridge_text_ = bool(self.encoders_) and self.alpha != 0
         raw = self._raw(judgments)
@@ -89,7 +87,8 @@ class FeatureBuilder:
             self.ridge_names_ += self.text_names_
         if self.ridge_numeric_:
             self.ridge_names_ += judgments.numeric_names
-        self.ridge_center_ = self.ridge_basis_ = None
+        self.ridge_center_: np.ndarray | None = None
+        self.ridge_basis_: np.ndarray | None = None
         if raw.ridge is not None:
             self._fit_ridge(raw.ridge, weights)
         return self._finish(raw)

@@ -267,8 +267,8 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
     def _check_kept(self, target: np.ndarray) -> None:
         if len(target) < 2:
             raise ValueError(
-                f"y has {len(target)} judgment(s) of positive sample_weight (n_samples = "
-                f"{len(target)}); at least 2 are needed to fit a model."
+                f"y has {len(target)} judgment(s) of positive sample_weight "
+                f"(n_samples = {len(target)}); at least 2 are needed."
             )
 
     def _encode_target(self, y: Any) -> np.ndarray:

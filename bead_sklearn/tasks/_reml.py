@@ -36,7 +36,7 @@ def wants_reml(method: str, design: Design) -> bool:
 
 
 def _n_between(factor: RandomFactor, rows: np.ndarray) -> int:
-    """Number of columns that are constant within the levels of a factor."""
+    """Count the columns that are constant within the levels of a factor."""
     first = np.zeros(factor.n_levels, dtype=np.intp)
     first[factor.codes[::-1]] = np.arange(len(rows))[::-1]
     same = rows == rows[first][factor.codes]

@@ -25,11 +25,17 @@ PARTICIPANT = ("participant",)
         ("(1 | a:b)", [FormulaTerm(("a", "b"), True, (), True)]),
         (
             "(1 | a/b)",
-            [FormulaTerm(("a",), True, (), True), FormulaTerm(("a", "b"), True, (), True)],
+            [
+                FormulaTerm(("a",), True, (), True),
+                FormulaTerm(("a", "b"), True, (), True),
+            ],
         ),
         (
             "(1 | `worker id`) + (1 | item.nr)",
-            [FormulaTerm(("worker id",), True, (), True), FormulaTerm(("item.nr",), True, (), True)],
+            [
+                FormulaTerm(("worker id",), True, (), True),
+                FormulaTerm(("item.nr",), True, (), True),
+            ],
         ),
         ("(1 | Prüfling)", [FormulaTerm(("Prüfling",), True, (), True)]),
     ],

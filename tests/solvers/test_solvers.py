@@ -41,12 +41,23 @@ def make_design(kind, seed=0):
     many = np.column_stack([np.ones(N), rng.normal(size=(N, 6))])
     intercepts = RandomFactor("p", p, 9, ones, full_covariance(np.ones(1)), ("1",))
     items = RandomFactor("i", i, 5, ones, full_covariance(np.ones(1)), ("1",))
-    correlated = RandomFactor("p", p, 9, slopes, full_covariance(np.ones(2)), ("1", "x"))
-    item_slopes = RandomFactor("i", i, 5, slopes, diagonal_covariance(np.ones(2)), ("1", "x"))
-    heads = RandomFactor(
-        "p", p, 9, many, shared_covariance(np.r_[0, np.ones(6, int)], np.ones(7)), ("1",) * 7
+    correlated = RandomFactor(
+        "p", p, 9, slopes, full_covariance(np.ones(2)), ("1", "x")
     )
-    third = RandomFactor("w", rng.randint(3, size=N), 3, ones, full_covariance(np.ones(1)), ("1",))
+    item_slopes = RandomFactor(
+        "i", i, 5, slopes, diagonal_covariance(np.ones(2)), ("1", "x")
+    )
+    heads = RandomFactor(
+        "p",
+        p,
+        9,
+        many,
+        shared_covariance(np.r_[0, np.ones(6, int)], np.ones(7)),
+        ("1",) * 7,
+    )
+    third = RandomFactor(
+        "w", rng.randint(3, size=N), 3, ones, full_covariance(np.ones(1)), ("1",)
+    )
     by_row = DenseBlock(rng.normal(size=(N, 4)))
     by_text = DenseBlock(rng.normal(size=(12, 4)), rng.randint(12, size=N))
     by_item = DenseBlock(rng.normal(size=(5, 3)), i)
@@ -59,14 +70,27 @@ def make_design(kind, seed=0):
         "heads": Design(N, fixed, by_text, (heads,)),
         "crossed": Design(N, fixed, None, (items, intercepts)),
         "crossed ridge": Design(N, fixed, by_text, (intercepts, item_slopes)),
-        "three": Design(N, DenseBlock(fixed.values, np.arange(N)), by_row, (items, correlated, third)),
+        "three": Design(
+            N,
+            DenseBlock(fixed.values, np.arange(N)),
+            by_row,
+            (items, correlated, third),
+        ),
         "items": Design(N, fixed, by_item, (correlated, items)),
     }[kind]
 
 
 KINDS = [
-    "fixed", "ridge", "intercepts", "no intercept", "slopes", "heads", "crossed",
-    "crossed ridge", "three", "items",
+    "fixed",
+    "ridge",
+    "intercepts",
+    "no intercept",
+    "slopes",
+    "heads",
+    "crossed",
+    "crossed ridge",
+    "three",
+    "items",
 ]
 
 
@@ -222,7 +246,9 @@ def test_laplace_approaches_the_integral():
     rng = np.random.RandomState(0)
     codes = np.repeat(np.arange(6), 40)
     y = (rng.uniform(size=240) < 0.6).astype(float)
-    factor = RandomFactor("g", codes, 6, np.ones((240, 1)), full_covariance(np.ones(1)), ("1",))
+    factor = RandomFactor(
+        "g", codes, 6, np.ones((240, 1)), full_covariance(np.ones(1)), ("1",)
+    )
     design = Design(240, DenseBlock(np.ones((240, 1))), None, (factor,))
     objective = LaplaceObjective(
         design, Bernoulli(), y, np.ones(240), with_fixed=False, reml=False
@@ -244,7 +270,8 @@ def test_posterior_is_the_conditional_distribution():
     design = make_design("crossed ridge")
     y = np.random.RandomState(3).normal(size=N)
     options = SolverOptions(
-        reml=True, variances=VarianceOptions(estimate=False, initial_variance=0.5, alpha=2.0)
+        reml=True,
+        variances=VarianceOptions(estimate=False, initial_variance=0.5, alpha=2.0),
     )
     fit = fit_mixed_model(design, Normal(), y, np.ones(N), options)
     mean, variance = fit.posterior.predict(design)
@@ -255,7 +282,9 @@ def test_posterior_is_the_conditional_distribution():
     inverse = np.linalg.inv(total)
     information = X.T @ inverse @ X
     beta = np.linalg.solve(information, X.T @ inverse @ y)
-    np.testing.assert_allclose(mean, X @ beta + prior @ inverse @ (y - X @ beta), atol=1e-7)
+    np.testing.assert_allclose(
+        mean, X @ beta + prior @ inverse @ (y - X @ beta), atol=1e-7
+    )
     left = X - prior @ inverse @ X
     expected = np.diagonal(
         prior - prior @ inverse @ prior + left @ np.linalg.solve(information, left.T)

@@ -15,7 +15,23 @@ from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 pd = pytest.importorskip("pandas")
 
 MODELS = [BinaryClassifier, MagnitudeRegressor]
-WORDS = np.array("a big dog saw the small cat near her old red house again".split())
+WORDS = np.array(
+    [
+        "a",
+        "big",
+        "dog",
+        "saw",
+        "the",
+        "small",
+        "cat",
+        "near",
+        "her",
+        "old",
+        "red",
+        "house",
+        "again",
+    ]
+)
 
 
 def simulate(seed, model, *, n_groups=8, n_per_group=9, n_columns=2, sd=1.0):
@@ -53,7 +69,9 @@ formulas = st.sampled_from(["random_intercepts", "random_slopes"])
 @settings(deadline=None)
 def test_relabelling_groups_changes_nothing(seed, model, effects):
     X, y, groups = simulate(seed, model)
-    names = np.array([f"p{code:02d}" for code in np.random.RandomState(seed).permutation(8)])
+    names = np.array(
+        [f"p{code:02d}" for code in np.random.RandomState(seed).permutation(8)]
+    )
     first = fit(model(mixed_effects=effects), X, y, groups=groups)
     second = fit(model(mixed_effects=effects), X, y, groups=names[groups])
     np.testing.assert_allclose(
@@ -145,7 +163,9 @@ def test_containers_of_text_agree(seed, model):
         polars.DataFrame({"sentence": X}),
         [{"sentence": text} for text in X],
     ):
-        found = predictions(fit(model(), container, y, groups=groups), container, groups)
+        found = predictions(
+            fit(model(), container, y, groups=groups), container, groups
+        )
         np.testing.assert_array_equal(found, reference)
 
 
@@ -184,5 +204,7 @@ def test_magnitude_follows_the_unit_of_the_response(seed, scale, shift):
     second = fit(MagnitudeRegressor(), X, shift + scale * y, groups=groups)
     mean, std = first.predict(X, groups=groups, return_std=True)
     new_mean, new_std = second.predict(X, groups=groups, return_std=True)
-    np.testing.assert_allclose(new_mean, shift + scale * mean, rtol=1e-5, atol=1e-4 * scale)
+    np.testing.assert_allclose(
+        new_mean, shift + scale * mean, rtol=1e-5, atol=1e-4 * scale
+    )
     np.testing.assert_allclose(new_std, scale * std, rtol=1e-4)

@@ -86,4 +86,6 @@ def test_ridge_is_estimated_where_coefficients_outnumber_judgments():
     assert error < 1.05 * np.mean((oracle.predict(new) - new @ b) ** 2)
     mean, std = model.predict(new, return_std=True)
     noise = rng.normal(size=500)
-    assert np.mean(np.abs(new @ b + noise - mean) < 1.96 * std) == pytest.approx(0.95, abs=0.03)
+    assert np.mean(np.abs(new @ b + noise - mean) < 1.96 * std) == pytest.approx(
+        0.95, abs=0.03
+    )
