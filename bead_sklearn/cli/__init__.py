@@ -1,5 +1,5 @@
 """The command line: ``bead-sklearn``, also ``python -m bead_sklearn``."""
 
-from ._main import main
+from bead_sklearn.cli._main import main
 
 __all__ = ["main"]

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._arguments import add_seed
-from ._output import Progress, save_csv, save_curves, say, table_rows
+from bead_sklearn.cli._arguments import add_seed
+from bead_sklearn.cli._output import Progress, save_csv, save_curves, say, table_rows
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -34,9 +34,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from .. import BinaryClassifier, persistence
-    from . import _evaluation, _simulation
-    from ._study import Roles, Study
+    from bead_sklearn import BinaryClassifier, persistence
+    from bead_sklearn.cli import _evaluation, _simulation
+    from bead_sklearn.cli._study import Roles, Study
 
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _make_judgments(seed: int) -> Any:
-    from ..datasets import make_judgments
+    from bead_sklearn.datasets import make_judgments
 
     return make_judgments(
         "binary",
@@ -165,7 +165,7 @@ def _make_judgments(seed: int) -> Any:
 
 
 def _features_and_ids(judgments: Any, roles: Any) -> Any:
-    from ._study import select
+    from bead_sklearn.cli._study import select
 
     return select(judgments.frame, [*roles.features, *roles.factors])
 

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold
 
-from .._sklearn import _safe_indexing
-from ._output import Progress, print_table
-from ._study import Study
+from bead_sklearn._sklearn import _safe_indexing
+from bead_sklearn.cli._output import Progress, print_table
+from bead_sklearn.cli._study import Study
 
 _KNOWN, _NEW = "known participants", "new participants"
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._arguments import add_columns, add_model, at_least
-from ._output import Progress
+from bead_sklearn.cli._arguments import add_columns, add_model, at_least
+from bead_sklearn.cli._output import Progress
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -40,9 +40,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from .. import persistence
-    from ._evaluation import compare, report
-    from ._study import load_study, make_model
+    from bead_sklearn import persistence
+    from bead_sklearn.cli._evaluation import compare, report
+    from bead_sklearn.cli._study import load_study, make_model
 
     if arguments.output is not None:
         # Before the work, not after it.

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO
 
-from .. import __version__
-from . import _demo, _fit, _predict, _simulate
+from bead_sklearn import __version__
+from bead_sklearn.cli import _demo, _fit, _predict, _simulate
 
 _PROGRAM = "bead-sklearn"
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import narwhals as nw
 
-from .._optional import import_optional
+from bead_sklearn._optional import import_optional
 
 
 class Progress:
@@ -91,7 +91,7 @@ def save_curves(curves: Mapping[str, Any], score_name: str, path: Path) -> str:
     sentence : str
         Where the picture is, or that there is none because matplotlib is missing.
     """
-    from ..active_learning import LearningCurveDisplay
+    from bead_sklearn.active_learning import LearningCurveDisplay
 
     try:
         matplotlib = import_optional(

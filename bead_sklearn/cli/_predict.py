@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._arguments import add_format
-from ._output import Progress, save_csv, table_rows, write_csv
+from bead_sklearn.cli._arguments import add_format
+from bead_sklearn.cli._output import Progress, save_csv, table_rows, write_csv
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -53,8 +53,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from .. import persistence
-    from ._study import Roles, load_features
+    from bead_sklearn import persistence
+    from bead_sklearn.cli._study import Roles, load_features
 
     if arguments.output is not None and not arguments.output.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {arguments.output.parent}.")

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ._arguments import add_columns, add_model, at_least, share
-from ._output import Progress, save_curves, say
+from bead_sklearn.cli._arguments import add_columns, add_model, at_least, share
+from bead_sklearn.cli._output import Progress, save_curves, say
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -77,8 +77,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from ._simulation import report, save_table, score_name, simulate
-    from ._study import load_study, make_model
+    from bead_sklearn.cli._simulation import report, save_table, score_name, simulate
+    from bead_sklearn.cli._study import load_study, make_model
 
     if arguments.output is not None:
         # Before the work, not after it.

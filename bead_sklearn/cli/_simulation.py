@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 
-from ..active_learning import ActiveLearningSearch
-from ._output import Progress, print_table, save_csv
-from ._study import Study
+from bead_sklearn.active_learning import ActiveLearningSearch
+from bead_sklearn.cli._output import Progress, print_table, save_csv
+from bead_sklearn.cli._study import Study
 
 #: Rows of the printed table; the file has all.
 _MAX_ROWS = 16

@@ -13,13 +13,18 @@ import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .. import BinaryClassifier, MagnitudeRegressor
-from .._frames import make_frame
-from ..datasets import load_judgments
-from ..datasets._columns import covariate_column, id_column, other_column, text_column
-from ..datasets._read import read_table
-from ..effects import parse_formula
-from ..persistence import read_metadata
+from bead_sklearn import BinaryClassifier, MagnitudeRegressor
+from bead_sklearn._frames import make_frame
+from bead_sklearn.datasets import load_judgments
+from bead_sklearn.datasets._columns import (
+    covariate_column,
+    id_column,
+    other_column,
+    text_column,
+)
+from bead_sklearn.datasets._read import read_table
+from bead_sklearn.effects import parse_formula
+from bead_sklearn.persistence import read_metadata
 
 _MADE_BY = "bead-sklearn fit"
 

@@ -6,6 +6,7 @@ is, for people). `load` reads it back. Nothing in the folder is code: only class
 bead_sklearn, scikit-learn and modules you name are built, from their state alone.
 """
 
-from ._folder import check_path, load, read_metadata, save
+from bead_sklearn.persistence._folder import check_path, load, read_metadata, save
+from bead_sklearn.persistence._skops import skops_trusted_types
 
-__all__ = ["save", "load", "read_metadata", "check_path"]
+__all__ = ["save", "load", "read_metadata", "check_path", "skops_trusted_types"]

@@ -16,9 +16,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ._arrays import from_tensor, restore_dtype
-from ._classes import find_class
-from ._encode import SPARSE_PARTS
+from bead_sklearn.persistence._arrays import from_tensor, restore_dtype
+from bead_sklearn.persistence._classes import find_class
+from bead_sklearn.persistence._encode import SPARSE_PARTS
 
 Node = Any
 

@@ -20,8 +20,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ._arrays import describe_dtype, is_fortran, to_tensor
-from ._classes import class_name
+from bead_sklearn.persistence._arrays import describe_dtype, is_fortran, to_tensor
+from bead_sklearn.persistence._classes import class_name
 
 Node = Any
 

@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ._atomic import check_target, write_folder
-from ._card import model_card
-from ._classes import check_trusted_names, require_trusted, untrusted_modules
-from ._decode import Decoder
-from ._encode import Encoder
+from bead_sklearn.persistence._atomic import check_target, write_folder
+from bead_sklearn.persistence._card import model_card
+from bead_sklearn.persistence._classes import (
+    check_trusted_names,
+    require_trusted,
+    untrusted_modules,
+)
+from bead_sklearn.persistence._decode import Decoder
+from bead_sklearn.persistence._encode import Encoder
 
 _FORMAT = "bead_sklearn model"
 _FORMAT_VERSION = 1
@@ -225,7 +229,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    from .. import __version__
+    from bead_sklearn import __version__
 
     packages = ("numpy", "scipy", "scikit-learn")
     return {
