@@ -1,15 +1,38 @@
 """Response distributions: log-likelihoods with closed-form derivatives in eta."""
 
-from bead_sklearn.families._base import Derivatives, Family
-from bead_sklearn.families._bernoulli import Bernoulli
+from bead_sklearn.families._base import (
+    Derivatives,
+    Family,
+    ParameterDerivatives,
+    integrate_normal,
+)
+from bead_sklearn.families._bernoulli import Bernoulli, BernoulliProbit
+from bead_sklearn.families._beta import Beta, OrderedBeta
+from bead_sklearn.families._cumulative import (
+    Cumulative,
+    CumulativeLogit,
+    CumulativeProbit,
+)
+from bead_sklearn.families._lognormal import LogNormal
 from bead_sklearn.families._normal import Normal
 from bead_sklearn.families._registry import get_family, get_family_names
+from bead_sklearn.families._truncated_normal import TruncatedNormal
 
 __all__ = [
     "Bernoulli",
+    "BernoulliProbit",
+    "Beta",
+    "Cumulative",
+    "CumulativeLogit",
+    "CumulativeProbit",
     "Derivatives",
     "Family",
+    "LogNormal",
     "Normal",
+    "OrderedBeta",
+    "ParameterDerivatives",
+    "TruncatedNormal",
+    "integrate_normal",
     "get_family",
     "get_family_names",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -35,26 +36,74 @@ class Derivatives(NamedTuple):
     third: np.ndarray
 
 
+class ParameterDerivatives(NamedTuple):
+    """Derivatives in the k parameters of a family.
+
+    Attributes
+    ----------
+    log_likelihood : ndarray of shape (n, k)
+        Of l(y, eta).
+    gradient : ndarray of shape (n, k)
+        Of l'.
+    curvature : ndarray of shape (n, k)
+        Of W.
+    """
+
+    log_likelihood: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray
+
+
 class Family(ABC):
     """A response distribution with a scalar linear predictor ``eta``.
 
     A family never sees X, groups or the labels a user gave: its ``y`` is numeric and
-    already encoded.
+    already encoded. A family object holds the values of its own parameters, such as
+    thresholds or a dispersion, on an unbounded scale; solvers move them through
+    :meth:`with_parameters`.
     """
 
     #: Name that :func:`get_family` resolves and summaries print.
     name: ClassVar[str]
     #: Name of the function that maps the mean to ``eta``.
     link: ClassVar[str]
-    #: Kind of response: "binary" (0 or 1) or "real".
+    #: Kind of response: "binary" (0 or 1), "ordinal" (0, 1, ...), "real", "positive"
+    #: or "bounded" (in [0, 1]).
     response: ClassVar[str]
     #: Whether the log-likelihood is quadratic in ``eta`` with a free scale, so that
     #: the marginal likelihood is exact and its variance components are profiled.
     is_quadratic: ClassVar[bool] = False
+    #: Whether the linear predictor has an intercept; thresholds take its place.
+    has_intercept: ClassVar[bool] = True
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """The family's own parameters on an unbounded scale."""
+        return np.zeros(0)
+
+    @property
+    def scale(self) -> float:
+        """Typical size of effects on the scale of ``eta``."""
+        return 1.0
+
+    def with_parameters(self, parameters: np.ndarray) -> Self:
+        """Return the family with other values of its own parameters."""
+        return self
+
+    def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
+        """Return the family with parameters that fit responses without predictors."""
+        return self
 
     @abstractmethod
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
+
+    def parameter_derivatives(
+        self, y: np.ndarray, eta: np.ndarray
+    ) -> ParameterDerivatives:
+        """Return derivatives in the family's own parameters."""
+        empty = np.zeros((len(y), 0))
+        return ParameterDerivatives(empty, empty, empty)
 
     @abstractmethod
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -75,7 +124,7 @@ class Family(ABC):
         """Draw one response for each ``eta``."""
 
     @abstractmethod
-    def initial_eta(self, y: np.ndarray, sample_weight: np.ndarray) -> float:
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the constant ``eta`` that fits the mean response."""
 
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -84,17 +133,27 @@ class Family(ABC):
         By Gauss-Hermite quadrature with 15 nodes, 25 where the standard deviation
         exceeds 2.
         """
-        sd = np.sqrt(variance)
-        wide = sd > WIDE_SD
-        result = self._quadrature(mean, sd, N_NODES)
-        if wide.any():
-            result[wide] = self._quadrature(mean[wide], sd[wide], N_NODES_WIDE)
-        return result
+        return integrate_normal(self.mean, mean, variance)
 
-    def _quadrature(self, mean: np.ndarray, sd: np.ndarray, n_nodes: int) -> np.ndarray:
-        nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-        weights = weights / weights.sum()
-        total = np.zeros_like(mean)
-        for node, weight in zip(nodes, weights, strict=True):
-            total += weight * self.mean(mean + sd * node)
-        return total
+
+def integrate_normal(
+    function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
+    """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k)."""
+    sd = np.sqrt(variance)
+    wide = sd > WIDE_SD
+    result = _quadrature(function, mean, sd, N_NODES)
+    if wide.any():
+        result[wide] = _quadrature(function, mean[wide], sd[wide], N_NODES_WIDE)
+    return result
+
+
+def _quadrature(
+    function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, sd: np.ndarray, n_nodes: int
+) -> np.ndarray:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
+    weights = weights / weights.sum()
+    total = weights[0] * np.asarray(function(mean + sd * nodes[0]))
+    for node, weight in zip(nodes[1:], weights[1:], strict=True):
+        total = total + weight * function(mean + sd * node)
+    return total

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit, log_expit, log_ndtr, logit, ndtr, ndtri
 
 from bead_sklearn.families._base import Derivatives, Family
+
+_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
 class Bernoulli(Family):
@@ -49,10 +51,58 @@ class Bernoulli(Family):
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:
         """Draw one 0 or 1 for each ``eta``."""
-        return (random_state.uniform(size=eta.shape) < expit(eta)).astype(np.float64)
+        return (random_state.uniform(size=eta.shape) < self.mean(eta)).astype(float)
 
-    def initial_eta(self, y: np.ndarray, sample_weight: np.ndarray) -> float:
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the logit of the share of ones, half a count added to each side."""
-        ones = float(sample_weight @ y)
-        total = float(sample_weight.sum())
-        return float(logit((ones + 0.5) / (total + 1.0)))
+        return float(logit(_share(y, weights)))
+
+
+class BernoulliProbit(Bernoulli):
+    """Bernoulli distribution with the probit link, P(y = 1) = Phi(eta).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bead_sklearn.families import BernoulliProbit
+    >>> BernoulliProbit().mean(np.array([0.0]))
+    array([0.5])
+    """
+
+    name = "bernoulli_probit"
+    link = "probit"
+
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+        """Return the log-likelihood and its first three derivatives in ``eta``."""
+        sign = 2.0 * y - 1.0
+        x = sign * eta
+        log_p = log_ndtr(x)
+        ratio = np.exp(-0.5 * x**2 - _LOG_SQRT_2PI - log_p)
+        curvature = ratio * np.maximum(ratio + x, 0.0)
+        return Derivatives(
+            log_p,
+            sign * ratio,
+            curvature,
+            sign * (ratio - curvature * (2.0 * ratio + x)),
+        )
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Return P(y = 1 | eta)."""
+        return np.asarray(ndtr(eta))
+
+    def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return Phi(mean / sqrt(1 + variance)), which is exact."""
+        return np.asarray(ndtr(mean / np.sqrt(1.0 + variance)))
+
+    def latent_variance(self) -> float:
+        """Return 1, the variance of the standard normal distribution."""
+        return 1.0
+
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the normal quantile of the share of ones, smoothed."""
+        return float(ndtri(_share(y, weights)))
+
+
+def _share(y: np.ndarray, weights: np.ndarray) -> float:
+    """Share of ones with half a count added to each side."""
+    return (float(weights @ y) + 0.5) / (float(weights.sum()) + 1.0)

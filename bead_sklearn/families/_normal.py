@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from bead_sklearn.families._base import Derivatives, Family
@@ -19,7 +21,9 @@ class Normal(Family):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Self
+
+import numpy as np
     >>> from bead_sklearn.families import Normal
     >>> Normal(2.0).derivatives(np.array([3.0]), np.array([1.0])).gradient
     array([0.5])
@@ -53,6 +57,18 @@ class Normal(Family):
         """Return ``mean``: the identity link needs no quadrature."""
         return mean
 
+    def with_sigma(self, sigma: float) -> Self:
+        """Return the family with another residual standard deviation."""
+        return type(self)(sigma)
+
+    def working_response(self, y: np.ndarray) -> np.ndarray:
+        """Return the response on the scale where it is normal."""
+        return y
+
+    def log_jacobian(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the log-density of y minus that of the working response, summed."""
+        return 0.0
+
     def latent_variance(self) -> float:
         """Return ``sigma ** 2``."""
         return float(self.sigma**2)
@@ -63,6 +79,6 @@ class Normal(Family):
         """Draw one response for each ``eta``."""
         return random_state.normal(eta, self.sigma)
 
-    def initial_eta(self, y: np.ndarray, sample_weight: np.ndarray) -> float:
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted mean."""
-        return float(np.average(y, weights=sample_weight))
+        return float(np.average(y, weights=weights))

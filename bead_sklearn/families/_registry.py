@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bead_sklearn.families._base import Family
-from bead_sklearn.families._bernoulli import Bernoulli
+from bead_sklearn.families._bernoulli import Bernoulli, BernoulliProbit
+from bead_sklearn.families._lognormal import LogNormal
 from bead_sklearn.families._normal import Normal
 
 _FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (Bernoulli, Normal)
+    family.name: family for family in (Bernoulli, BernoulliProbit, LogNormal, Normal)
 }
 
 
@@ -23,7 +24,7 @@ def get_family_names(response: str | None = None) -> list[str]:
     --------
     >>> from bead_sklearn.families import get_family_names
     >>> get_family_names()
-    ['bernoulli', 'normal']
+    ['bernoulli', 'bernoulli_probit', 'lognormal', 'normal']
     """
     return sorted(
         name

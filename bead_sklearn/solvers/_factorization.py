@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from bead_sklearn.solvers._crossproducts import Products
+from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales
 
@@ -69,6 +69,8 @@ class Factorization:
         m = products.rest.shape[0]
         own = first.T @ products.own @ first + np.eye(len(first))
         if len(first) == 1:
+            if (own <= 0).any():
+                raise np.linalg.LinAlgError("H is indefinite")
             cross = first[0, 0] * products.cross
             self.inverse_own = 1.0 / own
             half = cross * np.sqrt(self.inverse_own)
@@ -179,3 +181,40 @@ def level_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if left.shape[1] == 1:
         return np.einsum("gam,gam->ga", left, right)[:, :, None]
     return left @ right.transpose(0, 2, 1)
+
+
+def factorize(
+    crossproducts: Crossproducts,
+    curvature: np.ndarray,
+    scales: Scales,
+    with_fixed: bool,
+) -> Factorization:
+    """Factorise H at the observed curvature, or where that is not concave, above it.
+
+    Parameters
+    ----------
+    crossproducts : Crossproducts
+        Of the design.
+    curvature : ndarray of shape (n_rows,)
+        Weighted curvature of each row; may be negative for families that are not
+        log-concave.
+    scales : Scales
+        Prior scales.
+    with_fixed : bool
+        Whether the fixed part belongs to the unknowns.
+
+    Notes
+    -----
+    The observed curvature is what the Laplace approximation needs. Away from the mode
+    H may be indefinite; negative curvatures are then set to 0, which keeps Newton
+    steps uphill.
+    """
+    design = crossproducts.design
+    if (curvature < 0).any():
+        try:
+            products = crossproducts.compute(curvature, with_fixed=with_fixed)
+            return Factorization(design, products, scales)
+        except np.linalg.LinAlgError:
+            curvature = np.maximum(curvature, 0.0)
+    products = crossproducts.compute(curvature, with_fixed=with_fixed)
+    return Factorization(design, products, scales)

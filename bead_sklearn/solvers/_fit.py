@@ -10,7 +10,7 @@ import numpy as np
 from bead_sklearn.families import Family
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._factorization import Factorization, factorize
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._optimize import Maximum, maximize
@@ -20,6 +20,7 @@ from bead_sklearn.solvers._parameters import (
     variance_parameters,
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
+from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 
 #: A standard deviation below this share of its starting scale is reported as zero.
 _SINGULAR = 1e-4
@@ -39,6 +40,9 @@ class SolverOptions:
         Gradient below which the optimizer stops.
     variances : VarianceOptions
         How variance parameters are treated.
+    n_quadrature : int
+        Nodes of the adaptive quadrature over the effects of a level; 1 is the Laplace
+        approximation.
     verbose : bool
         Whether each iteration prints a line.
     """
@@ -47,6 +51,7 @@ class SolverOptions:
     max_iter: int = 500
     tol: float = 1e-6
     variances: VarianceOptions = field(default_factory=VarianceOptions)
+    n_quadrature: int = 1
     verbose: bool = False
 
 
@@ -58,6 +63,8 @@ class MixedModelFit:
     ----------
     posterior : Posterior
         Estimates and their covariance.
+    family : Family
+        Response distribution with its estimated parameters.
     theta : ndarray
         Variance parameters, relative to ``sigma`` for the normal family.
     sigma : float
@@ -77,6 +84,7 @@ class MixedModelFit:
     """
 
     posterior: Posterior
+    family: Family
     theta: np.ndarray
     sigma: float
     alpha: float
@@ -116,8 +124,13 @@ def fit_mixed_model(
     fit : MixedModelFit
         Estimates, their covariance and how they were reached.
     """
+    family = family.start(y, weights)
     parameters = variance_parameters(
-        design, options.variances, weights, relative=family.is_quadratic
+        design,
+        options.variances,
+        weights,
+        relative=family.is_quadratic,
+        scale=family.scale,
     )
     solve = _fit_gaussian if family.is_quadratic else _fit_laplace
     return solve(design, family, y, weights, options, parameters)
@@ -131,12 +144,13 @@ def _fit_gaussian(
     options: SolverOptions,
     parameters: VarianceParameters,
 ) -> MixedModelFit:
+    working = family.working_response(y)
     objective = GaussianObjective(
-        design, y, weights, reml=options.reml, absolute=parameters.absolute
+        design, working, weights, reml=options.reml, absolute=parameters.absolute
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
     if parameters.absolute.any():
-        spread = np.sqrt(np.cov(y, aweights=weights) if len(y) > 1 else 1.0)
+        spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.log(spread if spread > 0 else 1.0)
         start = np.append(start, log_sigma)
         lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
@@ -168,10 +182,11 @@ def _fit_gaussian(
     )
     return MixedModelFit(
         posterior=posterior,
+        family=family.with_sigma(sigma),
         theta=relative,
         sigma=sigma,
         alpha=_alpha(design, relative),
-        log_likelihood=value,
+        log_likelihood=value + family.log_jacobian(y, weights),
         n_parameters=design.n_fixed + parameters.n_free + 1,
         optimum=optimum,
         history=history,
@@ -193,38 +208,51 @@ def _fit_laplace(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = np.zeros(p), np.eye(p)
-    if not with_fixed:
-        center, basis = _start_fixed(design, family, y, weights, objective, parameters)
+    center, basis = _start(objective, family, y, weights, parameters)
+    evaluate: LaplaceObjective | QuadratureObjective = objective
+    if options.n_quadrature > 1:
+        check_quadrature(design, reml=options.reml)
+        evaluate = QuadratureObjective(
+            design, family, y, weights, options.n_quadrature
+        )
+        objective = evaluate.laplace
+    n_theta = len(parameters.start)
+    own_start = family.parameters
     history: list[np.ndarray] = []
 
+    def split(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        beta = center[:p] + basis[:p, :p] @ x[:p]
+        return beta, x[p : p + n_theta], x[p + n_theta :]
+
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        beta, theta = center + basis @ x[:p], x[p:]
-        value, beta_gradient, theta_gradient = objective(beta, theta)
+        beta, theta, own = split(x)
+        value, by_beta, by_theta, by_own = evaluate(beta, theta, own)
         pull = parameters.precision * theta
         return value - 0.5 * pull @ theta, np.concatenate(
-            [basis.T @ beta_gradient[:p], theta_gradient - pull]
+            [basis[:p, :p].T @ by_beta[:p], by_theta - pull, by_own]
         )
 
+    free = np.full(p, np.inf), np.full(len(own_start), np.inf)
     optimum = maximize(
         at,
-        np.concatenate([np.zeros(p), parameters.start]),
-        np.concatenate([np.full(p, -np.inf), parameters.lower]),
-        np.concatenate([np.full(p, np.inf), parameters.upper]),
+        np.concatenate([np.zeros(p), parameters.start, own_start]),
+        np.concatenate([-free[0], parameters.lower, -free[1]]),
+        np.concatenate([free[0], parameters.upper, free[1]]),
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=_recorder(history, slice(p, None), options),
+        callback=_recorder(history, slice(p, p + n_theta), options),
     )
-    theta = _zero_if_singular(optimum.x[p:], parameters)
-    value, *_ = objective(center + basis @ optimum.x[:p], theta)
+    beta, theta, own = split(optimum.x)
+    theta = _zero_if_singular(theta, parameters)
+    value, *_ = evaluate(beta, theta, own)
     if with_fixed:
         fixed = objective.rest[design.rest_slices[-1]]
         if options.reml:
             fixed = fixed - 0.5 * objective.rest_skew[design.rest_slices[-1]]
         factorization = objective.factorization
     else:
-        fixed = center + basis @ optimum.x[:p]
-        factorization = _factorization_with_fixed(objective, family, y, weights, fixed)
+        fixed = beta
+        factorization = _factorization_with_fixed(objective, y, weights)
     padding = np.zeros(design.n_rest - len(objective.rest))
     posterior = make_posterior(
         design,
@@ -238,48 +266,48 @@ def _fit_laplace(
     )
     return MixedModelFit(
         posterior=posterior,
+        family=objective.family,
         theta=theta,
         sigma=1.0,
         alpha=_alpha(design, theta),
         log_likelihood=value,
-        n_parameters=design.n_fixed + parameters.n_free,
+        n_parameters=design.n_fixed + parameters.n_free + len(own),
         optimum=optimum,
         history=history,
         reml=options.reml,
     )
 
 
-def _start_fixed(
-    design: Design,
+def _start(
+    objective: LaplaceObjective,
     family: Family,
     y: np.ndarray,
     weights: np.ndarray,
-    objective: LaplaceObjective,
     parameters: VarianceParameters,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return fixed effects at the joint mode, and a basis that whitens them."""
+    """Start at the joint mode; return its fixed effects and a basis that whitens them.
+
+    The joint mode is that of all effects, fixed ones included, at the starting scales.
+    """
+    design = objective.design
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
+    fixed = design.rest_slices[-1]
+    if family.has_intercept and design.n_fixed:
+        joint.rest[fixed.start] = family.initial_eta(y, weights)
     joint.find_mode(np.zeros(design.n_rows), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
-    fixed = design.rest_slices[-1]
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
     return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
 
 
 def _factorization_with_fixed(
-    objective: LaplaceObjective,
-    family: Family,
-    y: np.ndarray,
-    weights: np.ndarray,
-    fixed: np.ndarray,
+    objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
 ) -> Factorization:
     """Return the normal equations with the fixed part as unknowns too."""
-    design, scales = objective.factorization.design, objective.scales
-    eta = design.fixed.matvec(fixed) + objective.predict(objective.own, objective.rest)
-    curvature = weights * np.maximum(family.derivatives(y, eta).curvature, 0.0)
-    products = Crossproducts(design).compute(curvature, with_fixed=True)
-    return Factorization(design, products, scales)
+    design = objective.design
+    curvature = weights * objective.family.derivatives(y, objective.eta).curvature
+    return factorize(Crossproducts(design), curvature, objective.scales, True)
 
 
 def _recorder(

@@ -19,15 +19,14 @@ import numpy as np
 from bead_sklearn.families import Derivatives, Family
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._factorization import factorize
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 from bead_sklearn.solvers._variances import predictor_variances
 
 _MAX_NEWTON = 100
 _MAX_HALVINGS = 30
-#: A Newton step that was predicted to raise h by less than this is the last: Newton
-#: converges quadratically, so the error left is its square.
-_LAST_STEP = 1e-8
+#: The mode is found when a Newton step would raise h by less than this.
+_SMALLEST_GAIN = 1e-13
 
 
 class LaplaceObjective:
@@ -57,8 +56,12 @@ class LaplaceObjective:
         q at the mode.
     factorization : Factorization
         Normal equations at the mode.
+    eta : ndarray of shape (n_rows,)
+        Linear predictor at the mode.
     rho : ndarray of shape (n_rows,)
         Derivative of the marginal log-likelihood in each eta.
+    family : Family
+        With the parameters of the last evaluation.
     """
 
     def __init__(
@@ -71,8 +74,8 @@ class LaplaceObjective:
         with_fixed: bool,
         reml: bool,
     ) -> None:
-        self._design = design
-        self._family = family
+        self.design = design
+        self.family = family
         self._y = y
         self._weights = weights
         self._with_fixed = with_fixed
@@ -83,15 +86,24 @@ class LaplaceObjective:
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
+        self.eta = np.zeros(design.n_rows)
+        self._variances = self._skew_eta = self._c = np.zeros(design.n_rows)
         self.own_skew = np.zeros_like(self.own)
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
 
     def __call__(
-        self, beta: np.ndarray, theta: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the log-likelihood and its gradients in ``beta`` and ``theta``."""
-        design = self._design
+        self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the log-likelihood and its gradients.
+
+        Parameters
+        ----------
+        beta, theta, own_parameters : ndarray
+            Fixed effects, variance parameters, parameters of the family.
+        """
+        design = self.design
+        self.family = self.family.with_parameters(own_parameters)
         offset = np.zeros(design.n_rows)
         if not self._with_fixed:
             offset = design.fixed.matvec(beta)
@@ -100,8 +112,8 @@ class LaplaceObjective:
         score = self._weights * derivatives.gradient
         own_score, rest_score = self._rmatvec(score)
         if self._n_log_det or design.factors:
-            spread = self._spread(derivatives, curvature)
-            self.rho = score + spread
+            self._find_skewness(derivatives)
+            self.rho = score + 0.5 * (curvature * self._skew_eta - self._c)
             own_rho, rest_rho = self._rmatvec(self.rho)
             gradient = (
                 pull_back(design, own_rho, rest_rho, self.own, self.rest)
@@ -116,28 +128,25 @@ class LaplaceObjective:
         else:
             self.rho = score
             gradient = np.zeros(0)
-        return value, design.fixed.rmatvec(self.rho), gradient
+        by_parameter = self._parameter_gradient(own_parameters)
+        return value, design.fixed.rmatvec(self.rho), gradient, by_parameter
 
     def find_mode(
         self, offset: np.ndarray, theta: np.ndarray
     ) -> tuple[Derivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
-        scales = Scales(self._design, theta)
+        scales = Scales(self.design, theta)
         if self._last is not None:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
         penalty = scales.penalty[: self._n_rest]
         eta = offset + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
-        last = False
         for _ in range(_MAX_NEWTON):
-            curvature = self._weights * np.maximum(derivatives.curvature, 0.0)
-            products = self._crossproducts.compute(
-                curvature, with_fixed=self._with_fixed
+            curvature = self._weights * derivatives.curvature
+            self.factorization = factorize(
+                self._crossproducts, curvature, scales, self._with_fixed
             )
-            self.factorization = Factorization(self._design, products, scales)
-            if last:
-                break
             score = self._weights * derivatives.gradient
             own_score, rest_score = self._rmatvec(score)
             own_gradient = own_score @ scales.first - self.own
@@ -146,6 +155,8 @@ class LaplaceObjective:
             )
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
+            if gain < _SMALLEST_GAIN:
+                break
             direction = self.predict(own_step, rest_step)
             step = 1.0
             for _ in range(_MAX_HALVINGS):
@@ -160,19 +171,19 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
-            last = gain < _LAST_STEP and step == 1.0
+        self.eta = eta
         return derivatives, curvature, h
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:
         """Start where the effects, not their standardised values, are the last ones."""
-        if self._design.factors and new.is_regular(0):
+        if self.design.factors and new.is_regular(0):
             self.own = self.own @ old.first.T @ np.linalg.inv(new.first).T
         self.rest = new.unscale_rest(old.rest(self.rest), otherwise=self.rest)
 
     def _evaluate(
         self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
     ) -> tuple[Derivatives, float]:
-        derivatives = self._family.derivatives(self._y, eta)
+        derivatives = self.family.derivatives(self._y, eta)
         h = float(
             self._weights @ derivatives.log_likelihood
             - 0.5 * (own**2).sum()
@@ -180,27 +191,37 @@ class LaplaceObjective:
         )
         return derivatives, h
 
-    def _spread(self, derivatives: Derivatives, curvature: np.ndarray) -> np.ndarray:
-        """Return the part of rho beyond the score; set the skewness vectors."""
+    def _find_skewness(self, derivatives: Derivatives) -> None:
+        """Set the skewness vectors and what follows from them for each row."""
         first, factorization = self.scales.first, self.factorization
         covariances = factorization.covariances(self._n_log_det)
-        variances = predictor_variances(self._design, covariances)
-        c = self._weights * derivatives.third * variances
-        own, rest = self._rmatvec(c)
+        self._variances = predictor_variances(self.design, covariances)
+        self._c = self._weights * derivatives.third * self._variances
+        own, rest = self._rmatvec(self._c)
         self.own_skew, self.rest_skew = factorization.solve(
             own @ first, self.scales.rest(rest, transpose=True)
         )
-        moved = self.predict(self.own_skew, self.rest_skew)
-        return 0.5 * (curvature * moved - c)
+        self._skew_eta = self.predict(self.own_skew, self.rest_skew)
+
+    def _parameter_gradient(self, own_parameters: np.ndarray) -> np.ndarray:
+        """Return the gradient in the parameters of the family."""
+        if not len(own_parameters):
+            return np.zeros(0)
+        parts = self.family.parameter_derivatives(self._y, self.eta)
+        return self._weights @ (
+            parts.log_likelihood
+            - 0.5 * self._variances[:, None] * parts.curvature
+            - 0.5 * self._skew_eta[:, None] * parts.gradient
+        )
 
     def predict(self, own: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Contribution of standardised latent variables to eta."""
-        eta = self._design.rest_matvec(self.scales.rest(rest))
-        if self._design.eliminated is not None:
-            eta += self._design.eliminated.matvec(own @ self.scales.first.T)
+        eta = self.design.rest_matvec(self.scales.rest(rest))
+        if self.design.eliminated is not None:
+            eta += self.design.eliminated.matvec(own @ self.scales.first.T)
         return eta
 
     def _rmatvec(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        first = self._design.eliminated
+        first = self.design.eliminated
         own = np.zeros((0, 1)) if first is None else first.rmatvec(x)
-        return own, self._design.rest_rmatvec(x, with_fixed=self._with_fixed)
+        return own, self.design.rest_rmatvec(x, with_fixed=self._with_fixed)

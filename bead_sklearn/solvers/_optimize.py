@@ -14,6 +14,10 @@ _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
 _DIFFERENCE = 1e-5
 
+#: Shares of its starting value to which a standard deviation at zero is moved to see
+#: whether the objective rises.
+_OFF_ZERO = (0.05, 0.01)
+
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -88,32 +92,62 @@ def maximize(
         value, gradient = objective(complete(x))
         return -value, -gradient[moving]
 
-    result = optimize.minimize(
-        negative,
-        start[moving],
-        jac=True,
-        method="L-BFGS-B",
-        bounds=optimize.Bounds(lower[moving], upper[moving]),
-        callback=lambda x: callback(complete(x)),
-        options={
-            "maxiter": max_iter,
-            "maxfun": 20 * max_iter,
-            "maxcor": 30,
-            "gtol": tol,
-            "ftol": 1e-14,
-        },
-    )
-    x, value = complete(result.x), -float(result.fun)
-    gradient = np.zeros_like(start)
-    gradient[moving] = -np.asarray(result.jac)
+    def search(x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, optimize.OptimizeResult]:
+        result = optimize.minimize(
+            negative,
+            x[moving],
+            jac=True,
+            method="L-BFGS-B",
+            bounds=optimize.Bounds(lower[moving], upper[moving]),
+            callback=lambda x: callback(complete(x)),
+            options={
+                "maxiter": max_iter,
+                "maxfun": 20 * max_iter,
+                "maxcor": 30,
+                "gtol": tol,
+                "ftol": 1e-14,
+            },
+        )
+        gradient = np.zeros_like(start)
+        gradient[moving] = -np.asarray(result.jac)
+        return complete(result.x), -float(result.fun), gradient, result
+
+    x, value, gradient, result = search(start)
+    n_iter = int(result.nit)
+    edge = _step_off_zero(objective, x, start, moving & (lower == 0.0))
+    if edge is not None and n_iter < max_iter:
+        again = search(edge)
+        n_iter += int(again[3].nit)
+        if again[1] > value:
+            x, value, gradient, result = again
     if moving.sum() <= _POLISH_UP_TO:
-        x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
+        x, value, gradient = _polish(
+            objective, x, value, gradient, lower, upper, tol
+        )
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small against the curvature-scale of the objective.
     converged = norm <= max(100.0 * tol, 1e-3)
-    return Maximum(x, value, norm, int(result.nit), converged, str(result.message))
+    return Maximum(x, value, norm, n_iter, converged, str(result.message))
+
+
+def _step_off_zero(
+    objective: Objective, x: np.ndarray, start: np.ndarray, scales: np.ndarray
+) -> np.ndarray | None:
+    """Return a point from which to search again if a zero is not a maximum.
+
+    The derivative in a standard deviation is zero at zero whatever the likelihood; its
+    sign a little above tells whether zero is a maximum. lme4 restarts for the same
+    reason.
+    """
+    for index in np.flatnonzero(scales & (x == 0.0)):
+        for share in _OFF_ZERO:
+            moved = x.copy()
+            moved[index] = share * start[index]
+            if objective(moved)[1][index] > 0:
+                return moved
+    return None
 
 
 def _free(

@@ -28,9 +28,9 @@ class VarianceOptions:
     estimate : bool
         Whether the covariances of the random effects are estimated; otherwise they
         stay at ``initial_variance``.
-    initial_variance : float or None
-        Variance of every random effect, in the squared unit of eta, at the start.
-        None starts at a scale taken from the design.
+    initial_variance : float
+        Variance of every random effect. Held as it is, in the squared unit of eta;
+        as a starting value relative to the family's scale and that of the covariate.
     alpha : float or None
         Ridge precision; None estimates it.
     zero_factors : frozenset of str
@@ -38,7 +38,7 @@ class VarianceOptions:
     """
 
     estimate: bool = True
-    initial_variance: float | None = None
+    initial_variance: float = 1.0
     alpha: float | None = None
     zero_factors: frozenset[str] = frozenset()
 
@@ -71,7 +71,12 @@ class VarianceParameters:
 
 
 def variance_parameters(
-    design: Design, options: VarianceOptions, weights: np.ndarray, *, relative: bool
+    design: Design,
+    options: VarianceOptions,
+    weights: np.ndarray,
+    *,
+    relative: bool,
+    scale: float,
 ) -> VarianceParameters:
     """Set up the variance parameters of a design.
 
@@ -85,17 +90,20 @@ def variance_parameters(
         Row weights.
     relative : bool
         Whether ``theta`` is relative to the residual standard deviation.
+    scale : float
+        Typical size of effects.
     """
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
     precision = np.zeros(size)
-    lower, upper = np.full(size, -_LARGEST), np.full(size, _LARGEST)
+    largest = _LARGEST * scale
+    lower, upper = np.full(size, -largest), np.full(size, largest)
     for factor, part in zip(design.factors, slices, strict=False):
         structure = factor.structure
-        lower[part] = np.where(structure.is_scale, 0.0, -_LARGEST)
-        if options.initial_variance is None or (relative and options.estimate):
-            start[part] = structure.is_scale.astype(np.float64)
+        lower[part] = np.where(structure.is_scale, 0.0, -largest)
+        if options.estimate:
+            start[part] = scale * np.sqrt(options.initial_variance) * structure.is_scale
         else:
             sds = np.full(structure.size, np.sqrt(options.initial_variance))
             start[part] = structure.from_sds(sds)
@@ -105,7 +113,7 @@ def variance_parameters(
             lower[part] = upper[part] = start[part]
             absolute[part] = relative
     if design.ridge is not None:
-        unit = 1.0 / feature_scale(design.ridge, weights)
+        unit = scale / feature_scale(design.ridge, weights)
         if options.alpha is None:
             start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
             precision[-1] = 0.0 if relative else (_LATENT_SD * unit) ** -2

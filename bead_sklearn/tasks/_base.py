@@ -311,8 +311,7 @@ class MixedModel(BaseEstimator):
         """Set the fitted attributes."""
         if family.is_quadratic:
             self.sigma_ = fit.sigma
-            family = type(family)(fit.sigma)  # type: ignore[call-arg]
-        self._family = family
+        self._family = fit.family
         self._posterior = fit.posterior
         intercept, coefficients, names = self._features.coefficients(
             fit.posterior.fixed, fit.posterior.ridge
@@ -343,7 +342,7 @@ class MixedModel(BaseEstimator):
         self.bic_ = np.log(n) * fit.n_parameters - 2.0 * fit.log_likelihood
         self.n_iter_ = max(1, fit.optimum.n_iter)
         self.groups_ = levels[GROUPS].levels if GROUPS in levels else None
-        self._summary = summarize(self, fit, design, family, weights)
+        self._summary = summarize(self, fit, design, fit.family, weights)
 
     # -------------------------------------------------------------- predict
 

@@ -12,7 +12,16 @@ from bead_sklearn.effects import (
     full_covariance,
     shared_covariance,
 )
-from bead_sklearn.families import Bernoulli, Normal
+from bead_sklearn.families import (
+    Bernoulli,
+    BernoulliProbit,
+    Beta,
+    CumulativeLogit,
+    CumulativeProbit,
+    Normal,
+    OrderedBeta,
+    TruncatedNormal,
+)
 from bead_sklearn.solvers import (
     DenseBlock,
     Design,
@@ -24,6 +33,7 @@ from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
+from bead_sklearn.solvers._quadrature import QuadratureObjective
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._variances import predictor_variances
 
@@ -221,7 +231,7 @@ def test_laplace_is_exact_for_the_normal_family(kind):
     laplace = LaplaceObjective(
         design, Normal(1.0), y, np.ones(N), with_fixed=True, reml=True
     )
-    assert laplace(np.zeros(0), theta)[0] == pytest.approx(value)
+    assert laplace(np.zeros(0), theta, np.zeros(0))[0] == pytest.approx(value)
 
 
 @pytest.mark.parametrize("reml", [False, True])
@@ -234,11 +244,12 @@ def test_laplace_gradient(kind, reml):
     objective = LaplaceObjective(
         design, Bernoulli(), y, weights, with_fixed=reml, reml=reml
     )
-    _, beta_gradient, theta_gradient = objective(beta, theta)
-    numeric = numeric_gradient(lambda x: objective(beta, x)[0], theta)
+    none = np.zeros(0)
+    _, beta_gradient, theta_gradient, _ = objective(beta, theta, none)
+    numeric = numeric_gradient(lambda x: objective(beta, x, none)[0], theta)
     np.testing.assert_allclose(theta_gradient, numeric, rtol=1e-4, atol=1e-5)
     if not reml:
-        numeric = numeric_gradient(lambda x: objective(x, theta)[0], beta)
+        numeric = numeric_gradient(lambda x: objective(x, theta, none)[0], beta)
         np.testing.assert_allclose(beta_gradient, numeric, rtol=1e-4, atol=1e-5)
 
 
@@ -253,7 +264,7 @@ def test_laplace_approaches_the_integral():
     objective = LaplaceObjective(
         design, Bernoulli(), y, np.ones(240), with_fixed=False, reml=False
     )
-    value, *_ = objective(np.array([0.4]), np.array([0.8]))
+    value, *_ = objective(np.array([0.4]), np.array([0.8]), np.zeros(0))
     exact = 0.0
     for level in range(6):
         ones = y[codes == level].sum()
@@ -310,3 +321,107 @@ def test_unknown_levels_have_their_prior_variance():
     G = fit.posterior.covariances[0]
     prior = np.einsum("ia,ab,ib->i", factor.z, G, factor.z)
     np.testing.assert_allclose(variance - conditional, prior)
+
+
+FAMILIES = {
+    "probit": (BernoulliProbit(), lambda rng: rng.randint(2, size=N)),
+    "cumulative": (CumulativeLogit(4), lambda rng: rng.randint(4, size=N)),
+    "equidistant": (CumulativeProbit(4, True), lambda rng: rng.randint(4, size=N)),
+    "truncated": (TruncatedNormal(0.0, 1.0, 0.4), lambda rng: rng.uniform(size=N)),
+    "beta": (Beta(3.0), lambda rng: rng.uniform(0.01, 0.99, size=N)),
+    "ordered beta": (
+        OrderedBeta(-1.0, 1.5, 3.0),
+        lambda rng: np.clip(rng.uniform(-0.3, 1.3, size=N), 0.0, 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["intercepts", "slopes", "crossed ridge", "three"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_laplace_gradient_of_families_with_parameters(name, kind):
+    design = make_design(kind)
+    rng = np.random.RandomState(5)
+    family, draw = FAMILIES[name]
+    y = draw(rng).astype(float)
+    theta, beta = 0.6 * some_theta(design), 0.3 * rng.normal(size=design.n_fixed)
+    own = family.parameters + 0.1 * rng.normal(size=len(family.parameters))
+    objective = LaplaceObjective(
+        design, family, y, np.ones(N), with_fixed=False, reml=False
+    )
+    _, *gradients = objective(beta, theta, own)
+    arguments = [beta, theta, own]
+    for index, gradient in enumerate(gradients):
+
+        def value(x, index=index):
+            changed = [*arguments]
+            changed[index] = x
+            return objective(*changed)[0]
+
+        numeric = numeric_gradient(value, arguments[index])
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["intercepts", "slopes"])
+@pytest.mark.parametrize("name", ["probit", "cumulative", "ordered beta"])
+def test_quadrature_gradient(name, kind):
+    design = make_design(kind)
+    rng = np.random.RandomState(5)
+    family, draw = FAMILIES[name]
+    y = draw(rng).astype(float)
+    theta, beta = 0.6 * some_theta(design), 0.3 * rng.normal(size=design.n_fixed)
+    objective = QuadratureObjective(design, family, y, np.ones(N), 15)
+    _, *gradients = objective(beta, theta, family.parameters)
+    arguments = [beta, theta, family.parameters]
+    for index, gradient in enumerate(gradients):
+
+        def value(x, index=index):
+            changed = [*arguments]
+            changed[index] = x
+            return objective(*changed)[0]
+
+        numeric = numeric_gradient(value, arguments[index])
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=2e-4)
+
+
+def test_one_node_is_the_laplace_approximation():
+    design = make_design("slopes")
+    y = np.random.RandomState(5).randint(2, size=N).astype(float)
+    theta, beta, none = some_theta(design), np.zeros(design.n_fixed), np.zeros(0)
+    one = QuadratureObjective(design, Bernoulli(), y, np.ones(N), 1)
+    laplace = LaplaceObjective(
+        design, Bernoulli(), y, np.ones(N), with_fixed=False, reml=False
+    )
+    assert one(beta, theta, none)[0] == pytest.approx(laplace(beta, theta, none)[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reml", "reason"),
+    [
+        ("crossed", False, "several grouping factors"),
+        ("fixed", False, "no grouping factor"),
+        ("intercepts", True, "fixed effects are integrated"),
+        ("heads", False, "under a ridge"),
+    ],
+)
+def test_where_quadrature_does_not_go(kind, reml, reason):
+    design = make_design(kind)
+    y = np.arange(N) % 2 * 1.0
+    options = SolverOptions(reml=reml, n_quadrature=5)
+    with pytest.raises(ValueError, match=f"n_quadrature must be 1.*{reason}"):
+        fit_mixed_model(design, Bernoulli(), y, np.ones(N), options)
+
+
+def test_a_spurious_zero_is_left():
+    # A standard deviation at zero is always stationary; here it is not the maximum.
+    rng = np.random.RandomState(3)
+    codes = np.repeat(np.arange(30), 4)
+    y = 0.45 * rng.normal(size=30)[codes] + rng.normal(size=120)
+    factor = RandomFactor(
+        "g", codes, 30, np.ones((120, 1)), full_covariance(np.ones(1)), ("1",)
+    )
+    design = Design(120, DenseBlock(np.ones((120, 1))), None, (factor,))
+    free = fit_mixed_model(design, Normal(), y, np.ones(120), SolverOptions())
+    near_zero = SolverOptions(variances=VarianceOptions(initial_variance=1e-12))
+    again = fit_mixed_model(design, Normal(), y, np.ones(120), near_zero)
+    assert free.theta[0] > 0.1
+    assert again.log_likelihood == pytest.approx(free.log_likelihood)

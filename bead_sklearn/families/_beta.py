@@ -1,0 +1,330 @@
+"""Responses between 0 and 1, the ends excluded or included."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from scipy.special import digamma, expit, gammaln, log_expit, logit, polygamma
+
+from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+
+
+class Beta(Family):
+    """Beta distribution with mean 1 / (1 + exp(-eta)) and precision phi.
+
+    y in (0, 1) has the beta distribution with shapes mu phi and (1 - mu) phi. The one
+    parameter is log(phi). The log-likelihood need not be concave in eta.
+
+    Parameters
+    ----------
+    precision : float, default=1.0
+        phi.
+
+    References
+    ----------
+    .. [1] Ferrari & Cribari-Neto (2004). Beta regression for modelling rates and
+       proportions. Journal of Applied Statistics 31, 799-815.
+       doi:10.1080/0266476042000214501
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bead_sklearn.families import Beta
+    >>> Beta(4.0).mean(np.array([0.0]))
+    array([0.5])
+    """
+
+    name = "beta"
+    link = "logit"
+    response = "bounded"
+
+    def __init__(self, precision: float = 1.0) -> None:
+        self.precision = precision
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """log(phi)."""
+        return np.array([np.log(self.precision)])
+
+    def with_parameters(self, parameters: np.ndarray) -> Self:
+        """Return the family with another precision."""
+        return type(self)(float(np.exp(parameters[0])))
+
+    def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
+        """Return the family with the precision that matches two moments."""
+        return type(self)(_moment_precision(y, weights))
+
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+        """Return the log-likelihood and its first three derivatives in ``eta``."""
+        return _beta_derivatives(y, eta, self.precision)
+
+    def parameter_derivatives(
+        self, y: np.ndarray, eta: np.ndarray
+    ) -> ParameterDerivatives:
+        """Return derivatives in log(phi)."""
+        parts = _beta_precision_derivatives(y, eta, self.precision)
+        return ParameterDerivatives(*(part[:, None] for part in parts))
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Return the mean."""
+        return np.asarray(expit(eta))
+
+    def latent_variance(self) -> float:
+        """Return the variance of logit(y) at mean one half, 2 trigamma(phi / 2)."""
+        return float(2.0 * polygamma(1, 0.5 * self.precision))
+
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw one response for each ``eta``."""
+        mu = expit(eta)
+        return random_state.beta(mu * self.precision, (1.0 - mu) * self.precision)
+
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the logit of the weighted mean."""
+        return float(logit(np.clip(np.average(y, weights=weights), 0.01, 0.99)))
+
+
+class OrderedBeta(Family):
+    r"""Ordered beta distribution: responses in [0, 1] with mass at both ends.
+
+    .. math::
+        P(y = 0) = F(c_0 - \eta), \quad P(y = 1) = F(\eta - c_1),
+
+    F logistic and :math:`c_0 < c_1`; in between, the beta distribution with mean
+    :math:`F(\eta)` and precision :math:`\phi`. Parameters are :math:`c_0`,
+    :math:`\log(c_1 - c_0)` and :math:`\log \phi`.
+
+    Parameters
+    ----------
+    lower_threshold, upper_threshold : float, default=-1.0, 1.0
+        c_0 and c_1.
+    precision : float, default=1.0
+        phi.
+
+    References
+    ----------
+    .. [1] Kubinec (2023). Ordered beta regression. Political Analysis 31, 519-536.
+       doi:10.1017/pan.2022.20
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bead_sklearn.families import OrderedBeta
+    >>> OrderedBeta().mean(np.array([0.0])).round(3)
+    array([0.5])
+    """
+
+    name = "ordered_beta"
+    link = "logit"
+    response = "bounded"
+
+    def __init__(
+        self,
+        lower_threshold: float = -1.0,
+        upper_threshold: float = 1.0,
+        precision: float = 1.0,
+    ) -> None:
+        self.lower_threshold = lower_threshold
+        self.upper_threshold = upper_threshold
+        self.precision = precision
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """c_0, log(c_1 - c_0), log(phi)."""
+        width = self.upper_threshold - self.lower_threshold
+        return np.array([self.lower_threshold, np.log(width), np.log(self.precision)])
+
+    def with_parameters(self, parameters: np.ndarray) -> Self:
+        """Return the family with other thresholds and precision."""
+        lower, width, precision = (
+            float(parameters[0]),
+            float(np.exp(parameters[1])),
+            float(np.exp(parameters[2])),
+        )
+        return type(self)(lower, lower + width, precision)
+
+    def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
+        """Return the family with thresholds at the shares of the two ends."""
+        total = weights.sum() + 1.5
+        zero = (weights[y <= 0].sum() + 0.5) / total
+        one = (weights[y >= 1].sum() + 0.5) / total
+        inside = (y > 0) & (y < 1)
+        if not inside.any():
+            return type(self)(float(logit(zero)), float(-logit(one)), 1.0)
+        level = Beta().initial_eta(y[inside], weights[inside])
+        return type(self)(
+            float(logit(zero)) + level,
+            float(-logit(one)) + level,
+            _moment_precision(y[inside], weights[inside]),
+        )
+
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+        """Return the log-likelihood and its first three derivatives in ``eta``."""
+        low, high = self.lower_threshold - eta, self.upper_threshold - eta
+        at_zero, at_one = y <= 0, y >= 1
+        inside = ~(at_zero | at_one)
+        f_low, f_high = expit(low), expit(high)
+        d_low, d_high = f_low * expit(-low), f_high * expit(-high)
+        below = Derivatives(
+            log_expit(low), -expit(-low), d_low, -d_low * (1.0 - 2.0 * f_low)
+        )
+        above = Derivatives(
+            log_expit(-high), f_high, d_high, -d_high * (1.0 - 2.0 * f_high)
+        )
+        width = self.upper_threshold - self.lower_threshold
+        between = Derivatives(
+            log_expit(high) + log_expit(-low) + np.log(-np.expm1(-width)),
+            f_high - expit(-low),
+            d_low + d_high,
+            below.third + above.third,
+        )
+        beta = _beta_derivatives(np.where(inside, y, 0.5), eta, self.precision)
+        return Derivatives(
+            *(
+                np.where(at_zero, zero, np.where(at_one, one, middle + inner))
+                for zero, one, middle, inner in zip(
+                    below, above, between, beta, strict=True
+                )
+            )
+        )
+
+    def parameter_derivatives(
+        self, y: np.ndarray, eta: np.ndarray
+    ) -> ParameterDerivatives:
+        """Return derivatives in c_0, log(c_1 - c_0) and log(phi)."""
+        low, high = self.lower_threshold - eta, self.upper_threshold - eta
+        width = self.upper_threshold - self.lower_threshold
+        at_zero, at_one = y <= 0, y >= 1
+        inside = ~(at_zero | at_one)
+        f_low, f_high = expit(low), expit(high)
+        d_low, d_high = f_low * expit(-low), f_high * expit(-high)
+        s_low, s_high = d_low * (1.0 - 2.0 * f_low), d_high * (1.0 - 2.0 * f_high)
+        # Derivatives in c_0 and c_1; the interval's probability is f_high - f_low.
+        share = -np.expm1(-width)
+        by_low = np.where(at_zero, expit(-low), 0.0)
+        by_high = np.where(at_one, -f_high, 0.0)
+        by_low = np.where(inside, -np.exp(-width) / share - f_low, by_low)
+        by_high = np.where(inside, np.exp(-width) / share + expit(-high), by_high)
+        g_low = np.where(at_one, 0.0, d_low)
+        g_high = np.where(at_zero, 0.0, d_high)
+        w_low = np.where(at_one, 0.0, s_low)
+        w_high = np.where(at_zero, 0.0, s_high)
+        beta = _beta_precision_derivatives(
+            np.where(inside, y, 0.5), eta, self.precision
+        )
+        pairs = (by_low, by_high), (g_low, g_high), (w_low, w_high)
+        return ParameterDerivatives(
+            *(
+                np.column_stack(
+                    [first + second, width * second, np.where(inside, inner, 0.0)]
+                )
+                for (first, second), inner in zip(pairs, beta, strict=True)
+            )
+        )
+
+    def end_probabilities(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return P(y = 0) and P(y = 1)."""
+        return expit(self.lower_threshold - eta), expit(eta - self.upper_threshold)
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Return the mean over both ends and the interval."""
+        zero, one = self.end_probabilities(eta)
+        return one + (1.0 - zero - one) * expit(eta)
+
+    def latent_variance(self) -> float:
+        """Return pi^2 / 3, the variance of the standard logistic distribution."""
+        return float(np.pi**2 / 3.0)
+
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw one response for each ``eta``."""
+        zero, one = self.end_probabilities(eta)
+        u = random_state.uniform(size=eta.shape)
+        inner = Beta(self.precision).simulate(eta, random_state)
+        return np.where(u < zero, 0.0, np.where(u > 1.0 - one, 1.0, inner))
+
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the logit of the mean of the responses between the ends."""
+        inside = (y > 0) & (y < 1)
+        if not inside.any():
+            return 0.0
+        return Beta().initial_eta(y[inside], weights[inside])
+
+
+def _moment_precision(y: np.ndarray, weights: np.ndarray) -> float:
+    mean = float(np.average(y, weights=weights))
+    spread = float(np.average((y - mean) ** 2, weights=weights))
+    if spread <= 0:
+        return 100.0
+    return float(np.clip(mean * (1.0 - mean) / spread - 1.0, 0.1, 1e4))
+
+
+def _beta_derivatives(y: np.ndarray, eta: np.ndarray, phi: float) -> Derivatives:
+    shapes = _Shapes(eta, phi)
+    mu, nu, log_y, log_1y = shapes.mu, shapes.nu, np.log(y), np.log1p(-y)
+    h, tilt = mu * nu, nu - mu
+    score = phi * h * (log_y - log_1y) - nu * shapes.p0 + mu * shapes.q0
+    spread = nu**2 * shapes.p1 + mu**2 * shapes.q1
+    return Derivatives(
+        gammaln(phi)
+        - shapes.log_gamma_p
+        - shapes.log_gamma_q
+        + (mu * phi - 1.0) * log_y
+        + (nu * phi - 1.0) * log_1y,
+        score,
+        -tilt * score + spread,
+        -(1.0 - 6.0 * h) * score
+        + 3.0 * tilt * spread
+        + nu**3 * shapes.p2
+        - mu**3 * shapes.q2,
+    )
+
+
+def _beta_precision_derivatives(
+    y: np.ndarray, eta: np.ndarray, phi: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Derivatives of l, l' and W in log(phi)."""
+    shapes = _Shapes(eta, phi)
+    mu, nu, log_y, log_1y = shapes.mu, shapes.nu, np.log(y), np.log1p(-y)
+    h, tilt = mu * nu, nu - mu
+    score = phi * h * (log_y - log_1y) - nu * shapes.p0 + mu * shapes.q0
+    by_score = score - nu * shapes.p1 + mu * shapes.q1
+    return (
+        phi * (digamma(phi) + mu * log_y + nu * log_1y) - shapes.p0 - shapes.q0,
+        by_score,
+        -tilt * by_score
+        + 2.0 * (nu**2 * shapes.p1 + mu**2 * shapes.q1)
+        + nu**2 * shapes.p2
+        + mu**2 * shapes.q2,
+    )
+
+
+class _Shapes:
+    """Shapes p = mu phi and q = nu phi with p^k+1 psi_k(p), finite down to 0."""
+
+    def __init__(self, eta: np.ndarray, phi: float) -> None:
+        self.mu, self.nu = expit(eta), expit(-eta)
+        log_phi = np.log(phi)
+        self.log_gamma_p, self.p0, self.p1, self.p2 = _scaled_polygammas(
+            self.mu * phi, log_phi + log_expit(eta)
+        )
+        self.log_gamma_q, self.q0, self.q1, self.q2 = _scaled_polygammas(
+            self.nu * phi, log_phi + log_expit(-eta)
+        )
+
+
+def _scaled_polygammas(
+    x: np.ndarray, log_x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return log Gamma(x), x psi(x), x^2 psi'(x) and x^3 psi''(x)."""
+    tiny = x < 1e-8
+    safe = np.where(tiny, 1.0, x)
+    return (
+        np.where(tiny, -log_x, gammaln(safe)),
+        np.where(tiny, -1.0, safe * digamma(safe)),
+        np.where(tiny, 1.0, safe**2 * polygamma(1, safe)),
+        np.where(tiny, -2.0, safe**3 * polygamma(2, safe)),
+    )

@@ -1,0 +1,201 @@
+"""Ordered categories."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Self
+
+import numpy as np
+from scipy.special import expit, logit, ndtr, ndtri
+
+from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._interval import (
+    IntervalDerivatives,
+    logistic_interval,
+    normal_interval,
+)
+
+
+class Cumulative(Family):
+    r"""Ordered categories cut out of a continuous scale.
+
+    .. math:: P(y \le k) = F(c_k - \eta), \qquad c_0 < c_1 < \dots < c_{K-2},
+
+    y in {0, ..., K - 1}. The thresholds stand in for an intercept. Their parameters
+    are c_0 and the logarithms of the distances between neighbours, or of the one
+    distance if they are equidistant.
+
+    Parameters
+    ----------
+    n_categories : int
+        Number of categories, K.
+    equidistant : bool, default=False
+        Whether all distances between thresholds are equal.
+    parameters : ndarray, default=None
+        Values of the parameters; evenly spread thresholds by default.
+
+    References
+    ----------
+    .. [1] McCullagh (1980). Regression models for ordinal data. Journal of the Royal
+       Statistical Society B 42, 109-142.
+    """
+
+    response = "ordinal"
+    has_intercept = False
+
+    def __init__(
+        self,
+        n_categories: int,
+        equidistant: bool = False,
+        parameters: np.ndarray | None = None,
+    ) -> None:
+        self.n_categories = n_categories
+        self.equidistant = equidistant
+        if parameters is None:
+            n = min(2, n_categories - 1) if equidistant else n_categories - 1
+            parameters = np.zeros(n)
+            parameters[0] = -0.5 * (n_categories - 2)
+        self._parameters = parameters
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """First threshold and logarithms of the distances."""
+        return self._parameters
+
+    def with_parameters(self, parameters: np.ndarray) -> Self:
+        """Return the family with other thresholds."""
+        return type(self)(self.n_categories, self.equidistant, parameters)
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The thresholds, (n_categories - 1,)."""
+        first, distances = self._parameters[0], np.exp(self._parameters[1:])
+        if self.equidistant:
+            distances = np.repeat(distances, self.n_categories - 2)
+        return first + np.concatenate([[0.0], np.cumsum(distances)])
+
+    def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
+        """Return the family with thresholds at the observed cumulative shares."""
+        counts = np.bincount(y.astype(int), weights=weights, minlength=self.n_categories)
+        shares = np.cumsum(counts + 0.5)[:-1] / (counts + 0.5).sum()
+        thresholds = self._quantile(shares)
+        distances = np.diff(thresholds)
+        if self.equidistant:
+            distances = distances.mean(keepdims=True) if len(distances) else distances
+        return self.with_parameters(np.append(thresholds[0], np.log(distances)))
+
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+        """Return the log-likelihood and its first three derivatives in ``eta``."""
+        interval = self._interval(*self._bounds(y, eta))
+        return Derivatives(*interval[:4])
+
+    def parameter_derivatives(
+        self, y: np.ndarray, eta: np.ndarray
+    ) -> ParameterDerivatives:
+        """Return derivatives in the parameters of the thresholds."""
+        interval = self._interval(*self._bounds(y, eta))
+        jacobian = self._bound_jacobian()
+        category = y.astype(int)
+        upper, lower = jacobian[category + 1], jacobian[category]
+        return ParameterDerivatives(
+            *(
+                part[0][:, None] * upper + part[1][:, None] * lower
+                for part in interval[4:]
+            )
+        )
+
+    def category_probabilities(self, eta: np.ndarray) -> np.ndarray:
+        """Return the probability of each category, (n, n_categories)."""
+        below = self._cdf(self.thresholds - eta[:, None])
+        ends = np.zeros((len(eta), 1)), np.ones((len(eta), 1))
+        return np.diff(np.hstack([ends[0], below, ends[1]]), axis=1)
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Return the expected category number."""
+        return self.category_probabilities(eta) @ np.arange(float(self.n_categories))
+
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw one category for each ``eta``."""
+        below = self._cdf(self.thresholds - eta[:, None])
+        return (random_state.uniform(size=(len(eta), 1)) > below).sum(axis=1) * 1.0
+
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return 0: the thresholds hold the level."""
+        return 0.0
+
+    def _bounds(self, y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cuts = np.concatenate([[-np.inf], self.thresholds, [np.inf]])
+        category = y.astype(int)
+        return cuts[category + 1] - eta, cuts[category] - eta
+
+    def _bound_jacobian(self) -> np.ndarray:
+        """Derivatives of -inf, thresholds, inf in the parameters."""
+        n_cuts = self.n_categories - 1
+        jacobian = np.zeros((self.n_categories + 1, len(self._parameters)))
+        jacobian[1:-1, 0] = 1.0
+        distances = np.exp(self._parameters[1:])
+        steps = np.tri(n_cuts, n_cuts, -1)[:, : n_cuts - 1]
+        if self.equidistant:
+            if len(distances):
+                jacobian[1:-1, 1] = distances[0] * np.arange(n_cuts)
+        else:
+            jacobian[1:-1, 1:] = steps * distances
+        return jacobian
+
+    @staticmethod
+    @abstractmethod
+    def _interval(upper: np.ndarray, lower: np.ndarray) -> IntervalDerivatives: ...
+
+    @staticmethod
+    @abstractmethod
+    def _cdf(x: np.ndarray) -> np.ndarray: ...
+
+    @staticmethod
+    @abstractmethod
+    def _quantile(p: np.ndarray) -> np.ndarray: ...
+
+
+class CumulativeLogit(Cumulative):
+    """Ordered categories with the logit link (proportional odds).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bead_sklearn.families import CumulativeLogit
+    >>> family = CumulativeLogit(3, parameters=np.array([-1.0, np.log(2.0)]))
+    >>> family.thresholds
+    array([-1.,  1.])
+    """
+
+    name = "cumulative_logit"
+    link = "logit"
+    _interval = staticmethod(logistic_interval)
+    _cdf = staticmethod(expit)
+    _quantile = staticmethod(logit)
+
+    def latent_variance(self) -> float:
+        """Return pi^2 / 3, the variance of the standard logistic distribution."""
+        return float(np.pi**2 / 3.0)
+
+
+class CumulativeProbit(Cumulative):
+    """Ordered categories with the probit link.
+
+    Examples
+    --------
+    >>> from bead_sklearn.families import CumulativeProbit
+    >>> CumulativeProbit(4, equidistant=True).thresholds
+    array([-1.,  0.,  1.])
+    """
+
+    name = "cumulative_probit"
+    link = "probit"
+    _interval = staticmethod(normal_interval)
+    _cdf = staticmethod(ndtr)
+    _quantile = staticmethod(ndtri)
+
+    def latent_variance(self) -> float:
+        """Return 1, the variance of the standard normal distribution."""
+        return 1.0
