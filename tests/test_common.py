@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SeparationWarning"),
     pytest.mark.filterwarnings("ignore:.*linear combination of others:UserWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
+    pytest.mark.filterwarnings("ignore:The features under the ridge explain nothing"),
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
@@ -35,18 +36,29 @@ class VaryingBlock:
         Columns of the covariates whose coefficients vary.
     structure : CovarianceStructure
         How the effects of one level vary together.
+    centers : ndarray of shape (n_columns,)
+        What is subtracted from the covariates. A full covariance of intercept and
+        slopes is the same model for any centres; the mean is the numerically best.
     """
 
     intercept: bool
     columns: tuple[int, ...]
     structure: CovarianceStructure
+    centers: np.ndarray
 
     def z(self, covariates: np.ndarray) -> np.ndarray:
         """Return the covariates of the effects, (n_rows, r)."""
-        slopes = covariates[:, self.columns]
+        slopes = covariates[:, self.columns] - self.centers
         if not self.intercept:
             return slopes
         return np.column_stack([np.ones(len(covariates)), slopes])
+
+    def to_columns(self) -> np.ndarray:
+        """Return the matrix that turns effects into those of uncentred covariates."""
+        matrix = np.eye(self.structure.size)
+        if self.intercept:
+            matrix[0, 1:] = -self.centers
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,10 @@ class FactorStructure:
     levels: np.ndarray
     blocks: tuple[VaryingBlock, ...]
     effect_names: tuple[str, ...]
+
+    def to_columns(self) -> np.ndarray:
+        """Return the matrix that turns effects into those of uncentred covariates."""
+        return block_diag(*(block.to_columns() for block in self.blocks))
 
     def factor(
         self, ids: Mapping[str, np.ndarray], covariates: np.ndarray
@@ -108,6 +124,7 @@ def build_structures(
     weights: np.ndarray,
     *,
     rotation_invariant: bool,
+    center: bool,
 ) -> list[FactorStructure]:
     """Learn the levels and structures of all factors.
 
@@ -126,6 +143,8 @@ def build_structures(
     rotation_invariant : bool
         Whether the covariates are features without meaning of their own, whose
         coefficients share one variance.
+    center : bool
+        Whether covariates may be centred where that leaves the model the same.
 
     Raises
     ------
@@ -147,15 +166,13 @@ def build_structures(
         blocks, names = [], []
         for term in factor_terms:
             columns = _find_columns(term, covariate_names)
-            blocks.append(
-                VaryingBlock(
-                    term.intercept,
-                    columns,
-                    _structure(
-                        term, covariates[:, columns], weights, rotation_invariant
-                    ),
-                )
-            )
+            slopes = covariates[:, columns]
+            shared = rotation_invariant and len(columns) > MAX_FULL_COVARIANCE
+            centers = np.zeros(len(columns))
+            if center and term.intercept and term.correlated and not shared:
+                centers = np.average(slopes, axis=0, weights=weights)
+            structure = _structure(term, slopes - centers, weights, shared)
+            blocks.append(VaryingBlock(term.intercept, columns, structure, centers))
             names += ["(Intercept)"] * term.intercept + list(term.slopes)
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
@@ -187,12 +204,12 @@ def _structure(
     term: FormulaTerm,
     slopes: np.ndarray,
     weights: np.ndarray,
-    rotation_invariant: bool,
+    shared_variance: bool,
 ) -> CovarianceStructure:
     """Covariance structure of one term, its parameters in comparable units."""
     mean_squares = np.average(slopes**2, axis=0, weights=weights)
     sizes = np.sqrt(np.where(mean_squares > 0, mean_squares, 1.0))
-    if rotation_invariant and len(sizes) > MAX_FULL_COVARIANCE:
+    if shared_variance:
         shared = np.full(len(sizes), 1.0 / np.sqrt((sizes**2).sum()))
         parameters = np.full(len(sizes), int(term.intercept))
         if not term.intercept:

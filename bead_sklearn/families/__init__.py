@@ -4,6 +4,7 @@ from bead_sklearn.families._base import (
     Derivatives,
     Family,
     ParameterDerivatives,
+    QuadraticFamily,
     integrate_normal,
 )
 from bead_sklearn.families._bernoulli import Bernoulli, BernoulliProbit
@@ -31,6 +32,7 @@ __all__ = [
     "Normal",
     "OrderedBeta",
     "ParameterDerivatives",
+    "QuadraticFamily",
     "TruncatedNormal",
     "integrate_normal",
     "get_family",

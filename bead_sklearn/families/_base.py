@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-#: Nodes of the Gauss-Hermite rule that integrates a prediction over its uncertainty,
-#: and the standard deviation of the linear predictor above which more are needed.
+#: Nodes of the Gauss-Hermite rule that integrates a prediction over its uncertainty.
 N_NODES = 15
-N_NODES_WIDE = 25
-WIDE_SD = 2.0
+
+#: Bands of the standard deviation of the linear predictor in which the trapezoidal rule
+#: takes over, and how many standard deviations it covers.
+_WIDE_SDS = (2.0, 4.0, 8.0, 16.0, 32.0, np.inf)
+_RANGE = 8.0
 
 
 class Derivatives(NamedTuple):
@@ -67,12 +70,8 @@ class Family(ABC):
     name: ClassVar[str]
     #: Name of the function that maps the mean to ``eta``.
     link: ClassVar[str]
-    #: Kind of response: "binary" (0 or 1), "ordinal" (0, 1, ...), "real", "positive"
-    #: or "bounded" (in [0, 1]).
+    #: Kind of response: "binary" (0 or 1), "ordinal" (0, 1, ...), "real" or "bounded".
     response: ClassVar[str]
-    #: Whether the log-likelihood is quadratic in ``eta`` with a free scale, so that
-    #: the marginal likelihood is exact and its variance components are profiled.
-    is_quadratic: ClassVar[bool] = False
     #: Whether the linear predictor has an intercept; thresholds take its place.
     has_intercept: ClassVar[bool] = True
 
@@ -93,6 +92,10 @@ class Family(ABC):
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with parameters that fit responses without predictors."""
         return self
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is outside the family's support."""
+        del y  # every response is inside
 
     @abstractmethod
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
@@ -130,30 +133,82 @@ class Family(ABC):
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return E(y) when ``eta`` is normal with the given mean and variance.
 
-        By Gauss-Hermite quadrature with 15 nodes, 25 where the standard deviation
-        exceeds 2.
+        By numerical integration, see :func:`integrate_normal`.
         """
         return integrate_normal(self.mean, mean, variance)
+
+
+class QuadraticFamily(Family):
+    """A family whose response, perhaps transformed, is normal given ``eta``.
+
+    Its log-likelihood is quadratic in ``eta`` with a free scale sigma, so that the
+    marginal likelihood is exact and variance components are profiled.
+
+    Parameters
+    ----------
+    sigma : float, default=1.0
+        Residual standard deviation of the transformed response.
+    """
+
+    def __init__(self, sigma: float = 1.0) -> None:
+        self.sigma = sigma
+
+    def with_sigma(self, sigma: float) -> Self:
+        """Return the family with another residual standard deviation."""
+        return type(self)(sigma)
+
+    def working_response(self, y: np.ndarray) -> np.ndarray:
+        """Return the response on the scale where it is normal."""
+        return y
+
+    def log_jacobian(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the log-density of y minus that of the working response, summed."""
+        return 0.0
+
+    def latent_variance(self) -> float:
+        """Return ``sigma ** 2``."""
+        return float(self.sigma**2)
+
+    @abstractmethod
+    def predictive_sd(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of a response when ``eta`` is normal."""
+
+    @abstractmethod
+    def predictive_quantile(
+        self, mean: np.ndarray, variance: np.ndarray, level: float
+    ) -> np.ndarray:
+        """Return a quantile of a response when ``eta`` is normal."""
 
 
 def integrate_normal(
     function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, variance: np.ndarray
 ) -> np.ndarray:
-    """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k)."""
+    """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k).
+
+    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2; beyond it
+    the trapezoidal rule, whose steps stay below the unit on which f varies.
+    """
     sd = np.sqrt(variance)
-    wide = sd > WIDE_SD
-    result = _quadrature(function, mean, sd, N_NODES)
-    if wide.any():
-        result[wide] = _quadrature(function, mean[wide], sd[wide], N_NODES_WIDE)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    result = _weighted_sum(function, mean, sd, nodes, weights)
+    for low, high in itertools.pairwise(_WIDE_SDS):
+        rows = np.flatnonzero((sd > low) & (sd <= high))
+        if len(rows):
+            nodes = np.linspace(-_RANGE, _RANGE, int(2 * _RANGE * min(high, 64.0)) + 1)
+            weights = np.exp(-0.5 * nodes**2)
+            result[rows] = _weighted_sum(function, mean[rows], sd[rows], nodes, weights)
     return result
 
 
-def _quadrature(
-    function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, sd: np.ndarray, n_nodes: int
+def _weighted_sum(
+    function: Callable[[np.ndarray], np.ndarray],
+    mean: np.ndarray,
+    sd: np.ndarray,
+    nodes: np.ndarray,
+    weights: np.ndarray,
 ) -> np.ndarray:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    weights = weights / weights.sum()
-    total = weights[0] * np.asarray(function(mean + sd * nodes[0]))
-    for node, weight in zip(nodes[1:], weights[1:], strict=True):
-        total = total + weight * function(mean + sd * node)
+    shares = weights / weights.sum()
+    total = shares[0] * np.asarray(function(mean + sd * nodes[0]))
+    for node, share in zip(nodes[1:], shares[1:], strict=True):
+        total = total + share * function(mean + sd * node)
     return total

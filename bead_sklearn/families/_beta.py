@@ -286,7 +286,7 @@ def _beta_derivatives(y: np.ndarray, eta: np.ndarray, phi: float) -> Derivatives
 def _beta_precision_derivatives(
     y: np.ndarray, eta: np.ndarray, phi: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Derivatives of l, l' and W in log(phi)."""
+    """Return derivatives of l, l' and W in log(phi)."""
     shapes = _Shapes(eta, phi)
     mu, nu, log_y, log_1y = shapes.mu, shapes.nu, np.log(y), np.log1p(-y)
     h, tilt = mu * nu, nu - mu

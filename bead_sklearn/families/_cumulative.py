@@ -76,7 +76,9 @@ class Cumulative(Family):
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with thresholds at the observed cumulative shares."""
-        counts = np.bincount(y.astype(int), weights=weights, minlength=self.n_categories)
+        counts = np.bincount(
+            y.astype(int), weights=weights, minlength=self.n_categories
+        )
         shares = np.cumsum(counts + 0.5)[:-1] / (counts + 0.5).sum()
         thresholds = self._quantile(shares)
         distances = np.diff(thresholds)
@@ -131,7 +133,7 @@ class Cumulative(Family):
         return cuts[category + 1] - eta, cuts[category] - eta
 
     def _bound_jacobian(self) -> np.ndarray:
-        """Derivatives of -inf, thresholds, inf in the parameters."""
+        """Return derivatives of -inf, thresholds, inf in the parameters."""
         n_cuts = self.n_categories - 1
         jacobian = np.zeros((self.n_categories + 1, len(self._parameters)))
         jacobian[1:-1, 0] = 1.0

@@ -120,7 +120,8 @@ def _normal_ratios(
 
 
 def _log_difference(
-    log_cdf: Callable[[np.ndarray], np.ndarray], upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    log_cdf: Callable[[np.ndarray], np.ndarray], upper: np.ndarray, lower: np.ndarray
+) -> np.ndarray:
     """Return log(F(upper) - F(lower)) for a symmetric F, from the smaller tail."""
     flip = lower + upper > 0
     high = log_cdf(np.where(flip, -lower, upper))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
 
-from bead_sklearn.families._base import Derivatives
+from bead_sklearn.families._base import Derivatives, QuadraticFamily
 from bead_sklearn.families._normal import Normal
 
 
-class LogNormal(Normal):
+class LogNormal(QuadraticFamily):
     """Lognormal distribution: log(y) is normal with mean ``eta``.
 
     Parameters
@@ -26,7 +27,16 @@ class LogNormal(Normal):
 
     name = "lognormal"
     link = "log"
-    response = "positive"
+    response = "real"
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is not positive."""
+        wrong = np.flatnonzero(~(y > 0))
+        if len(wrong):
+            raise ValueError(
+                f"The lognormal family needs positive responses. y has {len(wrong)} "
+                f"that are not, the first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     def working_response(self, y: np.ndarray) -> np.ndarray:
         """Return log(y), which is normal."""
@@ -39,7 +49,7 @@ class LogNormal(Normal):
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
         log_y = np.log(y)
-        normal = super().derivatives(log_y, eta)
+        normal = Normal(self.sigma).derivatives(log_y, eta)
         return normal._replace(log_likelihood=normal.log_likelihood - log_y)
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -49,6 +59,17 @@ class LogNormal(Normal):
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return exp(mean + (variance + sigma^2) / 2), which is exact."""
         return np.exp(mean + 0.5 * (variance + self.sigma**2))
+
+    def predictive_sd(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of a response when ``eta`` is normal."""
+        log_variance = variance + self.sigma**2
+        return self.mean_over(mean, variance) * np.sqrt(np.expm1(log_variance))
+
+    def predictive_quantile(
+        self, mean: np.ndarray, variance: np.ndarray, level: float
+    ) -> np.ndarray:
+        """Return a quantile of a response when ``eta`` is normal."""
+        return np.exp(mean + np.sqrt(variance + self.sigma**2) * ndtri(level))
 
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
+from scipy.special import ndtri
 
-from bead_sklearn.families._base import Derivatives, Family
+from bead_sklearn.families._base import Derivatives, QuadraticFamily
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
-class Normal(Family):
+class Normal(QuadraticFamily):
     """Normal distribution with the identity link and standard deviation ``sigma``.
 
     Parameters
@@ -21,9 +20,7 @@ class Normal(Family):
 
     Examples
     --------
-    >>> from typing import Self
-
-import numpy as np
+    >>> import numpy as np
     >>> from bead_sklearn.families import Normal
     >>> Normal(2.0).derivatives(np.array([3.0]), np.array([1.0])).gradient
     array([0.5])
@@ -32,10 +29,6 @@ import numpy as np
     name = "normal"
     link = "identity"
     response = "real"
-    is_quadratic = True
-
-    def __init__(self, sigma: float = 1.0) -> None:
-        self.sigma = sigma
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -57,21 +50,15 @@ import numpy as np
         """Return ``mean``: the identity link needs no quadrature."""
         return mean
 
-    def with_sigma(self, sigma: float) -> Self:
-        """Return the family with another residual standard deviation."""
-        return type(self)(sigma)
+    def predictive_sd(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of a response when ``eta`` is normal."""
+        return np.sqrt(variance + self.sigma**2)
 
-    def working_response(self, y: np.ndarray) -> np.ndarray:
-        """Return the response on the scale where it is normal."""
-        return y
-
-    def log_jacobian(self, y: np.ndarray, weights: np.ndarray) -> float:
-        """Return the log-density of y minus that of the working response, summed."""
-        return 0.0
-
-    def latent_variance(self) -> float:
-        """Return ``sigma ** 2``."""
-        return float(self.sigma**2)
+    def predictive_quantile(
+        self, mean: np.ndarray, variance: np.ndarray, level: float
+    ) -> np.ndarray:
+        """Return a quantile of a response when ``eta`` is normal."""
+        return mean + np.sqrt(variance + self.sigma**2) * ndtri(level)
 
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState

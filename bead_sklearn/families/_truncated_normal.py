@@ -37,7 +37,7 @@ class TruncatedNormal(Family):
 
     name = "truncated_normal"
     link = "identity"
-    response = "real"
+    response = "bounded"
 
     def __init__(
         self, lower: float = 0.0, upper: float = 1.0, sigma: float = 1.0

@@ -92,7 +92,10 @@ class FactorEffects:
 
 
 def variance_components(
-    design: Design, posterior: Posterior, weights: np.ndarray
+    design: Design,
+    posterior: Posterior,
+    weights: np.ndarray,
+    to_columns: dict[str, np.ndarray],
 ) -> list[VarianceComponents]:
     """Describe the estimated covariance of each factor.
 
@@ -104,9 +107,13 @@ def variance_components(
         Its estimates.
     weights : ndarray of shape (n_rows,)
         Row weights.
+    to_columns : dict of str to ndarray of shape (r, r)
+        By factor, the matrix that turns effects into those of the columns of X.
     """
     components = []
-    for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
+    for factor, fitted in zip(design.factors, posterior.covariances, strict=True):
+        matrix = to_columns[factor.name]
+        covariance = matrix @ fitted @ matrix.T
         variance = np.diagonal(covariance).copy()
         sd = np.sqrt(variance)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,7 +121,7 @@ def variance_components(
         intercept = "(Intercept)" in factor.effect_names
         slopes = len(factor.effect_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes
-        added = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
+        added = np.einsum("ia,ab,ib->i", factor.z, fitted, factor.z)
         components.append(
             VarianceComponents(
                 grouping_factor=factor.name,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from bead_sklearn.families import Family
-from bead_sklearn.inspection._components import VarianceComponents, variance_components
+from bead_sklearn.families import Family, QuadraticFamily
+from bead_sklearn.inspection._components import VarianceComponents
 from bead_sklearn.solvers import Design, MixedModelFit
 
 #: More effects of a factor than this are shown by their number only.
@@ -134,8 +134,9 @@ class Summary:
         if self.n_ridge:
             lines.append(
                 f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
-                f"SD {_number(self.ridge_sd)} of the linear predictor"
+                f"SD {_number(self.ridge_sd)} of the linear predictor;"
             )
+            lines.append("the intercept is that of average features")
         return [*lines, ""]
 
 
@@ -169,13 +170,19 @@ def summarize(
     posterior = fit.posterior
     features = estimator._features
     names = [features.fixed_names_[i] for i in features.kept_]
-    errors = np.sqrt(np.diagonal(posterior.fixed_covariance()))
+    transform = features.fixed_transform_
+    covariance = transform @ posterior.fixed_covariance() @ transform.T
+    errors = np.sqrt(np.diagonal(covariance))
     fixed = []
-    for name, estimate, error in zip(names, posterior.fixed, errors, strict=True):
+    for name, estimate, error in zip(
+        names, transform @ posterior.fixed, errors, strict=True
+    ):
         z = estimate / error if error > 0 else np.nan
         p_value = 2 * norm.sf(abs(z))
-        fixed.append(FixedEffect(name, estimate, error, z, p_value))
-    components = variance_components(design, posterior, weights)
+        fixed.append(
+            FixedEffect(name, float(estimate), float(error), float(z), float(p_value))
+        )
+    components = estimator.variance_components_
     ridge = (
         np.zeros(design.n_rows)
         if design.ridge is None
@@ -194,7 +201,7 @@ def summarize(
         alpha=fit.alpha,
         ridge_sd=float(np.sqrt(_variance(ridge, weights))),
         variance_components=components,
-        sigma=fit.sigma if family.is_quadratic else None,
+        sigma=fit.sigma if isinstance(family, QuadraticFamily) else None,
         log_likelihood=fit.log_likelihood,
         aic=estimator.aic_,
         bic=estimator.bic_,
@@ -207,7 +214,11 @@ def summarize(
 
 def _likelihood(family: Family, fit: MixedModelFit) -> str:
     restricted = "restricted " if fit.reml else ""
-    how = "" if family.is_quadratic else " (Laplace approximation)"
+    how = " (Laplace approximation)"
+    if isinstance(family, QuadraticFamily):
+        how = ""
+    elif fit.n_quadrature > 1:
+        how = f" (adaptive quadrature, {fit.n_quadrature} nodes)"
     return f"fitted by maximum {restricted}marginal likelihood{how}"
 
 
@@ -215,8 +226,11 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
     messages = []
     if not fit.optimum.converged:
         messages.append(
-            f"Not converged: largest gradient {fit.optimum.gradient_norm:.2g} "
-            f"({fit.optimum.message})"
+            f"Not converged: largest gradient {fit.optimum.gradient_norm:.2g}"
+        )
+    if np.isinf(fit.alpha):
+        messages.append(
+            "The features under the ridge explain nothing: alpha is infinite"
         )
     messages += [
         f"Singular fit: {component.grouping_factor} has a zero variance or a "

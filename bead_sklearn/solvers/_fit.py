@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bead_sklearn.families import Family
+from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization, factorize
@@ -81,6 +81,8 @@ class MixedModelFit:
         ``theta`` after each iteration.
     reml : bool
         Whether the likelihood is restricted.
+    n_quadrature : int
+        Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
     """
 
     posterior: Posterior
@@ -93,6 +95,7 @@ class MixedModelFit:
     optimum: Maximum
     history: list[np.ndarray]
     reml: bool
+    n_quadrature: int
 
 
 def fit_mixed_model(
@@ -129,24 +132,32 @@ def fit_mixed_model(
         design,
         options.variances,
         weights,
-        relative=family.is_quadratic,
+        relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    solve = _fit_gaussian if family.is_quadratic else _fit_laplace
-    return solve(design, family, y, weights, options, parameters)
+    if isinstance(family, QuadraticFamily):
+        return _fit_gaussian(design, family, y, weights, options, parameters)
+    return _fit_laplace(design, family, y, weights, options, parameters)
 
 
 def _fit_gaussian(
     design: Design,
-    family: Family,
+    family: QuadraticFamily,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
 ) -> MixedModelFit:
     working = family.working_response(y)
+    rows = design.fixed.values
+    has_intercept = bool(rows.shape[1]) and bool((rows[:, 0] == 1.0).all())
+    level = family.initial_eta(y, weights) if has_intercept else 0.0
     objective = GaussianObjective(
-        design, working, weights, reml=options.reml, absolute=parameters.absolute
+        design,
+        working - level,
+        weights,
+        reml=options.reml,
+        absolute=parameters.absolute,
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
     if parameters.absolute.any():
@@ -169,7 +180,9 @@ def _fit_gaussian(
     value, _ = objective(np.append(theta, optimum.x[size:]))
     sigma = objective.sigma
     relative = np.where(parameters.absolute, theta / sigma, theta)
-    fixed = objective.rest[design.rest_slices[-1]]
+    fixed = objective.rest[design.rest_slices[-1]].copy()
+    if has_intercept:
+        fixed[0] += level
     posterior = make_posterior(
         design,
         objective.factorization,
@@ -191,6 +204,7 @@ def _fit_gaussian(
         optimum=optimum,
         history=history,
         reml=options.reml,
+        n_quadrature=1,
     )
 
 
@@ -212,9 +226,7 @@ def _fit_laplace(
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
-        evaluate = QuadratureObjective(
-            design, family, y, weights, options.n_quadrature
-        )
+        evaluate = QuadratureObjective(design, family, y, weights, options.n_quadrature)
         objective = evaluate.laplace
     n_theta = len(parameters.start)
     own_start = family.parameters
@@ -275,6 +287,7 @@ def _fit_laplace(
         optimum=optimum,
         history=history,
         reml=options.reml,
+        n_quadrature=options.n_quadrature,
     )
 
 

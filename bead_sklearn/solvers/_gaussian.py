@@ -68,6 +68,13 @@ class GaussianObjective:
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
+        if self._n <= 0:
+            raise ValueError(
+                "The residual variance cannot be estimated: the sum of sample_weight, "
+                f"{weights.sum():g}, is not larger than the number of fixed effects, "
+                f"{design.n_fixed}, that the restricted likelihood integrates out. "
+                "Weights count judgments; their mean should be about 1."
+            )
         center = np.average(y, weights=weights)
         # A perfect fit has no finite likelihood: sigma stops at rounding error.
         self._floor = max(

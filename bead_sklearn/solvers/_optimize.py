@@ -14,9 +14,14 @@ _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
 _DIFFERENCE = 1e-5
 
-#: Shares of its starting value to which a standard deviation at zero is moved to see
-#: whether the objective rises.
-_OFF_ZERO = (0.05, 0.01)
+#: Shares of its starting value at which a standard deviation is tried before the
+#: search, and after it if it ended below the last figure. The likelihood is even in a
+#: standard deviation, so that zero is always stationary but need not be a maximum.
+_COARSE = (10.0, 3.0, 0.3, 0.1, 0.03)
+_FINE = (0.3, 0.1, 0.03, 0.01)
+_SMALL = 0.02
+_RISE = 1e-6
+_MAX_SEARCHES = 4
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -82,6 +87,44 @@ def maximize(
     if not moving.any():
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
+    scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
+    x = _probe(objective, start, start, scales, _COARSE)
+    n_iter, reason = 0, ""
+    for _ in range(_MAX_SEARCHES):
+        x, value, gradient, n, reason = _search(
+            objective, x, lower, upper, max_iter - n_iter, tol, callback
+        )
+        n_iter += n
+        # Near zero a standard deviation is nearly stationary whatever the likelihood.
+        small = scales[x[scales] < _SMALL * start[scales]]
+        elsewhere = _probe(objective, x, start, small, _FINE)
+        if (elsewhere == x).all() or n_iter >= max_iter:
+            break
+        x = elsewhere
+    if moving.sum() <= _POLISH_UP_TO:
+        x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
+        callback(x)
+    norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
+    # The line search may stop a little early on rounding noise; what counts is
+    # whether the gradient is small.
+    converged = norm <= max(100.0 * tol, 1e-3)
+    return Maximum(x, value, norm, n_iter, converged, reason)
+
+
+def _search(
+    objective: Objective,
+    start: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    max_iter: int,
+    tol: float,
+    callback: Callable[[np.ndarray], None],
+) -> tuple[np.ndarray, float, np.ndarray, int, str]:
+    """Search from one point by L-BFGS-B."""
+    moving = lower < upper
+    # The first step of the method is the gradient itself; a long one would jump to
+    # the bounds.
+    unit = max(1.0, float(np.abs(objective(start)[1][moving]).max()))
 
     def complete(x: np.ndarray) -> np.ndarray:
         full = start.copy()
@@ -90,64 +133,48 @@ def maximize(
 
     def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = objective(complete(x))
-        return -value, -gradient[moving]
+        return -value / unit, -gradient[moving] / unit
 
-    def search(x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, optimize.OptimizeResult]:
-        result = optimize.minimize(
-            negative,
-            x[moving],
-            jac=True,
-            method="L-BFGS-B",
-            bounds=optimize.Bounds(lower[moving], upper[moving]),
-            callback=lambda x: callback(complete(x)),
-            options={
-                "maxiter": max_iter,
-                "maxfun": 20 * max_iter,
-                "maxcor": 30,
-                "gtol": tol,
-                "ftol": 1e-14,
-            },
-        )
-        gradient = np.zeros_like(start)
-        gradient[moving] = -np.asarray(result.jac)
-        return complete(result.x), -float(result.fun), gradient, result
-
-    x, value, gradient, result = search(start)
-    n_iter = int(result.nit)
-    edge = _step_off_zero(objective, x, start, moving & (lower == 0.0))
-    if edge is not None and n_iter < max_iter:
-        again = search(edge)
-        n_iter += int(again[3].nit)
-        if again[1] > value:
-            x, value, gradient, result = again
-    if moving.sum() <= _POLISH_UP_TO:
-        x, value, gradient = _polish(
-            objective, x, value, gradient, lower, upper, tol
-        )
-        callback(x)
-    norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
-    # The line search may stop a little early on rounding noise; what counts is
-    # whether the gradient is small against the curvature-scale of the objective.
-    converged = norm <= max(100.0 * tol, 1e-3)
-    return Maximum(x, value, norm, n_iter, converged, str(result.message))
+    result = optimize.minimize(
+        negative,
+        start[moving],
+        jac=True,
+        method="L-BFGS-B",
+        bounds=optimize.Bounds(lower[moving], upper[moving]),
+        callback=lambda x: callback(complete(x)),
+        options={
+            "maxiter": max(1, max_iter),
+            "maxfun": 20 * max(1, max_iter),
+            "maxcor": 30,
+            "gtol": tol / unit,
+            "ftol": 1e-14,
+        },
+    )
+    gradient = np.zeros_like(start)
+    gradient[moving] = -unit * np.asarray(result.jac)
+    value = -unit * float(result.fun)
+    return complete(result.x), value, gradient, int(result.nit), str(result.message)
 
 
-def _step_off_zero(
-    objective: Objective, x: np.ndarray, start: np.ndarray, scales: np.ndarray
-) -> np.ndarray | None:
-    """Return a point from which to search again if a zero is not a maximum.
-
-    The derivative in a standard deviation is zero at zero whatever the likelihood; its
-    sign a little above tells whether zero is a maximum. lme4 restarts for the same
-    reason.
-    """
-    for index in np.flatnonzero(scales & (x == 0.0)):
-        for share in _OFF_ZERO:
-            moved = x.copy()
+def _probe(
+    objective: Objective,
+    x: np.ndarray,
+    start: np.ndarray,
+    indices: np.ndarray,
+    shares: tuple[float, ...],
+) -> np.ndarray:
+    """Move each standard deviation to the best of some shares of its start."""
+    if not len(indices):
+        return x
+    best, best_value = x, objective(x)[0]
+    for index in indices:
+        for share in shares:
+            moved = best.copy()
             moved[index] = share * start[index]
-            if objective(moved)[1][index] > 0:
-                return moved
-    return None
+            value = objective(moved)[0]
+            if value > best_value + _RISE:
+                best, best_value = moved, value
+    return best
 
 
 def _free(

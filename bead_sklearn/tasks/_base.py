@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -22,14 +23,13 @@ from bead_sklearn._sklearn import (
 )
 from bead_sklearn.effects import (
     GROUPS,
-    FactorStructure,
     FormulaTerm,
     MixedEffects,
     build_structures,
     resolve_mixed_effects,
 )
 from bead_sklearn.exceptions import SingularFitWarning
-from bead_sklearn.families import Family, get_family
+from bead_sklearn.families import Family, QuadraticFamily, get_family
 from bead_sklearn.inputs import InputReader, Judgments, read_groups
 from bead_sklearn.inspection import (
     FactorEffects,
@@ -70,6 +70,7 @@ class MixedModel(BaseEstimator):
     __metadata_request__score: ClassVar[dict[str, bool]] = {"groups": True}
 
     _response: ClassVar[str]
+    _n_quadrature = 1
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "family": [str, Family],
@@ -77,7 +78,7 @@ class MixedModel(BaseEstimator):
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "population": [StrOptions({"marginal", "conditional"})],
-        "text_columns": ["array-like", None],
+        "text_columns": ["array-like", str, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "device": [str, None],
@@ -129,7 +130,9 @@ class MixedModel(BaseEstimator):
         n = judgments.n_rows
         check_consistent_length(range(n), y)
         target = self._encode_target(y)
-        ids = {**judgments.factors, **_read_ids(groups, n)}
+        family.check_response(target)
+        given_ids = _read_ids(groups, n)
+        ids = {**judgments.factors, **given_ids}
         _check_ids_given(mixed_effects, ids)
         weights = _check_sample_weight(
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
@@ -142,6 +145,7 @@ class MixedModel(BaseEstimator):
             target, weights = target[kept], weights[kept]
 
         self._reader = reader
+        self._mixed_effects = clone(mixed_effects)
         self._features = FeatureBuilder(
             self.encoder,
             self.alpha,
@@ -155,9 +159,14 @@ class MixedModel(BaseEstimator):
             *covariates,
             weights,
             rotation_invariant=mixed_effects.formula is None,
+            center=mixed_effects.estimate_variance_components,
         )
+        sources = {name for item in self._structures for name in item.sources}
+        self._group_factors = sorted(sources & set(given_ids))
         design = self._design(columns, ids, covariates[0])
-        held = self._held_factors(design, family, weights)
+        held: frozenset[str] = frozenset()
+        if mixed_effects.estimate_variance_components:
+            held = self._held_factors(design, family, weights)
         reml = wants_reml(mixed_effects.variance_estimation_method, design)
         options = SolverOptions(
             reml=reml,
@@ -169,19 +178,23 @@ class MixedModel(BaseEstimator):
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
                 zero_factors=held,
             ),
+            n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
         )
         fit = fit_mixed_model(design, family, target, weights, options)
+        if reml:
+            # The restricted likelihood depends on the unit of the fixed columns.
+            unit = float(np.linalg.slogdet(self._features.fixed_transform_)[1])
+            fit = replace(fit, log_likelihood=fit.log_likelihood + unit)
         self._store(fit, design, family, target, weights)
         self._warn(fit, held)
-        if design.ridge is None:
-            warn_if_separated(
-                family,
-                design.fixed.rows(),
-                fit.posterior.fixed,
-                target,
-                np.array(self._features.fixed_names_)[self._features.kept_],
-            )
+        warn_if_separated(
+            family,
+            design.fixed.rows(),
+            fit.posterior.fixed,
+            target,
+            np.array(self._features.fixed_names_)[self._features.kept_],
+        )
         return self
 
     def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
@@ -195,7 +208,9 @@ class MixedModel(BaseEstimator):
                 "groups. Pass fit(X, y, groups=participant_ids)."
             )
         return InputReader(
-            text_columns=self.text_columns, factors=sorted(named - given)
+            text_columns=self.text_columns,
+            factors=sorted(named - given),
+            optional_factors=sorted(named & given - {GROUPS}),
         )
 
     def _terms(
@@ -254,13 +269,15 @@ class MixedModel(BaseEstimator):
     ) -> frozenset[str]:
         """Factors whose variance the data cannot tell."""
         held = {}
+        is_quadratic = isinstance(family, QuadraticFamily)
         for factor in design.factors:
-            counts = np.bincount(factor.codes, weights=weights)
+            rows = np.bincount(factor.codes)
+            counts = np.maximum(rows, np.bincount(factor.codes, weights=weights))
             if factor.n_levels == 1:
                 held[factor.name] = "it has one level only"
-            elif family.is_quadratic and (counts <= 1).all():
+            elif is_quadratic and (counts <= 1).all():
                 held[factor.name] = "every level has one judgment only"
-            elif not family.is_quadratic:
+            elif not is_quadratic:
                 pairs = float((counts * (counts - 1) / 2).clip(min=0).sum())
                 if pairs < _MIN_PAIRS:
                     held[factor.name] = (
@@ -279,10 +296,10 @@ class MixedModel(BaseEstimator):
     def _warn(self, fit: MixedModelFit, held: frozenset[str]) -> None:
         if not fit.optimum.converged:
             warnings.warn(
-                f"The optimizer did not converge after {fit.optimum.n_iter} iterations "
-                f"({fit.optimum.message}); the largest gradient component is "
-                f"{fit.optimum.gradient_norm:.2g}. Increase max_iter or rescale the "
-                "columns of X.",
+                f"The optimizer did not converge after {fit.optimum.n_iter} "
+                "iterations: the largest gradient component is "
+                f"{fit.optimum.gradient_norm:.2g}, the tolerance {self.tol:g}. "
+                "Increase max_iter, or simplify the random effects.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -291,6 +308,13 @@ class MixedModel(BaseEstimator):
             for component in self.variance_components_
             if component.is_singular and component.grouping_factor not in held
         ]
+        if np.isinf(self.alpha_):
+            warnings.warn(
+                "The features under the ridge explain nothing: their coefficients are "
+                "0 (alpha is infinite).",
+                SingularFitWarning,
+                stacklevel=4,
+            )
         if zero:
             warnings.warn(
                 f"Singular fit: the covariance of the effects of {zero[0]!r} is not of "
@@ -309,7 +333,7 @@ class MixedModel(BaseEstimator):
         weights: np.ndarray,
     ) -> None:
         """Set the fitted attributes."""
-        if family.is_quadratic:
+        if isinstance(family, QuadraticFamily):
             self.sigma_ = fit.sigma
         self._family = fit.family
         self._posterior = fit.posterior
@@ -321,18 +345,21 @@ class MixedModel(BaseEstimator):
         self.coef_names_ = names
         self.alpha_ = fit.alpha
         levels = {structure.name: structure for structure in self._structures}
+        to_columns = {name: levels[name].to_columns() for name in levels}
         self.effects_ = {
             name: FactorEffects(
                 grouping_factor=name,
                 levels=levels[name].levels,
                 effect_names=levels[name].effect_names,
-                modes=fit.posterior.modes[index],
-                covariances=fit.posterior.conditional_covariances(index),
+                modes=fit.posterior.modes[index] @ to_columns[name].T,
+                covariances=to_columns[name]
+                @ fit.posterior.conditional_covariances(index)
+                @ to_columns[name].T,
             )
             for index, name in enumerate(fit.posterior.factor_names)
         }
         self.variance_components_: list[VarianceComponents] = variance_components(
-            design, fit.posterior, weights
+            design, fit.posterior, weights, to_columns
         )
         self.variance_history_ = fit.history
         self.log_likelihood_ = fit.log_likelihood
@@ -350,10 +377,10 @@ class MixedModel(BaseEstimator):
         """Mean and variance of the linear predictor of new judgments."""
         check_is_fitted(self)
         judgments = self._reader.read(self, X, reset=False)
-        ids = {**judgments.factors, **_read_ids(groups, judgments.n_rows)}
+        given = self._match_ids(_read_ids(groups, judgments.n_rows))
+        ids = {**judgments.factors, **given}
         columns = self._features.transform(judgments)
-        mixed_effects = resolve_mixed_effects(self.mixed_effects)
-        covariates, _ = self._covariates(columns, judgments, mixed_effects)
+        covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
         design = self._design(columns, ids, covariates)
         mean, variance = self._posterior.predict(
             design, marginal=self.population == "marginal"
@@ -362,6 +389,18 @@ class MixedModel(BaseEstimator):
             scale = getattr(self, "sigma_", 1.0) ** 2 / self.alpha_
             variance = variance + scale * columns.residual
         return mean, variance
+
+    def _match_ids(self, ids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Check that ids passed to predict are of factors passed to fit as groups."""
+        fitted = self._group_factors
+        if not ids or not fitted or set(ids) & set(fitted):
+            return ids
+        if len(ids) == len(fitted) == 1 and GROUPS in {*ids, *fitted}:
+            return {fitted[0]: next(iter(ids.values()))}
+        raise ValueError(
+            f"groups holds ids of {sorted(ids)}, but the model was fitted with groups "
+            f"of {sorted(fitted)}. Name the columns alike."
+        )
 
     def summary(self) -> Summary:
         """Return the fit as a table to read.
@@ -393,6 +432,18 @@ class MixedModel(BaseEstimator):
         return tags
 
 
+def row_ids(ids: Any, n_rows: int) -> np.ndarray:
+    """Return names of rows for a table, their positions by default."""
+    if ids is None:
+        return np.arange(n_rows)
+    names = np.asarray(ids)
+    if names.shape != (n_rows,):
+        raise ValueError(
+            f"ids must name each of the {n_rows} rows. Got shape {names.shape}."
+        )
+    return names
+
+
 def _check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) -> None:
     """Raise if effects were asked for without ids."""
     if mixed_effects.formula is None and not ids and mixed_effects.mode in _NEED_IDS:
@@ -407,6 +458,3 @@ def _check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) ->
 def _read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:
     """Ids passed as ``groups``, by factor name."""
     return {} if groups is None else read_groups(groups, n_rows)
-
-
-__all__ = ["FactorStructure", "MixedModel"]

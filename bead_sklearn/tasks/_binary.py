@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import Tags
 
+from bead_sklearn._sklearn import Interval
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 
 
@@ -37,6 +39,7 @@ class BinaryClassifier(MixedModelClassifier):
         coefficients unpenalised, as lme4 does. "auto" estimates it by marginal
         likelihood for text features, and for numeric columns when there are fewer
         than 10 judgments per column; otherwise it leaves numeric columns unpenalised.
+        Columns of a DataFrame are standardised for the ridge, those of an array not.
         The standard deviation that the features give the linear predictor has a
         half-normal prior with scale 2.5 logits, which matters for few judgments only.
     population : {"marginal", "conditional"}, default="marginal"
@@ -44,10 +47,14 @@ class BinaryClassifier(MixedModelClassifier):
         participants, or one whose effects are zero.
     positive_class : str, int or bool, default=None
         The label whose probability is modelled. None is the second in sorted order.
-    family : str or Family, default="bernoulli"
-        Response distribution.
+    family : {"bernoulli", "bernoulli_probit"} or Family, default="bernoulli"
+        Response distribution: with the logit or the probit link.
     text_columns : list of str, default=None
         Columns of X that are text. None takes all columns of strings.
+    n_quadrature : int, default=1
+        Nodes of the adaptive Gauss-Hermite quadrature over a participant's effects. 1
+        is the Laplace approximation; below about ten judgments per participant 10 or
+        more are worthwhile. Only with one grouping factor and ``alpha=0``.
     max_iter : int, default=500
         Largest number of optimizer iterations.
     tol : float, default=1e-6
@@ -64,7 +71,8 @@ class BinaryClassifier(MixedModelClassifier):
     classes_ : ndarray of shape (2,)
         The labels, the positive class second.
     coef_ : ndarray of shape (1, n_features)
-        Coefficients, in logits per unit of the feature.
+        Coefficients, in logits per unit of the feature. Under a ridge they are
+        posterior means rather than modes.
     coef_names_ : list of str
         Names of the features.
     intercept_ : ndarray of shape (1,)
@@ -117,6 +125,7 @@ class BinaryClassifier(MixedModelClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
         "positive_class": [str, int, float, "boolean", None],
+        "n_quadrature": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -129,6 +138,7 @@ class BinaryClassifier(MixedModelClassifier):
         positive_class: Any = None,
         family: Any = "bernoulli",
         text_columns: Any = None,
+        n_quadrature: int = 1,
         max_iter: int = 500,
         tol: float = 1e-6,
         device: str | None = None,
@@ -142,6 +152,7 @@ class BinaryClassifier(MixedModelClassifier):
         self.positive_class = positive_class
         self.family = family
         self.text_columns = text_columns
+        self.n_quadrature = n_quadrature
         self.max_iter = max_iter
         self.tol = tol
         self.device = device
@@ -152,7 +163,7 @@ class BinaryClassifier(MixedModelClassifier):
         """Return the probability of each label.
 
         The linear predictor is uncertain; probabilities are averaged over its
-        distribution given the judgments (by Gauss-Hermite quadrature), and over all
+        distribution given the judgments by numerical integration, and over all
         participants where the participant is new.
 
         Parameters
@@ -170,6 +181,10 @@ class BinaryClassifier(MixedModelClassifier):
         """
         positive = self._family_mean(X, groups)
         return np.column_stack([1.0 - positive, positive])
+
+    @property
+    def _n_quadrature(self) -> int:  # type: ignore[override]
+        return self.n_quadrature
 
     def _family_mean(self, X: Any, groups: Any) -> np.ndarray:
         mean, variance = self._predict_eta(X, groups)

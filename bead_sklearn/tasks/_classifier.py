@@ -13,7 +13,7 @@ from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn.inputs import check_target_present
-from bead_sklearn.tasks._base import MixedModel
+from bead_sklearn.tasks._base import MixedModel, row_ids
 
 
 class MixedModelClassifier(ClassifierMixin, MixedModel):
@@ -96,7 +96,7 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         """
         probabilities = self.predict_proba(X, groups=groups)
         columns = {
-            "id": np.arange(len(probabilities)) if ids is None else np.asarray(ids),
+            "id": row_ids(ids, len(probabilities)),
             "prediction": self.classes_[probabilities.argmax(axis=1)],
         }
         for label, column in zip(self.classes_, probabilities.T, strict=True):

@@ -74,8 +74,16 @@ class FeatureBuilder:
         self.ridge_numeric_ = p > 0 and (
             self.alpha != 0 if self.alpha != "auto" else n < ROWS_PER_COLUMN * p
         )
+        self.n_numeric_ = p
+        # Named columns have units of their own; columns of an array are features.
+        self.standardize_ = (
+            self.ridge_numeric_
+            and self.alpha == "auto"
+            and judgments.numeric_names != [f"x{i}" for i in range(p)]
+        )
         self.ridge_text_ = bool(self.encoders_) and self.alpha != 0
         raw = self._raw(judgments)
+        self.text_names_ = self._name_text_features(judgments.texts)
         fixed_names = ["(Intercept)"]
         if not self.ridge_numeric_:
             fixed_names += judgments.numeric_names
@@ -108,11 +116,12 @@ class FeatureBuilder:
     ) -> tuple[float, np.ndarray, list[str]]:
         """Return intercept, coefficients and their names in the columns of X."""
         full = np.zeros(len(self.fixed_names_))
-        full[self.kept_] = fixed
+        full[self.kept_] = self.fixed_transform_ @ fixed
         intercept, coefficients = full[0], full[1:]
         if self.ridge_center_ is not None:
             if self.ridge_basis_ is not None:
                 ridge = self.ridge_basis_ @ ridge
+            ridge = ridge / self.ridge_scale_
             intercept = intercept - self.ridge_center_ @ ridge
             coefficients = np.concatenate([coefficients, ridge])
         return float(intercept), coefficients, self.fixed_names_[1:] + self.ridge_names_
@@ -123,6 +132,15 @@ class FeatureBuilder:
         """Keep a set of linearly independent columns."""
         self.fixed_names_ = names
         rows = block.rows()
+        # Centred and scaled columns keep the normal equations accurate for columns
+        # such as years; the intercept, column 0, stays as it is.
+        center = np.average(rows, axis=0, weights=weights)
+        spread = np.average((rows - center) ** 2, axis=0, weights=weights)
+        center[0], spread[0] = 0.0, 1.0
+        constant = spread <= (1e-12 * np.abs(center)) ** 2
+        self.fixed_center_ = np.where(constant, 0.0, center)
+        self.fixed_scale_ = np.sqrt(np.where(constant, 1.0, spread))
+        rows = (rows - self.fixed_center_) / self.fixed_scale_
         scaled = rows * np.sqrt(weights)[:, None]
         norms = np.linalg.norm(scaled, axis=0)
         scaled = scaled / np.where(norms > 0, norms, 1.0)
@@ -133,6 +151,9 @@ class FeatureBuilder:
         if 0 not in self.kept_ and rank:
             # The intercept stays: what it is a combination of gives way.
             self.kept_ = _keep_first(scaled, self.kept_)
+        self.fixed_transform_ = np.diag(1.0 / self.fixed_scale_[self.kept_])
+        shifts = self.fixed_center_ / self.fixed_scale_
+        self.fixed_transform_[0, 1:] = -shifts[self.kept_[1:]]
         if len(names) > len(weights) and rank >= len(weights):
             raise ValueError(
                 f"X has {len(names) - 1} unpenalised columns for {len(weights)} "
@@ -153,6 +174,14 @@ class FeatureBuilder:
         """Centre the penalised columns; rotate them if they outnumber the rows."""
         per_distinct = block.distinct_sums(weights)
         self.ridge_center_ = per_distinct @ block.values / per_distinct.sum()
+        self.ridge_scale_ = np.ones(block.n_columns)
+        if self.standardize_:
+            centred = block.values - self.ridge_center_
+            spread = per_distinct @ centred**2 / per_distinct.sum()
+            named = np.arange(block.n_columns) >= block.n_columns - self.n_numeric_
+            self.ridge_scale_[named & (spread > 0)] = np.sqrt(
+                spread[named & (spread > 0)]
+            )
         n, d = block.values.shape
         if min(n, d) > _MAX_DENSE:
             raise ValueError(
@@ -161,7 +190,7 @@ class FeatureBuilder:
                 "columns first, for instance by sklearn.decomposition.TruncatedSVD."
             )
         if d > n:
-            centred = block.values - self.ridge_center_
+            centred = (block.values - self.ridge_center_) / self.ridge_scale_
             _, sizes, right = linalg.svd(centred, full_matrices=False)
             rank = int((sizes > 1e-10 * sizes.max(initial=1e-300)).sum())
             self.ridge_basis_ = right[:rank].T
@@ -191,16 +220,10 @@ class FeatureBuilder:
 
     def _encode(self, texts: dict[str, DistinctText]) -> DenseBlock:
         """Features of every distinct combination of texts."""
-        self.text_names_: list[str] = []
         parts = []
         for name, text in texts.items():
-            encoder = self.encoders_[name]
-            features = np.asarray(_dense(encoder.transform(text.values)), dtype=float)
-            parts.append((features, text.index))
-            prefix = "" if len(texts) == 1 else f"{name}__"
-            self.text_names_ += [
-                f"{prefix}{feature}" for feature in _feature_names(encoder, features)
-            ]
+            features = self.encoders_[name].transform(text.values)
+            parts.append((np.asarray(_dense(features), dtype=float), text.index))
         if len(parts) == 1:
             return DenseBlock(*parts[0])
         key = np.zeros(len(parts[0][1]), dtype=np.int64)
@@ -210,11 +233,26 @@ class FeatureBuilder:
         values = np.hstack([features[index[first]] for features, index in parts])
         return DenseBlock(values, inverse)
 
+    def _name_text_features(self, texts: dict[str, DistinctText]) -> list[str]:
+        """Name the features of all text columns."""
+        names = []
+        for column, text in texts.items():
+            encoder = self.encoders_[column]
+            if hasattr(encoder, "get_feature_names_out"):
+                features = [str(name) for name in encoder.get_feature_names_out()]
+            else:
+                n_features = encoder.transform(text.values[:1]).shape[1]
+                features = [f"feature{i}" for i in range(n_features)]
+            prefix = "" if len(texts) == 1 else f"{column}__"
+            names += [f"{prefix}{name}" for name in features]
+        return names
+
     def _finish(self, raw: Columns) -> Columns:
-        fixed = DenseBlock(raw.fixed.values[:, self.kept_], raw.fixed.index)
+        standard = (raw.fixed.values - self.fixed_center_) / self.fixed_scale_
+        fixed = DenseBlock(standard[:, self.kept_], raw.fixed.index)
         if raw.ridge is None:
             return Columns(fixed, None, None)
-        centred = raw.ridge.values - self.ridge_center_
+        centred = (raw.ridge.values - self.ridge_center_) / self.ridge_scale_
         residual = None
         if self.ridge_basis_ is not None:
             projected = centred @ self.ridge_basis_
@@ -251,9 +289,3 @@ def _dense(x: Any) -> np.ndarray:
             "instance by sklearn.decomposition.TruncatedSVD, or pass the text itself."
         )
     return np.asarray(x.toarray())
-
-
-def _feature_names(encoder: Any, features: np.ndarray) -> list[str]:
-    if hasattr(encoder, "get_feature_names_out"):
-        return [str(name) for name in encoder.get_feature_names_out()]
-    return [f"feature{i}" for i in range(features.shape[1])]

@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array, column_or_1d
 
 from bead_sklearn._frames import make_frame
+from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.inputs import check_target_present
-from bead_sklearn.tasks._base import MixedModel
+from bead_sklearn.tasks._base import MixedModel, row_ids
+
+#: Probabilities at the ends of a 95 % interval.
+_INTERVAL = (0.025, 0.975)
 
 
 class MagnitudeRegressor(RegressorMixin, MixedModel):
     """Judgments that are numbers, as a linear mixed model.
 
-        y = X beta + Z u + e,   u ~ N(0, G),   e ~ N(0, sigma^2)
+        y = X beta + Z u + e,   u ~ N(0, G),   e ~ N(0, sigma^2),
 
+    or log(y) for the lognormal family.
     Participants (and items) have effects u that are estimated together with their
     covariance G and sigma by maximum marginal likelihood, restricted or not, which is
     exact here [1]_. Texts become features of ``encoder``, whose coefficients stand
@@ -43,13 +47,16 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         :class:`sklearn.linear_model.Ridge`. 0 leaves coefficients unpenalised, as
         lme4 does. "auto" estimates it by marginal likelihood for text features, and
         for numeric columns when there are fewer than 10 judgments per column;
-        otherwise it leaves numeric columns unpenalised.
+        otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
+        standardised for the ridge, those of an array not.
     population : {"marginal", "conditional"}, default="marginal"
         What a participant not seen in fit stands for: any participant, whose effects
         vary, or one whose effects are zero. The predicted mean is the same; the
         standard deviation is not.
-    family : str or Family, default="normal"
-        Response distribution.
+    family : {"normal", "lognormal"} or Family, default="normal"
+        Response distribution. "lognormal" models log(y), as is usual for reading
+        times; predictions are in the unit of y, coefficients in that of log(y). The
+        sigma of an object is estimated too.
     text_columns : list of str, default=None
         Columns of X that are text. None takes all columns of strings.
     max_iter : int, default=500
@@ -72,7 +79,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
     intercept_ : float
         Intercept in the unit of y.
     sigma_ : float
-        Residual standard deviation in the unit of y.
+        Residual standard deviation in the unit of y, or log(y).
     effects_ : dict of str to FactorEffects
         Levels, conditional modes and conditional covariances by grouping factor.
     variance_components_ : list of VarianceComponents
@@ -173,9 +180,10 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
             residual. Only if ``return_std``.
         """
         mean, variance = self._predict_eta(X, groups)
+        response = self._family.mean_over(mean, variance)
         if return_std:
-            return mean, np.sqrt(variance + self.sigma_**2)
-        return mean
+            return response, self._quadratic.predictive_sd(mean, variance)
+        return response
 
     def predict_dist(
         self, X: Any, *, groups: Any = None, quantiles: Any = (0.025, 0.5, 0.975)
@@ -206,8 +214,12 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
             raise ValueError(
                 f"quantiles must lie strictly between 0 and 1. Got {quantiles!r}."
             )
-        mean, std = self.predict(X, groups=groups, return_std=True)
-        return mean[:, None] + std[:, None] * norm.ppf(levels)
+        mean, variance = self._predict_eta(X, groups)
+        columns = [
+            self._quadratic.predictive_quantile(mean, variance, level)
+            for level in levels
+        ]
+        return np.stack(columns, axis=1)
 
     def score(
         self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
@@ -253,16 +265,21 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
             else polars, else records.
         """
         mean, std = self.predict(X, groups=groups, return_std=True)
-        margin = norm.ppf(0.975) * std
+        lower, upper = self.predict_dist(X, groups=groups, quantiles=_INTERVAL).T
         return make_frame(
             {
-                "id": np.arange(len(mean)) if ids is None else np.asarray(ids),
+                "id": row_ids(ids, len(mean)),
                 "prediction": mean,
-                "lower": mean - margin,
-                "upper": mean + margin,
+                "lower": lower,
+                "upper": upper,
                 "std": std,
             }
         )
+
+    @property
+    def _quadratic(self) -> QuadraticFamily:
+        assert isinstance(self._family, QuadraticFamily)
+        return self._family
 
     def _check_kept(self, target: np.ndarray) -> None:
         if len(target) < 2:

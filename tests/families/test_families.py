@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from scipy.special import expit
 
 from bead_sklearn.families import (
     Bernoulli,
@@ -102,8 +103,10 @@ def test_likelihood_integrates_to_one(name):
             terms = family.derivatives(y, np.full(len(y), level)).log_likelihood
             total, mean = np.exp(terms).sum(), np.exp(terms) @ y
         else:
-            ends = {"real": (-9, 9), "positive": (0, 400), "bounded": (0, 1)}
+            ends = {"real": (-9, 9), "bounded": (0, 1)}
             low, high = ends[family.response]
+            if isinstance(family, LogNormal):
+                low, high = 1e-9, 400.0
             if isinstance(family, TruncatedNormal):
                 low, high = family.lower, min(family.upper, 9.0)
 
@@ -123,19 +126,22 @@ def test_likelihood_integrates_to_one(name):
         assert family.mean(np.array([level]))[0] == pytest.approx(mean, abs=1e-3)
 
 
-EXTREMES = [
-    ("probit", y, eta) for y in (0.0, 1.0) for eta in (-1e3, 1e3)
-] + [
-    (name, y, eta)
-    for name in ("cumulative logit", "cumulative probit")
-    for y in (0.0, 1.0, 3.0)
-    for eta in (-1e3, 1e3)
-] + [
-    (name, y, eta)
-    for name in ("truncated", "truncated below", "ordered beta")
-    for y in (0.0, 0.5, 1.0)
-    for eta in (-1e3, 1e3)
-] + [("beta", y, eta) for y in (1e-9, 1 - 1e-9) for eta in (-1e3, 1e3)]
+EXTREMES = (
+    [("probit", y, eta) for y in (0.0, 1.0) for eta in (-1e3, 1e3)]
+    + [
+        (name, y, eta)
+        for name in ("cumulative logit", "cumulative probit")
+        for y in (0.0, 1.0, 3.0)
+        for eta in (-1e3, 1e3)
+    ]
+    + [
+        (name, y, eta)
+        for name in ("truncated", "truncated below", "ordered beta")
+        for y in (0.0, 0.5, 1.0)
+        for eta in (-1e3, 1e3)
+    ]
+    + [("beta", y, eta) for y in (1e-9, 1 - 1e-9) for eta in (-1e3, 1e3)]
+)
 
 
 @pytest.mark.parametrize(("name", "y", "eta"), EXTREMES)
@@ -153,9 +159,7 @@ def test_truncated_normal_far_outside():
     # log of the normalising constant at mean -3, sd 0.2, exactly.
     family = TruncatedNormal(0.0, 1.0, 0.2)
     found = family.derivatives(np.array([0.0]), np.array([-3.0]))
-    log_constant = (
-        stats.norm.logpdf(0, -3, 0.2) - found.log_likelihood[0]
-    )
+    log_constant = stats.norm.logpdf(0, -3, 0.2) - found.log_likelihood[0]
     assert log_constant == pytest.approx(stats.norm.logsf(15.0), rel=1e-9)
     hazard = np.exp(stats.norm.logpdf(15.0) - stats.norm.logsf(15.0))
     assert found.gradient[0] == pytest.approx(15.0 / 0.2 - hazard / 0.2, rel=1e-9)
@@ -196,7 +200,7 @@ def test_bernoulli_at_extremes(eta, y):
     assert result.curvature[0] >= 0
 
 
-@pytest.mark.parametrize("sd", [0.0, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("sd", [0.0, 0.5, 1.0, 2.0, 3.0, 10.0, 40.0])
 def test_mean_over_is_the_integral(sd):
     means = np.linspace(-6, 6, 13)
     found = Bernoulli().mean_over(means, np.full(13, sd**2))
@@ -205,11 +209,11 @@ def test_mean_over_is_the_integral(sd):
     else:
         expected = [
             integrate.quad(
-                lambda x, m=m: stats.norm.pdf(x) / (1 + np.exp(-(m + sd * x))), -12, 12
+                lambda x, m=m: stats.norm.pdf(x) * expit(m + sd * x), -12, 12, limit=500
             )[0]
             for m in means
         ]
-    np.testing.assert_allclose(found, expected, atol=1e-4 if sd > 2 else 3e-5)
+    np.testing.assert_allclose(found, expected, atol=3e-5)
     np.testing.assert_array_equal(Normal().mean_over(means, np.full(13, sd)), means)
 
 
@@ -245,7 +249,7 @@ def test_latent_variances():
 
 def test_aliases():
     assert get_family_names("binary") == ["bernoulli", "bernoulli_probit"]
-    assert get_family_names("real") == ["normal"]
+    assert get_family_names("real") == ["lognormal", "normal"]
     assert isinstance(get_family("normal"), Normal)
     family = Normal(2.0)
     assert get_family(family, response="real") is family
@@ -268,3 +272,23 @@ def test_errors(family, response, error, message):
 def test_a_family_must_define_its_parts():
     with pytest.raises(TypeError, match="abstract"):
         Family()
+
+
+def test_predictive_distribution_of_quadratic_families():
+    rng = np.random.RandomState(0)
+    for family in (Normal(0.4), LogNormal(0.4)):
+        eta = 0.3 + 0.5 * rng.normal(size=400_000)
+        y = family.simulate(eta, rng)
+        mean, variance = np.array([0.3]), np.array([0.25])
+        assert family.mean_over(mean, variance)[0] == pytest.approx(y.mean(), rel=0.01)
+        assert family.predictive_sd(mean, variance)[0] == pytest.approx(
+            y.std(), rel=0.02
+        )
+        for level in (0.1, 0.5, 0.9):
+            found = family.predictive_quantile(mean, variance, level)[0]
+            assert found == pytest.approx(np.quantile(y, level), abs=0.01)
+
+
+def test_lognormal_needs_positive_responses():
+    with pytest.raises(ValueError, match=r"positive responses.*2 .*row 1: -2"):
+        LogNormal().check_response(np.array([1.0, -2.0, 0.0]))

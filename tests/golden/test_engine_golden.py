@@ -88,7 +88,9 @@ def test_wine_probit_and_equidistant(wine):
     data, X = wine
     args = data["rating"] - 1, X, factor(data["judge"])
     check(fit(CumulativeProbit(5), *args), -80.930607, [1.8000, 1.0482], [0.66316**2])
-    check(fit(CumulativeLogit(5, True), *args), -83.054963, [3.0021, 1.7917], [1.10712**2])
+    check(
+        fit(CumulativeLogit(5, True), *args), -83.054963, [3.0021, 1.7917], [1.10712**2]
+    )
 
 
 def test_wine_with_a_factor_of_zero_variance(wine):
@@ -100,7 +102,9 @@ def test_wine_with_a_factor_of_zero_variance(wine):
 
 def test_wine_slope_near_the_boundary(wine):
     data, X = wine
-    found = fit(CumulativeLogit(5), data["rating"] - 1, X, factor(data["judge"], X[:, 0]))
+    found = fit(
+        CumulativeLogit(5), data["rating"] - 1, X, factor(data["judge"], X[:, 0])
+    )
     assert found.log_likelihood == pytest.approx(-81.546395255258, abs=1e-4)
     [G] = found.posterior.covariances
     expected = [[1.156076143334, 0.1167228463522], [0.1167228463522, 0.02800925969634]]
@@ -165,10 +169,14 @@ def test_verbagg_quadrature(verbagg):
     args = data["r2"] == "Y", X, factor(data["id"])
     found = fit(Bernoulli(), *args, n_quadrature=25)
     assert found.log_likelihood == pytest.approx(-4180.429371, abs=1e-4)
-    assert found.posterior.covariances[0][0, 0] == pytest.approx(1.642958831698, rel=1e-3)
+    assert found.posterior.covariances[0][0, 0] == pytest.approx(
+        1.642958831698, rel=1e-3
+    )
     found = fit(BernoulliProbit(), *args, n_quadrature=10)
     assert found.log_likelihood == pytest.approx(-4183.955289, abs=1e-4)
-    assert found.posterior.covariances[0][0, 0] == pytest.approx(0.5630061893743, rel=1e-3)
+    assert found.posterior.covariances[0][0, 0] == pytest.approx(
+        0.5630061893743, rel=1e-3
+    )
 
 
 def test_verbagg_probit_laplace_takes_the_observed_curvature(verbagg):
@@ -183,7 +191,14 @@ def test_verbagg_ordinal(verbagg):
     data, X = verbagg
     y = data["resp"].map({"no": 0, "perhaps": 1, "yes": 2})
     fixed = [0.0715, 0.3199, -0.8949, -1.8281, -1.0535]
-    check(fit(CumulativeLogit(3), y, X, factor(data["id"])), -6492.080593, fixed, [1.40373])
+    check(
+        fit(CumulativeLogit(3), y, X, factor(data["id"])),
+        -6492.080593,
+        fixed,
+        [1.40373],
+    )
     crossed = factor(data["id"]), factor(data["item"])
     fixed = [0.0749, 0.3324, -0.9261, -1.9394, -1.1217]
-    check(fit(CumulativeLogit(3), y, X, *crossed), -6366.000345, fixed, [1.52223, 0.22804])
+    check(
+        fit(CumulativeLogit(3), y, X, *crossed), -6366.000345, fixed, [1.52223, 0.22804]
+    )

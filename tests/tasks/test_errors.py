@@ -111,7 +111,7 @@ def test_magnitudes_must_be_numbers():
 
 
 def test_quantiles_are_checked():
-    model = MagnitudeRegressor().fit(TEXTS, NUMBERS)
+    model = MagnitudeRegressor(alpha=1.0).fit(TEXTS, NUMBERS)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         model.predict_dist(TEXTS, quantiles=[0.5, 1.0])
 
@@ -169,11 +169,88 @@ def test_constant_response_is_predicted_as_it_is():
     assert np.isfinite(model.log_likelihood_)
 
 
+@pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SingularFitWarning")
 def test_too_few_iterations_are_reported():
     rng = np.random.RandomState(0)
-    X = pd.DataFrame({"x": rng.normal(size=300), "g": rng.randint(20, size=300)})
-    y = (rng.uniform(size=300) < 0.5 + 0.3 * (X["g"] % 2)).astype(int)
-    model = BinaryClassifier(mixed_effects="(1 + x | g)", max_iter=1)
+    X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
+    X["g"] = rng.randint(20, size=300)
+    u = rng.normal(size=(20, 3)) @ [[1.0, 0.8, 0.3], [0.0, 0.7, -0.5], [0.0, 0.0, 0.6]]
+    eta = 2 * X["a"] + u[X["g"], 0] + u[X["g"], 1] * X["a"] + u[X["g"], 2] * X["b"]
+    y = (rng.uniform(size=300) < 1 / (1 + np.exp(-eta))).astype(int)
+    model = BinaryClassifier(mixed_effects="(1 + a + b | g)", max_iter=1)
     with pytest.warns(ConvergenceWarning, match="did not converge after 1 iter.*grad"):
         model.fit(X, y)
     assert "Not converged" in str(model.summary())
+
+
+@pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SingularFitWarning")
+def test_separation_beside_text_is_named():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"text": [TEXTS[i % 30] for i in range(200)]})
+    X["score"] = rng.normal(size=200)
+    with pytest.warns(SeparationWarning, match="'score' predicts"):
+        BinaryClassifier().fit(X, (X["score"] > 0.1).astype(int))
+
+
+def test_groups_under_another_name_are_refused():
+    rng = np.random.RandomState(0)
+    X, ids = rng.normal(size=(60, 1)), np.repeat(np.arange(6), 10)
+    y = ids + rng.normal(size=60)
+    by_name = MagnitudeRegressor().fit(X, y, groups=pd.DataFrame({"participant": ids}))
+    known = by_name.predict(X, groups=pd.DataFrame({"participant": ids}))
+    np.testing.assert_array_equal(by_name.predict(X, groups=ids), known)
+    with pytest.raises(ValueError, match=r"ids of \['rater'\].*\['participant'\]"):
+        by_name.predict(X, groups=pd.DataFrame({"rater": ids}))
+
+
+def test_weights_must_count_judgments():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(50, 1)), rng.normal(size=50)
+    effects = MixedEffects(variance_estimation_method="reml")
+    model = MagnitudeRegressor(mixed_effects=effects, alpha=0)
+    with pytest.raises(ValueError, match="sum of sample_weight, 1, is not larger"):
+        model.fit(X, y, sample_weight=np.full(50, 0.02))
+
+
+def test_table_ids_have_a_row_each():
+    model = MagnitudeRegressor(alpha=1.0).fit(TEXTS, NUMBERS)
+    with pytest.raises(ValueError, match="each of the 30 rows"):
+        model.predict_table(TEXTS, ids=["a"])
+
+
+def test_held_variance_is_held_however_few_the_judgments():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(20, 1)), np.arange(20) % 2
+    effects = MixedEffects(prior_variance=2.0, estimate_variance_components=False)
+    model = BinaryClassifier(mixed_effects=effects)
+    model.fit(X, y, groups=np.repeat(np.arange(10), 2))
+    assert model.variance_components_[0].variance.tolist() == pytest.approx([2.0])
+
+
+def test_columns_named_in_groups_are_not_features():
+    frame = pd.DataFrame(
+        {"x": np.arange(60.0) % 7, "part": np.repeat(list("abcdef"), 10)}
+    )
+    y = frame["x"] + np.repeat([0, 3, 1, 5, 2, 8], 10) + np.sin(np.arange(60))
+    model = MagnitudeRegressor(mixed_effects="(1 | part)")
+    model.fit(frame, y, groups=frame[["part"]])
+    assert model.coef_names_ == ["x"]
+
+
+def test_large_origins_do_no_harm():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"year": 1.7e9 + 100 * rng.normal(size=200)})
+    y = 1e9 + 0.02 * (X["year"] - 1.7e9) + rng.normal(size=200)
+    model = MagnitudeRegressor().fit(X, y)
+    assert model.coef_[0] == pytest.approx(0.02, rel=0.1)
+    assert model.sigma_ == pytest.approx(1.0, rel=0.2)
+
+
+def test_named_columns_under_the_ridge_are_standardised():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 7)) * [300, 1, 1, 1, 1, 1, 0.1])
+    X.columns = list("abcdefg")
+    y = 20 * X["g"] + 0.5 * rng.normal(size=60)
+    model = MagnitudeRegressor().fit(X, y)
+    assert model.alpha_ > 0
+    assert model.score(X, y) > 0.9

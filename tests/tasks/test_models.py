@@ -168,7 +168,7 @@ def test_slopes_of_encoder_features_share_a_variance():
     texts = texts[RNG.randint(len(texts), size=len(Y))]
     liking = np.repeat(RNG.normal(size=N_PARTICIPANTS), N_EACH)
     good = np.char.startswith(texts, "good")
-    y = U + liking * np.where(good, 2.0, -2.0) + 0.3 * RNG.normal(size=len(Y))
+    y = U + (1 + liking) * np.where(good, 2.0, -2.0) + 0.3 * RNG.normal(size=len(Y))
     fitted = {
         effects: MagnitudeRegressor(mixed_effects=effects).fit(
             list(texts), y, groups=GROUPS
