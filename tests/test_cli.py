@@ -127,6 +127,7 @@ def test_item_covariate_and_formula_reach_the_model(capsys, table, frame):
     assert "Random effects" not in out
 
 
+@pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SingularFitWarning")
 @pytest.mark.parametrize("task", ["binary", "magnitude"])
 def test_cross_validation_is_that_of_scikit_learn(
     capsys, table, number_table, frame, numbers, task
