@@ -17,7 +17,8 @@ _DIFFERENCE = 1e-5
 #: Shares of its starting value at which a standard deviation is tried before the
 #: search, and after it if it ended below the last figure. The likelihood is even in a
 #: standard deviation, so that zero is always stationary but need not be a maximum.
-_COARSE = (10.0, 3.0, 0.3, 0.1, 0.03)
+_DOWN = (0.3, 0.1, 0.03)
+_UP = (3.0, 10.0)
 _FINE = (0.3, 0.1, 0.03, 0.01)
 _SMALL = 0.02
 _RISE = 1e-6
@@ -87,8 +88,9 @@ def maximize(
     if not moving.any():
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
+    objective = _remember_last(objective)
     scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
-    x = _probe(objective, start, start, scales, _COARSE)
+    x = _probe(objective, start, start, scales, (_DOWN, _UP))
     n_iter, reason = 0, ""
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
@@ -97,7 +99,7 @@ def maximize(
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
         small = scales[x[scales] < _SMALL * start[scales]]
-        elsewhere = _probe(objective, x, start, small, _FINE)
+        elsewhere = _probe(objective, x, start, small, tuple((s,) for s in _FINE))
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
@@ -161,20 +163,38 @@ def _probe(
     x: np.ndarray,
     start: np.ndarray,
     indices: np.ndarray,
-    shares: tuple[float, ...],
+    chains: tuple[tuple[float, ...], ...],
 ) -> np.ndarray:
-    """Move each standard deviation to the best of some shares of its start."""
+    """Move each standard deviation to the best of some shares of its start.
+
+    A chain of shares is followed as long as the objective rises.
+    """
     if not len(indices):
         return x
     best, best_value = x, objective(x)[0]
     for index in indices:
-        for share in shares:
-            moved = best.copy()
-            moved[index] = share * start[index]
-            value = objective(moved)[0]
-            if value > best_value + _RISE:
+        for chain in chains:
+            for share in chain:
+                moved = best.copy()
+                moved[index] = share * start[index]
+                value = objective(moved)[0]
+                if value <= best_value + _RISE:
+                    break
                 best, best_value = moved, value
     return best
+
+
+def _remember_last(objective: Objective) -> Objective:
+    """Wrap an objective so that asking twice at one point costs once."""
+    last: list[tuple[np.ndarray, tuple[float, np.ndarray]]] = []
+
+    def remembered(x: np.ndarray) -> tuple[float, np.ndarray]:
+        if not last or not np.array_equal(last[0][0], x):
+            last[:] = [(x.copy(), objective(x))]
+        value, gradient = last[0][1]
+        return value, gradient.copy()
+
+    return remembered
 
 
 def _free(
