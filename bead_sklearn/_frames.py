@@ -46,7 +46,9 @@ def make_frame(columns: Mapping[str, np.ndarray], container: str = "auto") -> An
         names = list(columns)
         values = [column.tolist() for column in columns.values()]
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-    module = import_optional(container, extra="test", purpose="This container")
+    module = import_optional(
+        container, extra=container, purpose=f"container={container!r}"
+    )
     if container == "pandas":
         return module.DataFrame(dict(columns))
     return module.DataFrame(

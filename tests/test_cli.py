@@ -19,10 +19,12 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.utils import Bunch
 
 from bead_sklearn import BinaryClassifier, MagnitudeRegressor, __version__, persistence
 from bead_sklearn.cli import _fit, main
 from bead_sklearn.cli._main import build_parser
+from bead_sklearn.cli._simulation import _comparison
 from bead_sklearn.datasets import make_judgments
 
 COLUMNS = ["--text", "sentence", "--response", "answer", "--participant", "worker id"]
@@ -205,7 +207,7 @@ def test_new_participants(capsys, tmp_path, model, frame):
     status, _, err = run(capsys, "predict", model, bare)
     assert status == 2
     assert "no column 'worker id'" in err
-    assert "--new worker id" in err
+    assert "--new 'worker id'" in err
     rows = read_csv(done(capsys, "predict", model, bare, "--new", "worker id"))
     found = [float(row["p_1"]) for row in rows]
     np.testing.assert_allclose(found, expected[:, 1], rtol=1e-12)
@@ -271,6 +273,24 @@ def test_simulate_writes_table_and_picture(capsys, tmp_path, table):
     assert re.search(r"margin (reaches|does not reach)", out)
 
 
+def test_strategies_are_compared_at_what_both_have_reached():
+    def curve(*mean):
+        return Bunch(n_labels=np.array([10, 20, 30]), mean=np.array(mean))
+
+    random = curve(0.60, 0.70, 0.65)
+    found = _comparison("margin", curve(0.60, 0.66, 0.9), random, False)
+    assert found == "margin reaches 0.650 at 20 labels; random needs 20."
+    found = _comparison("margin", curve(0.4, 0.5, 0.6), random, False)
+    assert found == "margin does not reach 0.650, which random has at 20 labels."
+    found = _comparison("margin", curve(0.65, 0.5, 0.4), curve(0.9, 0.8, 0.7), True)
+    assert found == "margin reaches 0.700 at 10 labels; random needs 30."
+
+
+def test_tabs_can_be_typed(capsys, tmp_path, frame):
+    frame.to_csv(tmp_path / "judgments.txt", index=False, sep="\t")
+    done(capsys, "fit", tmp_path / "judgments.txt", *BINARY, "--sep", r"\t")
+
+
 def test_simulate_numbers(capsys, number_table):
     out = done(capsys, "simulate", number_table, *MAGNITUDE, *SMALL)
     assert "Held-out R2 by number of labels (higher is better)" in out
@@ -328,11 +348,16 @@ def test_demo(capsys, tmp_path, monkeypatch):
         (["fit", "{table}", *BINARY, "--covariate", "weight"], "no column 'weight'"),
         (["fit", "{table}", *BINARY, "--text", "nothing"], "no column 'nothing'"),
         (["fit", "{table}", *BINARY, "--mixed-effects", "random"], "a formula such as"),
+        (
+            ["fit", "{table}", *BINARY, "--mixed-effects", "(1 | answer)"],
+            "the response itself",
+        ),
+        (["fit", "{table}", *BINARY, "--item", "worker id"], "and as item"),
         (["fit", "{table}", *BINARY, "--mixed-effects", "(1 | who)"], "'who'"),
         (["fit", "{table}", *BINARY, "--mixed-effects", "(1 | "], "cannot be read"),
         (["fit", "{table}", *BINARY, "--family", "poisson"], "poisson"),
         (["fit", "{table}", *BINARY, "--alpha", "-1"], "alpha"),
-        (["fit", "{table}", *BINARY, "--cross-validate", "99"], "99"),
+        (["fit", "{table}", *BINARY, "--cross-validate", "99"], "has 12"),
         (["fit", "{table}", *BINARY, "--sep", "ab"], "sep"),
         (["fit", "{table}", *BINARY, "--output", "no/such/place"], "does not exist"),
         (["predict", "no_model", "{table}"], "no_model"),

@@ -734,6 +734,19 @@ def test_damaged_documents(saved, change, message):
         persistence.load(saved)
 
 
+def test_a_tree_that_makes_no_sense(saved):
+    for node in ({"type": "dict", "entries": 3}, {"type": "array"}, {"type": "list"}):
+        edit(saved, lambda document, node=node: document.update(model=node))
+        with pytest.raises(ValueError, match="is damaged"):
+            persistence.load(saved)
+
+
+def test_tables_are_refused_by_name(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"model\['X'\] is a .*DataFrame; of tables"):
+        persistence.save({"X": pandas.DataFrame({"a": [1]})}, tmp_path / "m")
+
+
 def test_text_that_is_not_json(saved):
     (saved / "model.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):

@@ -11,11 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import indexable
 
+from bead_sklearn._files import write_file
 from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.active_learning._plan import plan_rounds
-from bead_sklearn.active_learning._rows import as_labels, as_row_container
+from bead_sklearn.active_learning._rows import (
+    as_groups,
+    as_labels,
+    as_row_container,
+    fingerprint,
+)
 from bead_sklearn.active_learning._seeding import draw_seeds
-from bead_sklearn.active_learning._session import Session, write_durably
+from bead_sklearn.active_learning._session import Session
 from bead_sklearn.query._selection import check_batch_size
 
 
@@ -55,7 +61,7 @@ class InteractiveMixin:
         """
         self._validate_params()  # type: ignore[attr-defined]
         self._check_interactive()
-        X, y, groups = indexable(as_row_container(X), y, groups)
+        X, y, groups, labeled = indexable(as_row_container(X), y, groups, labeled)
         if (labeled is None) != (y is None):
             raise ValueError("labeled and y are given together or not at all.")
         seed = draw_seeds(self.random_state, 1)[0]  # type: ignore[attr-defined]
@@ -65,7 +71,7 @@ class InteractiveMixin:
         self._forget()  # type: ignore[attr-defined]
         self._session = Session(
             rounds,
-            groups_known=groups is not None,
+            groups_hash=None if groups is None else fingerprint(as_groups(groups)),
             groups=np.full(_num_samples(X), None, dtype=object),
         )
         return self
@@ -78,7 +84,7 @@ class InteractiveMixin:
             raise ValueError(
                 f"A session cannot be repeated, got n_repeats={params['n_repeats']}."
             )
-        if isinstance(params["validation"], float):
+        if not isinstance(params["validation"], tuple | None):
             raise ValueError(
                 "A session has no labels to hold out, got validation="
                 f"{params['validation']}. Pass validation as a tuple (X, y)."
@@ -143,10 +149,11 @@ class InteractiveMixin:
         Raises
         ------
         TypeError
-            If indices are not integers.
+            If indices are not integers, or if strings stand beside other labels, of
+            this batch or of earlier ones.
         ValueError
             If a row is unknown, given twice or labelled already, if a label is missing
-            (None or NaN), or if lengths differ.
+            (None or NaN) or an id (also an empty one), or if lengths differ.
         """
         self._require_session().tell(indices, y, groups)
         return self
@@ -170,12 +177,13 @@ class InteractiveMixin:
             If labels or groups have no JSON form.
         """
         text = self._require_session().to_json()
-        write_durably(Path(path), text)
+        write_file(Path(path), lambda file: file.write(text))
 
     def load(self, path: str | PathLike[str]) -> Self:
         """Continue a saved session.
 
-        Call `start` with the same X first, on a search with the same parameters: the
+        Call `start` with the same X (and the same groups, if it was given groups)
+        first, on a search with the same parameters: the
         next `ask` then gives the rows it would have given in the session saved. (With
         ``warm_start`` the first fit starts afresh.)
 
@@ -192,7 +200,7 @@ class InteractiveMixin:
         Raises
         ------
         ValueError
-            If the file is no saved session or belongs to another X.
+            If the file is no saved session or belongs to another X or other groups.
         """
         session = self._require_session()
         session.restore(Path(path).read_text(encoding="utf-8"), Path(path))

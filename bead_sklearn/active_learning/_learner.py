@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, indexable
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -28,7 +28,7 @@ from bead_sklearn.active_learning._rows import (
     as_groups,
     as_labels,
     as_row_container,
-    check_no_missing,
+    check_labels,
     concatenate_rows,
 )
 from bead_sklearn.active_learning._seeding import draw_seeds, seeded
@@ -167,7 +167,8 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If the rows come in another kind of container.
+            If the rows come in another kind of container, or the labels are strings
+            and those so far are not, or the other way round.
         ValueError
             If lengths or columns differ, labels are missing, or groups are given on
             one side only.
@@ -201,7 +202,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
             )
         check_consistent_length(X, y, groups)
         X, y = as_row_container(X), as_labels(y)
-        check_no_missing(y, np.arange(len(y)))
+        check_labels(y, np.arange(len(y)))
         return X, y, None if groups is None else as_groups(groups)
 
     def _fit_estimator(self, X: Any, y: Any, groups: Any) -> Any:
@@ -273,6 +274,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
                 "or pass X_training and y_training."
             )
         n_instances = check_batch_size(n_instances, "n_instances")
+        X_pool, groups = indexable(X_pool, groups)
         estimator = self.estimator_
         strategy = get_query_strategy(self.strategy)
         drawing = seeded(strategy, self._seed, self._n_queries)

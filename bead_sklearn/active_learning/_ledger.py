@@ -11,7 +11,7 @@ from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.active_learning._rows import (
     as_labels,
     as_plain_labels,
-    check_no_missing,
+    check_labels,
     concatenate_rows,
 )
 
@@ -72,7 +72,7 @@ class LabelLedger:
         Raises
         ------
         TypeError
-            If the indices are not integers.
+            If the indices are not integers, or strings stand beside other labels.
         ValueError
             If a row is unknown, twice in the batch or labelled before, if a label is
             missing, or if the lengths differ.
@@ -85,7 +85,7 @@ class LabelLedger:
             )
         if _num_samples(labels) != len(rows):
             raise ValueError(f"Got {len(labels)} labels for {len(rows)} rows.")
-        check_no_missing(labels, rows)
+        check_labels(labels, rows)
         return rows, as_plain_labels(labels)
 
     def check_indices(self, indices: ArrayLike) -> NDArray[np.intp]:

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from bead_sklearn._sklearn import _num_samples
+from bead_sklearn.inputs._ids import read_groups
+from bead_sklearn.inputs._levels import first_seen_codes, object_array
+from bead_sklearn.inputs._missing import is_missing
 
 
 def concatenate_rows(parts: Sequence[Any]) -> Any:
@@ -30,7 +33,7 @@ def concatenate_rows(parts: Sequence[Any]) -> Any:
     Raises
     ------
     TypeError
-        If the parts are of different kinds.
+        If the parts are of different kinds, or arrays of text and of numbers.
     ValueError
         If their columns differ.
     """
@@ -55,7 +58,18 @@ def concatenate_rows(parts: Sequence[Any]) -> Any:
         return sparse.vstack(parts, format="csr")
     if kind == "list":
         return [row for part in parts for row in part]
+    if len({_holds_text(part) for part in parts if part.size}) > 1:
+        shown = [part.ravel()[:1].tolist()[0] for part in parts if part.size]
+        raise TypeError(
+            f"Text and numbers cannot be joined, got {shown[0]!r} and {shown[-1]!r}."
+        )
     return np.concatenate(parts)
+
+
+def _holds_text(values: NDArray[Any]) -> bool:
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "US"
+    return any(isinstance(value, str) for value in values.ravel())
 
 
 def _kind(rows: Any) -> str:
@@ -67,9 +81,12 @@ def _kind(rows: Any) -> str:
 
 
 def as_row_container(rows: Any) -> Any:
-    """Return lists, sparse matrices and frames as they are, other rows as arrays."""
+    """Return lists, sparse matrices and frames as they are, other rows as arrays.
+
+    Sparse matrices whose rows cannot be picked become CSR.
+    """
     if _kind(rows) != "array":
-        return rows
+        return rows if hasattr(rows, "__getitem__") else rows.tocsr()
     if nw.dependencies.is_into_series(rows):
         return nw.from_native(rows, series_only=True).to_numpy()
     return np.asarray(rows)
@@ -89,16 +106,25 @@ def as_labels(y: Any) -> Any:
         isinstance(label, list | tuple | set | frozenset) for label in y
     ):
         return y
-    return np.asarray(y)
+    labels = np.asarray(y)
+    if labels.dtype.kind in "US" and labels.ndim == 1 and not hasattr(y, "dtype"):
+        values = list(y)
+        if not all(isinstance(value, (str, bytes)) for value in values):
+            return object_array(values)  # where numpy spells NaN and 1 as strings
+    return labels
 
 
 def as_groups(groups: Any) -> Any:
-    """Return one id per row as an object array, and frames of several as they are."""
-    if nw.dependencies.is_into_dataframe(groups) or np.ndim(groups) > 1:
+    """Return one id per row as an object array, and tables of several as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an id is missing, empty or not hashable.
+    """
+    if nw.dependencies.is_into_dataframe(groups) or getattr(groups, "ndim", 1) > 1:
         return groups
-    ids = np.empty(_num_samples(groups), dtype=object)
-    ids[:] = list(groups)
-    return ids
+    return read_groups(groups, _num_samples(groups))["groups"]
 
 
 def as_plain_labels(labels: Any) -> Any:
@@ -115,8 +141,8 @@ def as_plain_labels(labels: Any) -> Any:
     return labels
 
 
-def check_no_missing(y: Any, rows: ArrayLike) -> None:
-    """Refuse labels that are missing.
+def check_labels(y: Any, rows: ArrayLike) -> None:
+    """Refuse labels that are missing, and strings beside other labels.
 
     Parameters
     ----------
@@ -127,16 +153,18 @@ def check_no_missing(y: Any, rows: ArrayLike) -> None:
 
     Raises
     ------
+    TypeError
+        If some labels are strings and others are not.
     ValueError
         If a label is None or NaN, naming the row.
     """
     missing: NDArray[Any]
     if isinstance(y, list):
-        missing = np.array([_is_missing(label) for label in y], dtype=bool)
-    elif y.dtype.kind in "fc":
+        missing = np.array([is_missing(label) for label in y], dtype=bool)
+    elif y.dtype.kind in "fcmM":
         missing = np.isnan(y)
     elif y.dtype.kind == "O":
-        missing = np.asarray(np.frompyfunc(_is_missing, 1, 1)(y), dtype=bool)
+        missing = np.asarray(np.frompyfunc(is_missing, 1, 1)(y), dtype=bool)
     else:
         return
     if missing.ndim > 1:
@@ -147,16 +175,19 @@ def check_no_missing(y: Any, rows: ArrayLike) -> None:
             f"Input y contains NaN or None: {int(missing.sum())} labels are missing, "
             f"the first at row {row}."
         )
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or (isinstance(label, float) and label != label)
+    if not isinstance(y, list) and y.dtype.kind == "O":
+        texts = [label for label in y.ravel() if isinstance(label, str)]
+        others = [label for label in y.ravel() if not isinstance(label, str)]
+        if texts and others:
+            raise TypeError(
+                "Labels must be all strings or all something else, got "
+                f"{texts[0]!r} and {others[0]!r}."
+            )
 
 
 def group_codes(groups: Any) -> NDArray[np.intp]:
-    """Give each group a number, in order of appearance; ids of any hashable type."""
-    codes: dict[Any, int] = {}
-    return np.array([codes.setdefault(g, len(codes)) for g in groups], dtype=np.intp)
+    """Give each group a number, in order of appearance."""
+    return first_seen_codes(as_groups(groups).tolist())[1]
 
 
 def fingerprint(X: Any) -> str:
@@ -176,9 +207,9 @@ def fingerprint(X: Any) -> str:
     digest = hashlib.sha256()
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)
-        for name in frame.columns:
-            digest.update(name.encode())
-            _update(digest, frame[name].to_numpy())
+        for column in frame.iter_columns():
+            digest.update(str(column.name).encode("utf-8", "surrogatepass"))
+            _update(digest, column.to_numpy())
     elif sparse.issparse(X):
         csr = sparse.csr_matrix(X, copy=True)
         csr.sum_duplicates()

@@ -34,7 +34,7 @@ from bead_sklearn.active_learning._interactive import InteractiveMixin
 from bead_sklearn.active_learning._plan import Reveal, plan_rounds
 from bead_sklearn.active_learning._results import ResultsMixin
 from bead_sklearn.active_learning._rounds import fit_rows
-from bead_sklearn.active_learning._rows import as_labels, check_no_missing
+from bead_sklearn.active_learning._rows import as_labels, check_labels
 from bead_sklearn.active_learning._seeding import draw_seeds
 from bead_sklearn.active_learning._simulation import simulate
 from bead_sklearn.active_learning._stopping import Rule
@@ -86,7 +86,9 @@ class ActiveLearningSearch(
     query_by : {"row"}, default="row"
         What is asked about: single rows.
     oracle : callable, default=None
-        ``oracle(indices) -> labels`` is asked instead of reading ``y``.
+        ``oracle(indices) -> labels`` is asked instead of reading ``y``. If `fit` does
+        not come to its end, what the oracle said is lost: ask people with `ask` and
+        `tell`.
     validation : float, tuple or None, default=None
         What the learning curve is scored on, never a training row. A tuple
         ``(X, y)`` or ``(X, y, groups)``; or a share between 0 and 1 of the rows, which
@@ -300,7 +302,7 @@ class ActiveLearningSearch(
         X, y, groups, labeled = indexable(X, y, groups, labeled)
         labels = None if y is None else as_labels(y)
         if self.oracle is None:
-            check_no_missing(labels, np.arange(_num_samples(X)))
+            check_labels(labels, np.arange(_num_samples(X)))
         params = _check_method_params(X, params)
         seeds = draw_seeds(self.random_state, self.n_repeats)
         runs = [

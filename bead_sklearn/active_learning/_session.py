@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,9 @@ class Session:
     ----------
     rounds : Rounds
         The run.
-    groups_known : bool
-        Whether the groups of all rows were given at the start. Otherwise they arrive
-        with the labels, from the person who answered.
+    groups_hash : str or None
+        Fingerprint of the groups of all rows, if they were given at the start.
+        Otherwise they arrive with the labels, from the person who answered.
     groups : ndarray of shape (n_rows,), dtype object
         Groups that arrived with labels; None elsewhere.
     queries : list of ndarray
@@ -43,7 +41,7 @@ class Session:
     """
 
     rounds: Rounds
-    groups_known: bool
+    groups_hash: str | None
     groups: NDArray[Any]
     queries: list[NDArray[np.intp]] = field(default_factory=list)
     stopped_by: str | None = None
@@ -96,20 +94,20 @@ class Session:
         told = self._check_groups(rows, groups)
         if len(rows) == 0:
             return
-        if told is not None:
-            self._use_told_groups()
+        params = {} if told is None else self._told_params()
         ledger.add(rows, labels)
         if told is not None:
             self.groups[rows] = told
+            self.rounds.fit_params.update(params)
+            self.told = True
         self.queries.append(rows)
 
-    def _use_told_groups(self) -> None:
-        params = fit_groups_kwargs(self.rounds.estimator, self.groups)
-        self.rounds.fit_params.update(params)
-        self.told = True
+    def _told_params(self) -> dict[str, Any]:
+        """Hand the groups that arrive with labels to the estimator."""
+        return fit_groups_kwargs(self.rounds.estimator, self.groups)
 
     def _check_groups(self, rows: NDArray[np.intp], groups: Any) -> NDArray[Any] | None:
-        if self.groups_known:
+        if self.groups_hash is not None:
             if groups is not None:
                 raise ValueError(
                     "The groups of all rows were given to start; tell takes none."
@@ -128,19 +126,23 @@ class Session:
         if _num_samples(groups) != len(rows):
             raise ValueError(f"Got {_num_samples(groups)} groups for {len(rows)} rows.")
         told: NDArray[Any] = as_groups(groups)
-        if told.ndim != 1:
-            raise ValueError(f"groups must be one id per row, got {told.shape}.")
+        if np.ndim(told) != 1:
+            raise ValueError(f"groups must be one id per row, got {np.shape(told)}.")
         return told
 
     def to_json(self) -> str:
         """Write everything that X and the parameters do not already say."""
+        return json.dumps(self._state(), default=_numpy_scalar)
+
+    def _state(self) -> dict[str, Any]:
         rounds = self.rounds
         rows = rounds.ledger.indices
-        state = {
+        return {
             "format": _FORMAT,
             "version": _VERSION,
             "fingerprint": fingerprint(as_row_container(rounds.X)),
             "n_rows": rounds.ledger.n_rows,
+            "groups_fingerprint": self.groups_hash,
             "seed": rounds.seed,
             "start_order": None
             if rounds._start_order is None
@@ -152,7 +154,6 @@ class Session:
             "records": rounds.records,
             "stopped_by": self.stopped_by,
         }
-        return json.dumps(state, default=_numpy_scalar)
 
     def restore(self, text: str, path: Path) -> None:
         """Take over the state that `to_json` wrote."""
@@ -167,16 +168,19 @@ class Session:
                 f"{path} has version {state['version']} of the format; this version "
                 f"of bead_sklearn reads {_VERSION}."
             )
-        rounds = self.rounds
-        if state["fingerprint"] != fingerprint(as_row_container(rounds.X)):
+        rounds, here = self.rounds, self._state()
+        lacking = sorted(here.keys() - state.keys())
+        if lacking:
+            raise ValueError(f"{path} is not a whole session: it lacks {lacking}.")
+        if state["fingerprint"] != here["fingerprint"]:
             raise ValueError(
                 f"{path} was saved for another X ({state['n_rows']} rows); start the "
                 "search with the same rows in the same order."
             )
-        if state["groups"] is not None and self.groups_known:
+        if state["groups_fingerprint"] != self.groups_hash:
             raise ValueError(
-                f"{path} holds groups that came with the labels; start the search "
-                "without groups."
+                f"{path} was saved for other groups, or for a session that was started "
+                "without groups; start the search as before."
             )
         ledger = type(rounds.ledger)(rounds.ledger.n_rows)
         if state["labels"] is not None:
@@ -185,7 +189,8 @@ class Session:
             )
         if state["groups"] is not None:
             self.groups[ledger.indices] = _decode(state["groups"])
-            self._use_told_groups()
+            self.rounds.fit_params.update(self._told_params())
+            self.told = True
         rounds.ledger = ledger
         rounds.seed = state["seed"]
         order = state["start_order"]
@@ -225,30 +230,3 @@ def _numpy_scalar(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no JSON form.")
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Replace a file so that it holds either the old or the new text, on the disk.
-
-    The text goes to a temporary file in the same folder, is forced to the disk, and
-    takes the name of the old file in one step.
-    """
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
-    )
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bead_sklearn._sklearn import _num_samples
-from bead_sklearn.active_learning._rows import group_codes
+from bead_sklearn.active_learning._rows import as_groups, group_codes
 
 
 def draw_held_out(
@@ -40,7 +40,7 @@ def draw_held_out(
     n_rows = len(labeled)
     if groups is None:
         codes = np.arange(n_rows)
-    elif np.ndim(groups) > 1:
+    elif np.ndim(as_groups(groups)) > 1:
         raise ValueError(
             "validation as a share needs one participant id per row, got groups of "
             f"shape {np.shape(groups)}. Pass validation as a tuple (X, y, groups)."

@@ -59,8 +59,10 @@ def add_format(parser: argparse._ActionsContainer) -> None:
     """Add the options that say how the file is to be read."""
     parser.add_argument(
         "--sep",
+        type=lambda text: "\t" if text == r"\t" else text,
         metavar="CHAR",
-        help="character between fields; by default the suffix of the file decides",
+        help=r"character between fields, \t for a tab; by default the suffix of the "
+        "file decides",
     )
     parser.add_argument(
         "--encoding", default="utf-8", help="encoding of the file (default: utf-8)"

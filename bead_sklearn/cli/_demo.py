@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from bead_sklearn.cli._arguments import add_seed
@@ -144,9 +145,9 @@ def run(arguments: argparse.Namespace) -> None:
         "the one of the demo:"
     )
     print(
-        f"  bead-sklearn fit {table} --task binary --text text \\\n"
+        f"  bead-sklearn fit {quote(str(table))} --task binary --text text \\\n"
         "      --response response --participant participant --cross-validate 5\n"
-        f"  bead-sklearn predict {saved} {table}"
+        f"  bead-sklearn predict {quote(str(saved))} {quote(str(table))}"
     )
 
 

@@ -50,7 +50,6 @@ def compare(
     baseline: list[float] = []
     known = KFold(n_folds, shuffle=True, random_state=seed)
     new = GroupKFold(n_folds, shuffle=True, random_state=seed)
-    # Both first: the second may have too few participants.
     schemes = {
         _KNOWN: list(known.split(study.y)),
         _NEW: list(new.split(study.y, groups=study.participants)),

@@ -50,6 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
     progress = Progress(arguments)
     progress.say(f"Reading {arguments.table}")
     study = load_study(arguments)
+    if (arguments.cross_validate or 0) > study.n_participants:
+        raise ValueError(
+            f"--cross-validate {arguments.cross_validate} needs as many participants; "
+            f"{arguments.table} has {study.n_participants}."
+        )
     progress.say(f"Fitting {study.describe()}")
     roles = study.roles
     model: Any = make_model(arguments, roles)

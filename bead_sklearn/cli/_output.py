@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import narwhals as nw
 
+from bead_sklearn._files import write_file
 from bead_sklearn._optional import import_optional
 
 
@@ -73,14 +74,7 @@ def write_csv(
 
 def save_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows to a CSV file, which appears when it is complete."""
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            write_csv(file, names, rows)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    write_file(path, lambda file: write_csv(file, names, rows))
 
 
 def save_curves(curves: Mapping[str, Any], score_name: str, path: Path) -> str:

@@ -126,14 +126,18 @@ def save_table(curves: dict[str, Bunch], path: Path) -> None:
 
 
 def _comparison(name: str, curve: Bunch, random: Bunch, lower: bool) -> str:
-    """Say how many labels a strategy needs for what random choice reaches."""
-    goal, n_random = random.mean[-1], random.n_labels[-1]
-    reached = curve.mean <= goal if lower else curve.mean >= goal
-    if not reached.any():
+    """Say how many labels a strategy needs for what random choice ends with."""
+    goal = random.mean[-1]
+
+    def first(curve: Bunch) -> int | None:
+        reached = curve.mean <= goal if lower else curve.mean >= goal
+        return int(curve.n_labels[np.argmax(reached)]) if reached.any() else None
+
+    n, n_random = first(curve), first(random)
+    if n is None:
         return (
             f"{name} does not reach {goal:.3f}, which random has at {n_random} labels."
         )
-    n = curve.n_labels[np.argmax(reached)]
     return f"{name} reaches {goal:.3f} at {n} labels; random needs {n_random}."
 
 

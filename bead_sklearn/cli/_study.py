@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Roles:
                 "--mixed-effects must be 'fixed' or a formula such as "
                 f"{default!r}. Got {given!r}."
             )
-        return cls(
+        roles = cls(
             task=arguments.task,
             text=arguments.text,
             covariates=arguments.covariate,
@@ -78,6 +79,12 @@ class Roles:
             item=arguments.item,
             mixed_effects=default if given is None else given,
         )
+        if given is not None and roles.response in roles.factors:
+            raise ValueError(
+                f"--mixed-effects has effects over {roles.response!r}, the response "
+                "itself."
+            )
+        return roles
 
     @property
     def factors(self) -> list[str]:
@@ -146,10 +153,14 @@ class Study:
         """Return X without the ids."""
         return select(self.X, self.roles.features)
 
+    @property
+    def n_participants(self) -> int:
+        """Number of participants."""
+        return len(set(self.participants.tolist()))
+
     def describe(self) -> str:
         """Return the sizes in words."""
-        n_participants = len(set(self.participants.tolist()))
-        return f"{len(self.y):,} judgments by {n_participants:,} participants"
+        return f"{len(self.y):,} judgments by {self.n_participants:,} participants"
 
 
 def load_study(arguments: argparse.Namespace) -> Study:
@@ -226,7 +237,7 @@ def load_features(
             continue
         hint = ""
         if name in roles.factors:
-            hint = f" To predict for a new {name}, pass --new {name}."
+            hint = f" To predict for a new {name}, pass --new {shlex.quote(name)}."
         raise ValueError(f"{path} has no column {name!r}, which the model needs.{hint}")
     if row_ids is not None and row_ids not in table.columns:
         raise ValueError(f"{path} has no column {row_ids!r} (--id).")

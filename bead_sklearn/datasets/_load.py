@@ -10,7 +10,7 @@ import numpy as np
 from bead_sklearn._frames import make_frame, resolve_container
 from bead_sklearn.datasets import _columns
 from bead_sklearn.datasets._judgments import Judgments
-from bead_sklearn.datasets._read import Table, read_table
+from bead_sklearn.datasets._read import ONE_COLUMN, Table, read_table
 from bead_sklearn.datasets._tasks import get_task
 
 
@@ -137,7 +137,7 @@ def load_judgments(
     numbers = _names("covariates", covariates)
     if not texts:
         raise ValueError("text must name one column at least. Got none.")
-    _check_roles(texts, numbers, response, participant)
+    _check_roles(texts, numbers, response, participant, item)
     container = resolve_container(container)
     table = read_table(path, sep, encoding)
     for role, names in (
@@ -191,12 +191,18 @@ def _names(parameter: str, given: str | Sequence[str]) -> list[str]:
 
 
 def _check_roles(
-    texts: list[str], numbers: list[str], response: str, participant: str | None
+    texts: list[str],
+    numbers: list[str],
+    response: str,
+    participant: str | None,
+    item: str | None,
 ) -> None:
-    """Refuse a column in two roles; only an item id may double as something else."""
+    """Refuse a column in two roles; only an item may be known by its text or number."""
     roles = [("text", texts), ("covariates", numbers), ("response", [response])]
     if participant is not None:
         roles.append(("participant", [participant]))
+    if item is not None and item not in {*texts, *numbers}:
+        roles.append(("item", [item]))
     seen: dict[str, str] = {}
     for role, names in roles:
         for name in names:
@@ -211,9 +217,8 @@ def _check_columns(table: Table, role: str, names: Sequence[str | None]) -> None
     for name in names:
         if name is not None and name not in table.columns:
             existing = ", ".join(map(repr, table.columns))
-            hint = ""
-            if not table.is_json and len(table.columns) == 1:
-                hint = " Only one column was found: is sep= another character?"
+            one_column = not table.is_json and len(table.columns) == 1
+            hint = ONE_COLUMN if one_column else ""
             raise ValueError(
                 f"{table.path} has no column {name!r} ({role}). Its columns are "
                 f"{existing}.{hint}"

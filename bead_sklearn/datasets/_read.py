@@ -31,6 +31,9 @@ _OPENERS: dict[str, Callable[[Any], Any]] = {
 }
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
+#: What to think of when a table has a single column.
+ONE_COLUMN = " Only one column was found: is the separator (sep) another character?"
+
 
 class _Absent:
     """A key that a JSON object does not have."""
@@ -121,7 +124,8 @@ def _format(path: Path, sep: str | None) -> tuple[Callable[[Any], Any], str | No
         known = ", ".join([*_SEPARATORS, *_JSON_SUFFIXES])
         raise ValueError(
             f"{path} has an unknown suffix. Known are {known}, each also with "
-            f"{', '.join(_OPENERS)} after it. For other delimited text pass sep=."
+            f"{', '.join(_OPENERS)} after it. For other delimited text pass the "
+            "separator (sep)."
         )
     return opener, _SEPARATORS[suffix]
 
@@ -157,13 +161,15 @@ def _decode(path: Path, data: bytes, encoding: str) -> str:
         name = "utf-8-sig"  # a byte-order mark is no part of the first column's name
     try:
         return data.decode(name)
+    except LookupError as error:
+        raise ValueError(f"encoding={encoding!r} is not one of text.") from error
     except UnicodeDecodeError as error:
         before = data[: error.start].decode(name, errors="replace")
         line = len(_LINE_END.findall(before)) + 1
         found = data[error.start : error.start + 1].hex()
         raise ValueError(
             f"{path}, line {line}: byte 0x{found} is not {encoding} ({error.reason}). "
-            "Pass the file's encoding=."
+            "Pass the encoding of the file."
         ) from error
 
 
@@ -196,7 +202,7 @@ def _read_delimited(path: Path, text: str, separator: str) -> Table:
         bad = next(i for i, row in enumerate(rows) if len(row) != len(header))
         raise ValueError(
             f"{path}, line {lines[bad]}: {len(rows[bad])} fields where the header has "
-            f"{len(header)}."
+            f"{len(header)}.{ONE_COLUMN if len(header) == 1 else ''}"
         )
     values = map(list, zip(*rows, strict=True))
     return Table(path, dict(zip(header, values, strict=True)), lines, is_json=False)

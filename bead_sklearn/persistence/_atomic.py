@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from bead_sklearn._files import flush
+
 
 def write_folder(
     target: Path, fill: Callable[[Path], None], *, marker: str, overwrite: bool
@@ -63,8 +65,8 @@ def check_target(target: Path, *, marker: str, overwrite: bool) -> None:
         return
     if not overwrite:
         raise FileExistsError(
-            f"{target} exists. Pass overwrite=True to replace the model there, or "
-            "choose another path."
+            f"{target} exists. Choose another path, or ask for the model there to be "
+            "replaced (overwrite=True)."
         )
     if target.is_symlink() or not (target / marker).is_file():
         raise FileExistsError(
@@ -87,14 +89,3 @@ def _put_in_place(draft: Path, target: Path, *, marker: str, overwrite: bool) ->
         previous.rename(target)
         raise
     shutil.rmtree(previous)
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk, where the system can say so."""
-    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

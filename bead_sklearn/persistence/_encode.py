@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any, Literal
 
+import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -249,6 +250,13 @@ class Encoder:
     def _encode_object(self, value: Any, node: dict[str, Node], path: str) -> None:
         """Take an object apart as the pickle protocol does, but for its functions."""
         cls = type(value)
+        if nw.dependencies.is_into_dataframe(value) or nw.dependencies.is_into_series(
+            value
+        ):
+            raise TypeError(
+                f"{path} is a {cls.__module__}.{cls.__qualname__}; of tables only "
+                "arrays, sparse matrices, lists and dicts can be saved."
+            )
         name = self._name(cls, path)
         try:
             reduced = value.__reduce_ex__(2)

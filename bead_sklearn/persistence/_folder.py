@@ -42,7 +42,9 @@ def save(
     """Save a model as a folder of plain data.
 
     The folder appears whole or not at all: it is written beside its place, flushed to
-    the disk and renamed. Objects used twice in the model stay one object.
+    the disk and renamed. (A model that is replaced steps aside under a hidden name
+    ending in ``.old`` first; it is there should the power fail between the renamings.)
+    Objects used twice in the model stay one object.
 
     Parameters
     ----------
@@ -201,7 +203,13 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
             UserWarning,
             stacklevel=2,
         )
-    return Decoder(tensors, names).decode(document["model"])
+    try:
+        return Decoder(tensors, names).decode(document["model"])
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{folder / _MODEL} is damaged, or does not fit the installed packages: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -43,8 +43,9 @@ def warn_if_separated(
     direction = separating_direction(rows, target)
     if direction is None:
         return
-    involved = names[np.abs(direction) > 1e-6]
-    shown = ", ".join(repr(str(name)) for name in involved if name != "(Intercept)")
+    involved = names[(np.abs(direction) > 1e-6) & (names != "(Intercept)")]
+    shown = ", ".join(repr(str(name)) for name in involved[:5])
+    shown += f" and {len(involved) - 5} more" * (len(involved) > 5)
     warnings.warn(
         f"Separation: a combination of {shown or 'the columns'} predicts the response "
         "perfectly for some judgments, so the maximum-likelihood coefficients are "

@@ -273,3 +273,17 @@ class TestErrors:
             learner("entropie").query(X)
         with pytest.raises(ValueError, match="Ridge"):
             ActiveLearner(Ridge()).fit(X, NUMBERS).query(X)
+
+
+def test_sparse_pools_of_any_format():
+    rows, instances = learner().query(sparse.coo_array(X[POOL]), 2)
+    expected, dense = learner().query(X[POOL], 2)
+    assert rows.tolist() == expected.tolist()
+    np.testing.assert_array_equal(instances.toarray(), dense)
+
+
+def test_labels_of_another_kind_are_refused():
+    model = learner()
+    with pytest.raises(TypeError, match="Text and numbers"):
+        model.teach(X[:2], [0, 1])
+    assert len(model.y_training_) == len(FIRST)

@@ -14,7 +14,14 @@ from sklearn.pipeline import make_pipeline
 
 from bead_sklearn.active_learning import ActiveLearningSearch
 from bead_sklearn.active_learning._curve import area_under_curve, learning_curve
-from bead_sklearn.active_learning._rows import concatenate_rows, fingerprint
+from bead_sklearn.active_learning._rows import (
+    as_groups,
+    as_labels,
+    check_labels,
+    concatenate_rows,
+    fingerprint,
+    group_codes,
+)
 
 X, Y = load_iris(return_X_y=True)
 NAMES = ["a", "b", "c", "d"]
@@ -80,6 +87,27 @@ def test_concatenation_keeps_kind_and_values(rows):
 def test_concatenation_of_different_kinds():
     with pytest.raises(TypeError, match=r"\['array', 'list'\]"):
         concatenate_rows([X, X.tolist()])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("labels", [["no", "yes"], [0, 1], [0.0, 1.0]])
+def test_missing_labels_of_any_spelling(missing, labels):
+    for wrap in (list, tuple):
+        y = as_labels(wrap([labels[0], missing, labels[1]]))
+        with pytest.raises(ValueError, match="1 labels are missing, the first at row"):
+            check_labels(y, [4, 5, 6])
+
+
+def test_a_string_beside_numbers_is_refused():
+    with pytest.raises(TypeError, match="all strings or all something else"):
+        check_labels(as_labels(["yes", 1, 0]), [0, 1, 2])
+    assert as_labels(["yes", "no"]).dtype.kind == "U"
+
+
+def test_ids_that_are_tuples():
+    ids = [("lab", i % 3) for i in range(9)]
+    assert as_groups(ids).tolist() == ids
+    assert group_codes(ids).tolist() == [0, 1, 2] * 3
 
 
 class TestFingerprint:

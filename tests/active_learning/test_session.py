@@ -5,6 +5,7 @@ import os
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris
@@ -17,7 +18,6 @@ from bead_sklearn.active_learning import (
     ActiveLearningSearch,
     Convergence,
     MaxIterations,
-    _session,
 )
 
 X, NUMBERS = load_iris(return_X_y=True)
@@ -289,6 +289,25 @@ class TestErrors:
         with pytest.raises(ValueError, match="together"):
             session().start(X, labeled=np.ones(150, bool))
 
+    def test_labeled_has_an_entry_per_row(self):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            session().start(X, y=Y, labeled=[True] * 12)
+
+    @pytest.mark.parametrize("missing", [None, np.nan, "", " "])
+    def test_a_missing_id_stores_nothing(self, missing):
+        search = session("entropy", Lookup()).start(X)
+        with pytest.raises(ValueError, match="missing or empty in row 1"):
+            search.tell([0, 60, 100], Y[[0, 60, 100]], groups=["p", missing, "q"])
+        assert not search.labeled_.any()
+        search.tell([0, 60, 100], Y[[0, 60, 100]])  # and none are needed
+        assert search.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+
+    def test_strings_after_numbers_store_nothing(self):
+        search = session().start(X).tell([0, 60], NUMBERS[[0, 60]])
+        with pytest.raises(TypeError, match="Text and numbers"):
+            search.tell([100], ["virginica"])
+        assert search.tell([100], [2]).classes_.tolist() == [0, 1, 2]
+
 
 class TestSaving:
     @pytest.mark.parametrize("strategy", ["margin", "random"])
@@ -330,7 +349,7 @@ class TestSaving:
             np.array([0.25, 1.0, 1e-17]),
             np.array([True, False, True]),
             np.array(["a", "ü", ""]),
-            np.array(["a", "b", 3], dtype=object),
+            np.array(["a", "b", "c"], dtype=object),
             np.array([[0, 1], [1, 1], [0, 0]]),
             [["a"], ["a", "b"], []],
         ],
@@ -362,6 +381,33 @@ class TestSaving:
         with pytest.raises(ValueError, match="without groups"):
             session("entropy", Lookup()).start(X, groups=Y).load(tmp_path / "s.json")
 
+    def test_other_groups_are_refused(self, tmp_path):
+        groups = np.arange(150) % 7
+        search = session("entropy", Lookup()).start(X, groups=groups)
+        search.tell([0, 60], Y[[0, 60]]).save(tmp_path / "s.json")
+        resumed = session("entropy", Lookup())
+        resumed.start(X, groups=groups.tolist()).load(tmp_path / "s.json")
+        assert resumed.labeled_.sum() == 2
+        for other in (None, groups[::-1]):
+            with pytest.raises(ValueError, match="other groups"):
+                resumed.start(X, groups=other).load(tmp_path / "s.json")
+
+    def test_a_file_without_its_parts(self, tmp_path):
+        search = session().start(X)
+        search.save(tmp_path / "s.json")
+        state = json.loads((tmp_path / "s.json").read_text())
+        del state["seed"]
+        (tmp_path / "s.json").write_text(json.dumps(state))
+        with pytest.raises(ValueError, match=r"it lacks \['seed'\]"):
+            search.load(tmp_path / "s.json")
+
+    def test_frames_whose_columns_are_numbers(self, tmp_path):
+        frame = pd.DataFrame(X)
+        search = session().start(frame).tell([0, 60], Y[[0, 60]])
+        search.save(tmp_path / "s.json")
+        resumed = session().start(frame).load(tmp_path / "s.json")
+        assert resumed.ask().tolist() == search.ask().tolist()
+
     def test_what_has_no_json_form(self, tmp_path):
         search = session("random", Ridge()).start(X).tell([1], [{"a"}])
         with pytest.raises(TypeError, match=r"got \{'a'\}"):
@@ -386,7 +432,7 @@ class TestSaving:
         def crash(fd):
             raise OSError("disk full")
 
-        monkeypatch.setattr(_session.os, "fsync", crash)
+        monkeypatch.setattr(os, "fsync", crash)
         answer(search, 1)
         with pytest.raises(OSError, match="disk full"):
             search.save(path)
