@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._repr_html.estimator import _VisualBlock
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_method_params,
@@ -39,6 +40,7 @@ __all__ = [
     "_check_response_method",
     "_check_sample_weight",
     "_fit_context",
+    "_get_threadpool_controller",
     "_get_feature_names",
     "_num_samples",
     "_routing_enabled",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._design import Design
@@ -135,9 +136,10 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    if isinstance(family, QuadraticFamily):
-        return _fit_gaussian(design, family, y, weights, options, parameters)
-    return _fit_laplace(design, family, y, weights, options, parameters)
+    with blas_threads(design.n_rest):
+        if isinstance(family, QuadraticFamily):
+            return _fit_gaussian(design, family, y, weights, options, parameters)
+        return _fit_laplace(design, family, y, weights, options, parameters)
 
 
 def _fit_gaussian(
