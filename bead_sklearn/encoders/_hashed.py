@@ -19,6 +19,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._sklearn import Interval, _fit_context
+from bead_sklearn._threads import blas_threads
 from bead_sklearn.inputs import read_text
 
 #: Words, and each punctuation mark by itself: a mark such as *this* is seen.
@@ -250,6 +251,13 @@ def _right_singular_vectors(
     the columns is orthogonalised. Vectors of zero singular values are left out, but
     at least one vector is returned.
     """
+    with blas_threads(n_components):
+        return _subspace_iteration(X, n_components, random)
+
+
+def _subspace_iteration(
+    X: sparse.csr_array, n_components: int, random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
     n = X.shape[0]
     size = n_components + _OVERSAMPLING
     if n <= size:

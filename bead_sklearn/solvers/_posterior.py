@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bead_sklearn._threads import blas_threads
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Covariances, Factorization
 from bead_sklearn.solvers._variances import predictor_variances
@@ -60,9 +61,10 @@ class Posterior:
             Moments of eta given the judgments, at the estimated variances.
         """
         mean = design.fixed.matvec(self.fixed)
-        if design.ridge is not None:
-            mean = mean + design.ridge.matvec(self.ridge)
-        variance = predictor_variances(design, self.joint)
+        with blas_threads(len(self.joint.rest)):
+            if design.ridge is not None:
+                mean = mean + design.ridge.matvec(self.ridge)
+            variance = predictor_variances(design, self.joint)
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
