@@ -40,11 +40,6 @@ class CovarianceStructure:
         """Number of free parameters."""
         return len(self.is_scale)
 
-    @property
-    def is_diagonal(self) -> bool:
-        """Whether all effects of one group are independent."""
-        return bool((self.rows == self.columns).all())
-
     def factor(self, theta: np.ndarray) -> np.ndarray:
         """Return L for the given parameters.
 

@@ -108,7 +108,8 @@ def fit_mixed_model(
 ) -> MixedModelFit:
     """Estimate all parameters by maximum (restricted) marginal likelihood.
 
-    Exact for quadratic families, by the Laplace approximation otherwise.
+    Exact for quadratic families; by the Laplace approximation, or adaptive quadrature
+    if asked for, otherwise.
 
     Parameters
     ----------

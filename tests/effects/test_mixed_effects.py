@@ -68,4 +68,3 @@ def test_factor_is_lower_triangular_and_sds_come_back(name):
     assert (np.triu(factor, 1) == 0).all()
     free = structure.factor(np.arange(1.0, structure.n_parameters + 1))
     assert (np.triu(free, 1) == 0).all()
-    assert structure.is_diagonal == (name in ("diagonal", "shared"))

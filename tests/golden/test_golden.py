@@ -187,6 +187,23 @@ def test_cbpp_counts_as_weights():
     assert variances[0, 0] > 0.1212885478461
 
 
+def test_cbpp_quadrature():
+    data = read("cbpp")
+    X = pd.get_dummies(data[["period"]].astype(str), drop_first=True)
+    X["herd"] = data["herd"]
+    X = pd.concat([X, X], ignore_index=True)
+    y = np.repeat([1, 0], len(data))
+    weights = np.concatenate([data["incidence"], data["size"] - data["incidence"]])
+    model = BinaryClassifier(mixed_effects="(1 | herd)", alpha=0, n_quadrature=10)
+    model.fit(X, y, sample_weight=weights)
+    # lme4 reports it relative to the saturated model: -50.005015 - 227.454014.
+    assert model.log_likelihood_ == pytest.approx(-277.459029, abs=1e-4)
+    assert model.variance_components_[0].sd[0] == pytest.approx(0.64752, rel=1e-3)
+    assert "adaptive quadrature, 10 nodes" in str(model.summary())
+    with pytest.raises(ValueError, match=r"n_quadrature must be 1.*ridge"):
+        model.set_params(alpha=1.0).fit(X, y, sample_weight=weights)
+
+
 def test_cbpp_population_prediction_is_integrated():
     data = read("cbpp")
     X = pd.get_dummies(data[["period"]].astype(str), drop_first=True)

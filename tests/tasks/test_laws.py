@@ -77,7 +77,10 @@ def test_relabelling_groups_changes_nothing(seed, model, effects):
     np.testing.assert_allclose(
         predictions(first, X, groups), predictions(second, X, names[groups]), atol=1e-5
     )
-    assert first.log_likelihood_ == pytest.approx(second.log_likelihood_, abs=1e-4)
+    # Slopes of 72 binary answers can have a likelihood that is flat to this degree.
+    flat = model is BinaryClassifier and effects == "random_slopes"
+    same = pytest.approx(second.log_likelihood_, abs=1e-4 if flat else 1e-6)
+    assert first.log_likelihood_ == same
 
 
 @given(seeds, models)
