@@ -5,6 +5,7 @@ from bead_sklearn.effects._covariance import (
     block_covariance,
     diagonal_covariance,
     full_covariance,
+    output_covariance,
     shared_covariance,
 )
 from bead_sklearn.effects._factor import RandomFactor
@@ -27,6 +28,7 @@ __all__ = [
     "build_structures",
     "diagonal_covariance",
     "full_covariance",
+    "output_covariance",
     "parse_formula",
     "resolve_mixed_effects",
     "shared_covariance",

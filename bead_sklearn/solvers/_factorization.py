@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from bead_sklearn.solvers._crossproducts import Crossproducts, Products
+from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales
 
@@ -148,7 +148,7 @@ class Factorization:
         design, scales, products = self.design, self.scales, self.products
         half, _, spread = self._solved(n_rest)
         gradients = []
-        if design.factors:
+        if design.n_eliminated:
             direct = np.einsum(
                 "gab,gbc->ac",
                 products.own @ scales.first,
@@ -166,7 +166,9 @@ class Factorization:
             right = half[:, part].T.reshape(shape)
             gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
         if design.ridge is not None:
-            gradients.append(np.array([[(schur[ridge] * half[:, ridge].T).sum()]]))
+            shape = (-1, design.n_outputs, n_rest)
+            left, right = schur[ridge].reshape(shape), half[:, ridge].T.reshape(shape)
+            gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
         return gradients
 
 
@@ -181,40 +183,3 @@ def level_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if left.shape[1] == 1:
         return np.einsum("gam,gam->ga", left, right)[:, :, None]
     return left @ right.transpose(0, 2, 1)
-
-
-def factorize(
-    crossproducts: Crossproducts,
-    curvature: np.ndarray,
-    scales: Scales,
-    with_fixed: bool,
-) -> Factorization:
-    """Factorise H at the observed curvature, or where that is not concave, above it.
-
-    Parameters
-    ----------
-    crossproducts : Crossproducts
-        Of the design.
-    curvature : ndarray of shape (n_rows,)
-        Weighted curvature of each row; may be negative for families that are not
-        log-concave.
-    scales : Scales
-        Prior scales.
-    with_fixed : bool
-        Whether the fixed part belongs to the unknowns.
-
-    Notes
-    -----
-    The observed curvature is what the Laplace approximation needs. Away from the mode
-    H may be indefinite; negative curvatures are then set to 0, which keeps Newton
-    steps uphill.
-    """
-    design = crossproducts.design
-    if (curvature < 0).any():
-        try:
-            products = crossproducts.compute(curvature, with_fixed=with_fixed)
-            return Factorization(design, products, scales)
-        except np.linalg.LinAlgError:
-            curvature = np.maximum(curvature, 0.0)
-    products = crossproducts.compute(curvature, with_fixed=with_fixed)
-    return Factorization(design, products, scales)

@@ -9,9 +9,9 @@ import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._coupling import factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization, factorize
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._optimize import Maximum, maximize
@@ -117,7 +117,7 @@ def fit_mixed_model(
         The linear predictor.
     family : Family
         Response distribution.
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Encoded responses.
     weights : ndarray of shape (n_rows,)
         Number of times each row counts.
@@ -309,8 +309,9 @@ def _start(
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
     fixed = design.rest_slices[-1]
     if family.has_intercept and design.n_fixed:
-        joint.rest[fixed.start] = family.initial_eta(y, weights)
-    joint.find_mode(np.zeros(design.n_rows), parameters.start)
+        intercepts = slice(fixed.start, fixed.start + design.n_outputs)
+        joint.rest[intercepts] = family.initial_eta(y, weights)
+    joint.find_mode(np.zeros(design.n_eta), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
@@ -321,9 +322,10 @@ def _factorization_with_fixed(
     objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
 ) -> Factorization:
     """Return the normal equations with the fixed part as unknowns too."""
-    design = objective.design
-    curvature = weights * objective.family.derivatives(y, objective.eta).curvature
-    return factorize(Crossproducts(design), curvature, objective.scales, True)
+    coupling = objective.coupling
+    derivatives = objective.family.derivatives(y, coupling.shaped(objective.eta))
+    curvature = coupling.weighted(weights, derivatives.curvature)
+    return factorize(coupling, curvature, objective.scales, True)
 
 
 def _recorder(

@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bead_sklearn.families import Derivatives, Family
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.families import Family, LikelihoodDerivatives
+from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import factorize
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
-from bead_sklearn.solvers._variances import predictor_variances
 
 _MAX_NEWTON = 100
 _MAX_HALVINGS = 30
@@ -82,12 +80,12 @@ class LaplaceObjective:
         self._n_rest = design.n_rest - (0 if with_fixed else design.n_fixed)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._constant = 0.5 * design.n_fixed * np.log(2 * np.pi) if reml else 0.0
-        self._crossproducts = Crossproducts(design)
+        self.coupling = couple(design, family)
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
-        self.eta = np.zeros(design.n_rows)
-        self._variances = self._skew_eta = self._c = np.zeros(design.n_rows)
+        self.eta = np.zeros(design.n_eta)
+        self._covariances = self._skew_eta = self._c = np.zeros(design.n_eta)
         self.own_skew = np.zeros_like(self.own)
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
@@ -104,16 +102,17 @@ class LaplaceObjective:
         """
         design = self.design
         self.family = self.family.with_parameters(own_parameters)
-        offset = np.zeros(design.n_rows)
+        offset = np.zeros(design.n_eta)
         if not self._with_fixed:
-            offset = design.fixed.matvec(beta)
+            offset = design.dense_matvec(design.fixed, beta)
         derivatives, curvature, h = self.find_mode(offset, theta)
         value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
-        score = self._weights * derivatives.gradient
+        score = self._score(derivatives)
         own_score, rest_score = self._rmatvec(score)
         if self._n_log_det or design.factors:
             self._find_skewness(derivatives)
-            self.rho = score + 0.5 * (curvature * self._skew_eta - self._c)
+            moved = self.coupling.matvec(curvature, self._skew_eta)
+            self.rho = score + 0.5 * (moved - self._c)
             own_rho, rest_rho = self._rmatvec(self.rho)
             gradient = (
                 pull_back(design, own_rho, rest_rho, self.own, self.rest)
@@ -129,11 +128,12 @@ class LaplaceObjective:
             self.rho = score
             gradient = np.zeros(0)
         by_parameter = self._parameter_gradient(own_parameters)
-        return value, design.fixed.rmatvec(self.rho), gradient, by_parameter
+        by_beta = design.dense_rmatvec(design.fixed, self.rho)
+        return value, by_beta, gradient, by_parameter
 
     def find_mode(
         self, offset: np.ndarray, theta: np.ndarray
-    ) -> tuple[Derivatives, np.ndarray, float]:
+    ) -> tuple[LikelihoodDerivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
         scales = Scales(self.design, theta)
         if self._last is not None:
@@ -143,11 +143,11 @@ class LaplaceObjective:
         eta = offset + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
         for _ in range(_MAX_NEWTON):
-            curvature = self._weights * derivatives.curvature
+            curvature = self.coupling.weighted(self._weights, derivatives.curvature)
             self.factorization = factorize(
-                self._crossproducts, curvature, scales, self._with_fixed
+                self.coupling, curvature, scales, self._with_fixed
             )
-            score = self._weights * derivatives.gradient
+            score = self._score(derivatives)
             own_score, rest_score = self._rmatvec(score)
             own_gradient = own_score @ scales.first - self.own
             rest_gradient = (
@@ -176,14 +176,14 @@ class LaplaceObjective:
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:
         """Start where the effects, not their standardised values, are the last ones."""
-        if self.design.factors and new.is_regular(0):
+        if self.design.n_eliminated and new.is_regular(0):
             self.own = self.own @ old.first.T @ np.linalg.inv(new.first).T
         self.rest = new.unscale_rest(old.rest(self.rest), otherwise=self.rest)
 
     def _evaluate(
         self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
-    ) -> tuple[Derivatives, float]:
-        derivatives = self.family.derivatives(self._y, eta)
+    ) -> tuple[LikelihoodDerivatives, float]:
+        derivatives = self.family.derivatives(self._y, self.coupling.shaped(eta))
         h = float(
             self._weights @ derivatives.log_likelihood
             - 0.5 * (own**2).sum()
@@ -191,12 +191,17 @@ class LaplaceObjective:
         )
         return derivatives, h
 
-    def _find_skewness(self, derivatives: Derivatives) -> None:
+    def _score(self, derivatives: LikelihoodDerivatives) -> np.ndarray:
+        """Weighted gradient in eta, flat."""
+        return self.coupling.weighted(self._weights, derivatives.gradient).ravel()
+
+    def _find_skewness(self, derivatives: LikelihoodDerivatives) -> None:
         """Set the skewness vectors and what follows from them for each row."""
         first, factorization = self.scales.first, self.factorization
         covariances = factorization.covariances(self._n_log_det)
-        self._variances = predictor_variances(self.design, covariances)
-        self._c = self._weights * derivatives.third * self._variances
+        self._covariances = self.coupling.covariances(covariances)
+        skew = derivatives.skew(self._covariances)
+        self._c = self.coupling.weighted(self._weights, skew).ravel()
         own, rest = self._rmatvec(self._c)
         self.own_skew, self.rest_skew = factorization.solve(
             own @ first, self.scales.rest(rest, transpose=True)
@@ -210,7 +215,7 @@ class LaplaceObjective:
         parts = self.family.parameter_derivatives(self._y, self.eta)
         return self._weights @ (
             parts.log_likelihood
-            - 0.5 * self._variances[:, None] * parts.curvature
+            - 0.5 * self._covariances[:, None] * parts.curvature
             - 0.5 * self._skew_eta[:, None] * parts.gradient
         )
 

@@ -126,7 +126,7 @@ def make_posterior(
     scales = factorization.scales
     first = scales.first
     modes, effects = [], []
-    if design.factors:
+    if design.n_eliminated:
         modes.append(own @ first.T)
         effects.append((own - 0.5 * own_skew) @ first.T)
     rest_modes = scales.rest(rest)
