@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +13,7 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
-from bead_sklearn.solvers._optimize import Maximum, maximize
+from bead_sklearn.solvers._optimize import Maximum
 from bead_sklearn.solvers._parameters import (
     VarianceOptions,
     VarianceParameters,
@@ -22,9 +21,7 @@ from bead_sklearn.solvers._parameters import (
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
-
-#: A standard deviation below this share of its starting scale is reported as zero.
-_SINGULAR = 1e-4
+from bead_sklearn.solvers._search import search
 
 
 @dataclass(frozen=True)
@@ -162,25 +159,29 @@ def _fit_gaussian(
         reml=options.reml,
         absolute=parameters.absolute,
     )
-    start, lower, upper = parameters.start, parameters.lower, parameters.upper
+    log_sigma = np.zeros(0)
     if parameters.absolute.any():
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
-        log_sigma = np.log(spread if spread > 0 else 1.0)
-        start = np.append(start, log_sigma)
-        lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
-    history: list[np.ndarray] = []
-    size = len(parameters.start)
-    optimum = maximize(
-        objective,
-        start,
-        lower,
-        upper,
+        log_sigma = np.array([np.log(spread if spread > 0 else 1.0)])
+
+    def likelihood(
+        free: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        value, gradient = objective(np.append(theta, free))
+        return value, gradient[len(theta) :], gradient[: len(theta)]
+
+    solution = search(
+        likelihood,
+        design,
+        parameters,
+        log_sigma,
+        np.eye(len(log_sigma)) / np.sqrt(2.0 * weights.sum()),
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=_recorder(history, slice(0, size), options),
+        verbose=options.verbose,
     )
-    theta = _zero_if_singular(optimum.x[:size], parameters)
-    value, _ = objective(np.append(theta, optimum.x[size:]))
+    theta = solution.theta
+    value, *_ = likelihood(solution.free, theta)
     sigma = objective.sigma
     relative = np.where(parameters.absolute, theta / sigma, theta)
     fixed = objective.rest[design.rest_slices[-1]].copy()
@@ -204,8 +205,8 @@ def _fit_gaussian(
         alpha=_alpha(design, relative),
         log_likelihood=value + family.log_jacobian(y, weights),
         n_parameters=design.n_fixed + parameters.n_free + 1,
-        optimum=optimum,
-        history=history,
+        optimum=solution.optimum,
+        history=solution.history,
         reml=options.reml,
         n_quadrature=1,
     )
@@ -225,41 +226,31 @@ def _fit_laplace(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _start(objective, family, y, weights, parameters)
+    center, basis = _start(objective, family, y, weights, parameters, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
         evaluate = QuadratureObjective(design, family, y, weights, options.n_quadrature)
         objective = evaluate.laplace
-    n_theta = len(parameters.start)
-    own_start = family.parameters
-    history: list[np.ndarray] = []
 
-    def split(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        beta = center[:p] + basis[:p, :p] @ x[:p]
-        return beta, x[p : p + n_theta], x[p + n_theta :]
+    def likelihood(
+        free: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        value, by_beta, by_theta, by_own = evaluate(free[:p], theta, free[p:])
+        return value, np.append(by_beta[:p], by_own), by_theta
 
-    def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        beta, theta, own = split(x)
-        value, by_beta, by_theta, by_own = evaluate(beta, theta, own)
-        pull = parameters.precision * theta
-        return value - 0.5 * pull @ theta, np.concatenate(
-            [basis[:p, :p].T @ by_beta[:p], by_theta - pull, by_own]
-        )
-
-    free = np.full(p, np.inf), np.full(len(own_start), np.inf)
-    optimum = maximize(
-        at,
-        np.concatenate([np.zeros(p), parameters.start, own_start]),
-        np.concatenate([-free[0], parameters.lower, -free[1]]),
-        np.concatenate([free[0], parameters.upper, free[1]]),
+    solution = search(
+        likelihood,
+        design,
+        parameters,
+        center,
+        basis,
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=_recorder(history, slice(p, p + n_theta), options),
+        verbose=options.verbose,
     )
-    beta, theta, own = split(optimum.x)
-    theta = _zero_if_singular(theta, parameters)
-    value, *_ = evaluate(beta, theta, own)
+    beta, theta = solution.free[:p], solution.theta
+    value, *_ = likelihood(solution.free, theta)
     if with_fixed:
         fixed = objective.rest[design.rest_slices[-1]]
         if options.reml:
@@ -286,9 +277,9 @@ def _fit_laplace(
         sigma=1.0,
         alpha=_alpha(design, theta),
         log_likelihood=value,
-        n_parameters=design.n_fixed + parameters.n_free + len(own),
-        optimum=optimum,
-        history=history,
+        n_parameters=design.n_fixed + parameters.n_free + len(family.parameters),
+        optimum=solution.optimum,
+        history=solution.history,
         reml=options.reml,
         n_quadrature=options.n_quadrature,
     )
@@ -300,10 +291,12 @@ def _start(
     y: np.ndarray,
     weights: np.ndarray,
     parameters: VarianceParameters,
+    n_fixed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start at the joint mode; return its fixed effects and a basis that whitens them.
+    """Start at the joint mode of all effects, fixed ones included.
 
-    The joint mode is that of all effects, fixed ones included, at the starting scales.
+    Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
+    and a root of their covariance.
     """
     design = objective.design
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
@@ -315,7 +308,16 @@ def _start(
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
-    return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
+    by_own, own_root = joint.parameter_covariance()
+    return (
+        np.append(joint.rest[fixed][:n_fixed], family.parameters),
+        np.block(
+            [
+                [np.linalg.cholesky(covariance)[:n_fixed, :n_fixed], by_own[:n_fixed]],
+                [np.zeros((len(own_root), n_fixed)), own_root],
+            ]
+        ),
+    )
 
 
 def _factorization_with_fixed(
@@ -326,27 +328,6 @@ def _factorization_with_fixed(
     derivatives = objective.family.derivatives(y, coupling.shaped(objective.eta))
     curvature = coupling.weighted(weights, derivatives.curvature)
     return factorize(coupling, curvature, objective.scales, True)
-
-
-def _recorder(
-    history: list[np.ndarray], part: slice, options: SolverOptions
-) -> Callable[[np.ndarray], None]:
-    """Return a callback that keeps, and perhaps prints, the variance parameters."""
-
-    def record(x: np.ndarray) -> None:
-        history.append(x[part].copy())
-        if options.verbose:
-            shown = np.array2string(x[part], precision=5, suppress_small=True)
-            print(f"iteration {len(history)}: scales of the effects {shown}")
-
-    return record
-
-
-def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
-    """Report a standard deviation that ran into zero as zero."""
-    free = parameters.lower < parameters.upper
-    near_zero = np.abs(theta) < _SINGULAR * np.maximum(np.abs(parameters.start), 0.0)
-    return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
 
 
 def _alpha(design: Design, theta: np.ndarray) -> float:

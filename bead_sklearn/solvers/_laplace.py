@@ -23,6 +23,10 @@ from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _MAX_NEWTON = 100
 _MAX_HALVINGS = 30
+#: Step of the finite differences of the score of a family's parameters, and the
+#: smallest eigenvalue of their information relative to the largest.
+_DIFFERENCE = 1e-5
+_LEAST_INFORMATION = 1e-6
 #: The mode is found when a Newton step would raise h by less than this.
 _SMALLEST_GAIN = 1e-13
 
@@ -218,6 +222,46 @@ class LaplaceObjective:
             - 0.5 * self._covariances[:, None] * parts.curvature
             - 0.5 * self._skew_eta[:, None] * parts.gradient
         )
+
+    def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return how the parameters of the family vary with the fixed effects.
+
+        Of the joint log-density at its mode, the fixed effects being searched too.
+
+        Returns
+        -------
+        by_root : ndarray of shape (p, k)
+            Covariance of the fixed effects with the parameters, times the inverse of
+            ``root'``.
+        root : ndarray of shape (k, k)
+            Root of the covariance of the parameters.
+        """
+        own_parameters = self.family.parameters
+        fixed = self.design.rest_slices[-1]
+        k = len(own_parameters)
+        if not k:
+            return np.zeros((self.design.n_fixed, 0)), np.zeros((0, 0))
+        parts = self.family.parameter_derivatives(self._y, self.eta)
+        score = self._weights @ parts.log_likelihood
+        information, moved = np.empty((k, k)), np.empty((self.design.n_fixed, k))
+        for a in range(k):
+            shifted = own_parameters.copy()
+            shifted[a] += _DIFFERENCE
+            other = self.family.with_parameters(shifted)
+            by_other = other.parameter_derivatives(self._y, self.eta).log_likelihood
+            information[a] = (score - self._weights @ by_other) / _DIFFERENCE
+            own, rest = self._rmatvec(self._weights * parts.gradient[:, a])
+            rest = self.scales.rest(rest, transpose=True)
+            own_move, rest_move = self.factorization.solve(
+                own @ self.scales.first, rest
+            )
+            moved[:, a] = rest_move[fixed]
+            direction = self.predict(own_move, rest_move)
+            information[a] -= (self._weights * direction) @ parts.gradient
+        values, vectors = np.linalg.eigh(0.5 * (information + information.T))
+        values = np.maximum(values, _LEAST_INFORMATION * values[-1])
+        root = vectors / np.sqrt(values)
+        return moved @ root, root
 
     def predict(self, own: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Contribution of standardised latent variables to eta."""

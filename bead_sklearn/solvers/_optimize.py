@@ -9,16 +9,15 @@ import numpy as np
 from scipy import optimize
 
 #: Up to this many parameters the quasi-Newton solution is polished with Newton steps
-#: on a finite-difference Hessian of the exact gradient.
+#: on a finite-difference Hessian of the exact gradient, if that is not small yet.
 _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
+_POLISH_FROM = 1e-4
 _DIFFERENCE = 1e-5
 
-#: Shares of its starting value at which a standard deviation is tried before the
-#: search, and after it if it ended below the last figure. The likelihood is even in a
-#: standard deviation, so that zero is always stationary but need not be a maximum.
-_DOWN = (0.3, 0.1, 0.03)
-_UP = (3.0, 10.0)
+#: Shares of its reference value at which a standard deviation is tried if the search
+#: ended below the last figure. The likelihood is even in a standard deviation, so that
+#: zero is always stationary but need not be a maximum.
 _FINE = (0.3, 0.1, 0.03, 0.01)
 _SMALL = 0.02
 _RISE = 1e-6
@@ -60,11 +59,14 @@ def maximize(
     lower: np.ndarray,
     upper: np.ndarray,
     *,
+    reference: np.ndarray,
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
+
+    The parameters should be scaled such that their curvature is about 1.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def maximize(
         x -> (value, gradient).
     start, lower, upper : ndarray of shape (k,)
         Starting point and bounds; equal bounds fix a parameter.
+    reference : ndarray of shape (k,)
+        Ordinary size of each parameter that is bounded by 0.
     max_iter : int
         Largest number of quasi-Newton iterations.
     tol : float
@@ -89,21 +93,20 @@ def maximize(
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
     objective = _remember_last(objective)
-    scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
-    x = _probe(objective, start, start, scales, (_DOWN, _UP))
-    n_iter, reason = 0, ""
+    scales = np.flatnonzero(moving & (lower == 0.0) & (reference > 0.0))
+    x, n_iter, reason = start, 0, ""
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
             objective, x, lower, upper, max_iter - n_iter, tol, callback
         )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
-        small = scales[x[scales] < _SMALL * start[scales]]
-        elsewhere = _probe(objective, x, start, small, tuple((s,) for s in _FINE))
+        small = scales[x[scales] < _SMALL * reference[scales]]
+        elsewhere = _probe(objective, x, reference, small)
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
-    if moving.sum() <= _POLISH_UP_TO:
+    if moving.sum() <= _POLISH_UP_TO and np.abs(gradient).max() > _POLISH_FROM:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
@@ -124,9 +127,6 @@ def _search(
 ) -> tuple[np.ndarray, float, np.ndarray, int, str]:
     """Search from one point by L-BFGS-B."""
     moving = lower < upper
-    # The first step of the method is the gradient itself; a long one would jump to
-    # the bounds.
-    unit = max(1.0, float(np.abs(objective(start)[1][moving]).max()))
 
     def complete(x: np.ndarray) -> np.ndarray:
         full = start.copy()
@@ -135,7 +135,7 @@ def _search(
 
     def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = objective(complete(x))
-        return -value / unit, -gradient[moving] / unit
+        return -value, -gradient[moving]
 
     result = optimize.minimize(
         negative,
@@ -148,38 +148,32 @@ def _search(
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
-            "gtol": tol / unit,
+            "gtol": tol,
             "ftol": 1e-14,
         },
     )
     gradient = np.zeros_like(start)
-    gradient[moving] = -unit * np.asarray(result.jac)
-    value = -unit * float(result.fun)
+    gradient[moving] = -np.asarray(result.jac)
+    value = -float(result.fun)
     return complete(result.x), value, gradient, int(result.nit), str(result.message)
 
 
 def _probe(
     objective: Objective,
     x: np.ndarray,
-    start: np.ndarray,
+    reference: np.ndarray,
     indices: np.ndarray,
-    chains: tuple[tuple[float, ...], ...],
 ) -> np.ndarray:
-    """Move each standard deviation to the best of some shares of its start.
-
-    A chain of shares is followed as long as the objective rises.
-    """
+    """Move each standard deviation to the best of some shares of its reference."""
     if not len(indices):
         return x
     best, best_value = x, objective(x)[0]
     for index in indices:
-        for chain in chains:
-            for share in chain:
-                moved = best.copy()
-                moved[index] = share * start[index]
-                value = objective(moved)[0]
-                if value <= best_value + _RISE:
-                    break
+        for share in _FINE:
+            moved = best.copy()
+            moved[index] = share * reference[index]
+            value = objective(moved)[0]
+            if value > best_value + _RISE:
                 best, best_value = moved, value
     return best
 
