@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, log_expit, log_ndtr, logit, ndtr, ndtri
+from scipy.special import expit, log_ndtr, logit, ndtr, ndtri
 
 from bead_sklearn.families._base import Derivatives, Family
 
@@ -30,13 +30,18 @@ class Bernoulli(Family):
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
-        p = expit(eta)
-        curvature = p * expit(-eta)
+        # One exponential serves all; the smaller probability is exact.
+        tail = np.exp(-np.abs(eta))
+        larger = 1.0 / (1.0 + tail)
+        smaller = tail * larger
+        positive = eta >= 0
+        curvature = larger * smaller
+        p = np.where(positive, larger, smaller)
         return Derivatives(
-            y * log_expit(eta) + (1.0 - y) * log_expit(-eta),
+            y * eta - np.maximum(eta, 0.0) - np.log1p(tail),
             y - p,
             curvature,
-            curvature * (1.0 - 2.0 * p),
+            curvature * np.where(positive, smaller - larger, larger - smaller),
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ import numpy as np
 from bead_sklearn.families import Family, LikelihoodDerivatives
 from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _MAX_NEWTON = 100
@@ -28,7 +29,11 @@ _MAX_HALVINGS = 30
 _DIFFERENCE = 1e-5
 _LEAST_INFORMATION = 1e-6
 #: The mode is found when a Newton step would raise h by less than this.
-_SMALLEST_GAIN = 1e-13
+_SMALLEST_GAIN = 1e-18
+#: Steps with the last factorisation before a new one is made, and the share of the
+#: gain to which each must reduce it.
+_MAX_CHORDS = 4
+_CHORD_RATE = 0.1
 
 
 class LaplaceObjective:
@@ -93,6 +98,7 @@ class LaplaceObjective:
         self.own_skew = np.zeros_like(self.own)
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
+        self._chord: Factorization | None = None
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
@@ -143,20 +149,15 @@ class LaplaceObjective:
         if self._last is not None:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
-        penalty = scales.penalty[: self._n_rest]
         eta = offset + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
+        derivatives, h, eta = self._chord_steps(derivatives, h, eta)
         for _ in range(_MAX_NEWTON):
             curvature = self.coupling.weighted(self._weights, derivatives.curvature)
             self.factorization = factorize(
                 self.coupling, curvature, scales, self._with_fixed
             )
-            score = self._score(derivatives)
-            own_score, rest_score = self._rmatvec(score)
-            own_gradient = own_score @ scales.first - self.own
-            rest_gradient = (
-                scales.rest(rest_score, transpose=True) - penalty * self.rest
-            )
+            own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
             if gain < _SMALLEST_GAIN:
@@ -175,8 +176,45 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
-        self.eta = eta
+        self.eta, self._chord = eta, self.factorization
         return derivatives, curvature, h
+
+    def _gradient(
+        self, derivatives: LikelihoodDerivatives
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient of h in the standardised latent variables."""
+        own, rest = self._rmatvec(self._score(derivatives))
+        penalty = self.scales.penalty[: self._n_rest]
+        return (
+            own @ self.scales.first - self.own,
+            self.scales.rest(rest, transpose=True) - penalty * self.rest,
+        )
+
+    def _chord_steps(
+        self, derivatives: LikelihoodDerivatives, h: float, eta: np.ndarray
+    ) -> tuple[LikelihoodDerivatives, float, np.ndarray]:
+        """Come close to the mode with the factorisation of the last one.
+
+        Between two likelihood evaluations the curvature changes little, so that these
+        steps are nearly Newton's and cost no factorisation.
+        """
+        if self._chord is None:
+            return derivatives, h, eta
+        last_gain = np.inf
+        for _ in range(_MAX_CHORDS):
+            own_gradient, rest_gradient = self._gradient(derivatives)
+            own_step, rest_step = self._chord.solve(own_gradient, rest_gradient)
+            gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
+            if gain < _SMALLEST_GAIN or gain > _CHORD_RATE * last_gain:
+                break
+            own, rest = self.own + own_step, self.rest + rest_step
+            new_eta = eta + self.predict(own_step, rest_step)
+            new_derivatives, new_h = self._evaluate(new_eta, own, rest)
+            if new_h < h:
+                break
+            self.own, self.rest, eta = own, rest, new_eta
+            derivatives, h, last_gain = new_derivatives, new_h, gain
+        return derivatives, h, eta
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:
         """Start where the effects, not their standardised values, are the last ones."""

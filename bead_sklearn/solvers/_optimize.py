@@ -23,6 +23,10 @@ _SMALL = 0.02
 _RISE = 1e-6
 _MAX_SEARCHES = 4
 
+#: Times the square root of the rounding error of the objective: a smaller gradient
+#: cannot be told from none.
+_NOISE = 10.0
+
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -95,6 +99,8 @@ def maximize(
     objective = _remember_last(objective)
     scales = np.flatnonzero(moving & (lower == 0.0) & (reference > 0.0))
     x, n_iter, reason = start, 0, ""
+    rounding = np.finfo(np.float64).eps * max(1.0, abs(objective(start)[0]))
+    tol = max(tol, _NOISE * float(np.sqrt(rounding)))
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
             objective, x, lower, upper, max_iter - n_iter, tol, callback
