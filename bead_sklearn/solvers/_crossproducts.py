@@ -15,6 +15,9 @@ from bead_sklearn.solvers._design import DenseBlock, Design
 #: than one sparse product per effect.
 _DENSE_FROM = 6
 
+#: Rows of a dense block that are weighted at once.
+_CHUNK = 4096
+
 
 class Products(NamedTuple):
     """Cross-products under one set of row weights W.
@@ -170,7 +173,7 @@ def _part_products(left: _Part, right: _Part) -> Product:
         values = left.values
 
         def gram(weights: np.ndarray) -> np.ndarray:
-            return (values.T * left.distinct_sums(weights)) @ values
+            return _gram(values, left.distinct_sums(weights))
 
         return gram
     if left.index is None and right.index is None:
@@ -179,6 +182,18 @@ def _part_products(left: _Part, right: _Part) -> Product:
     right_index = np.arange(len(right.values)) if right.index is None else right.index
     pairs = _Pairs(left_index, right_index, len(left.values), len(right.values))
     return lambda weights: left.values.T @ (pairs.sums(weights) @ right.values)
+
+
+def _gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return X'WX, by halves of the work where the weights have a root."""
+    if (weights < 0).any():
+        return (values.T * weights) @ values
+    roots = np.sqrt(weights)[:, None]
+    result = np.zeros((values.shape[1], values.shape[1]))
+    for start in range(0, len(values), _CHUNK):
+        scaled = values[start : start + _CHUNK] * roots[start : start + _CHUNK]
+        result += scaled.T @ scaled
+    return result
 
 
 def _block_diagonal(factor: RandomFactor) -> Product:

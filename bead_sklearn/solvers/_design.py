@@ -131,7 +131,7 @@ class Design:
         """The factors that are not eliminated."""
         return self.factors[self.n_eliminated :]
 
-    @property
+    @cached_property
     def rest_slices(self) -> list[slice]:
         """Columns of each part of the rest: factors, ridge, fixed."""
         sizes = [factor.n_effects for factor in self.rest_factors]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
 from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
@@ -88,7 +88,7 @@ class Factorization:
         self.schur = products.rest - half.T @ half
         scaled = scales.rest(scales.rest(self.schur, transpose=True).T, transpose=True)
         scaled[np.diag_indices(m)] += scales.penalty[:m]
-        self._lower = linalg.cholesky(scaled, lower=True, check_finite=False)
+        self._lower = _cholesky(scaled)
         self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def log_det(self, n_rest: int) -> float:
@@ -101,7 +101,9 @@ class Factorization:
         partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
         back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))
         right = rest - self.scales.rest(back, transpose=True)
-        x_rest = linalg.cho_solve((self._lower, True), right, check_finite=False)
+        x_rest = right
+        if len(right):
+            x_rest, _ = lapack.dpotrs(self._lower, right, lower=True)
         x_own = partial - self.solved @ self.scales.rest(x_rest)
         return x_own, x_rest
 
@@ -124,10 +126,7 @@ class Factorization:
     def _solved(self, n_rest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lambda A^-1, Lambda A^-1 Lambda' and the latter times ``solved``, kept."""
         if n_rest not in self._kept:
-            lower = self._lower[:n_rest, :n_rest]
-            inverse = linalg.cho_solve(
-                (lower, True), np.eye(n_rest), check_finite=False
-            )
+            inverse = _inverse(self._lower[:n_rest, :n_rest])
             half = self.scales.rest(inverse)
             rest = self.scales.rest(half.T)
             spread = times_rest(self.solved[:, :, :n_rest], rest)
@@ -170,6 +169,24 @@ class Factorization:
             left, right = schur[ridge].reshape(shape), half[:, ridge].T.reshape(shape)
             gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
         return gradients
+
+
+def _cholesky(matrix: np.ndarray) -> np.ndarray:
+    """Return the lower triangular root of a positive definite matrix."""
+    if not len(matrix):
+        return matrix
+    lower, info = lapack.dpotrf(matrix, lower=True, clean=True)
+    if info:
+        raise np.linalg.LinAlgError("H is indefinite")
+    return lower
+
+
+def _inverse(lower: np.ndarray) -> np.ndarray:
+    """Return the inverse of a matrix from its lower triangular root."""
+    if not len(lower):
+        return lower
+    half, _ = lapack.dpotri(lower, lower=True)
+    return np.tril(half) + np.tril(half, -1).T
 
 
 def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -142,7 +142,10 @@ class LaplaceObjective:
         return value, by_beta, gradient, by_parameter
 
     def find_mode(
-        self, offset: np.ndarray, theta: np.ndarray
+        self,
+        offset: np.ndarray,
+        theta: np.ndarray,
+        smallest_gain: float = _SMALLEST_GAIN,
     ) -> tuple[LikelihoodDerivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
         scales = Scales(self.design, theta)
@@ -160,7 +163,7 @@ class LaplaceObjective:
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
-            if gain < _SMALLEST_GAIN:
+            if gain < smallest_gain:
                 break
             direction = self.predict(own_step, rest_step)
             step = 1.0

@@ -74,7 +74,9 @@ class Scales:
         ``x`` has one row per column of the rest, with or without the fixed part.
         """
         result = np.array(x, dtype=np.float64)
-        *factor_slices, ridge, _ = self._design.rest_slices
+        *factor_slices, ridge, fixed = self._design.rest_slices
+        if fixed.start == 0:
+            return result
         rest = zip(
             self._design.rest_factors, self.rest_factors, factor_slices, strict=True
         )
