@@ -23,10 +23,6 @@ from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 from bead_sklearn.solvers._search import search
 
-#: A Newton step that would raise the joint log-density by less ends the search for a
-#: starting point.
-_ROUGH_GAIN = 0.1
-
 
 @dataclass(frozen=True)
 class SolverOptions:
@@ -308,7 +304,7 @@ def _start(
     if family.has_intercept and design.n_fixed:
         intercepts = slice(fixed.start, fixed.start + design.n_outputs)
         joint.rest[intercepts] = family.initial_eta(y, weights)
-    joint.find_mode(np.zeros(design.n_eta), parameters.start, _ROUGH_GAIN)
+    joint.approach_mode(np.zeros(design.n_eta), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]

@@ -34,6 +34,12 @@ _SMALLEST_GAIN = 1e-18
 #: gain to which each must reduce it.
 _MAX_CHORDS = 4
 _CHORD_RATE = 0.1
+#: The same in the search for a starting point, which ends when a step would raise h
+#: by less than this per fixed effect.
+_MAX_SLOW_CHORDS, _SLOW_RATE = 10, 0.7
+_ROUGH_GAIN = 0.1
+#: Columns of the rest from which a factorisation is dear.
+_WIDE = 200
 
 
 class LaplaceObjective:
@@ -141,6 +147,34 @@ class LaplaceObjective:
         by_beta = design.dense_rmatvec(design.fixed, self.rho)
         return value, by_beta, gradient, by_parameter
 
+    def approach_mode(self, offset: np.ndarray, theta: np.ndarray) -> None:
+        """Come near the mode, with one factorisation if there are many columns."""
+        enough = _ROUGH_GAIN * max(1, self.design.n_fixed)
+        if self._n_rest < _WIDE:
+            self.find_mode(offset, theta, enough)
+            return
+        eta, derivatives, h = self._begin(offset, theta)
+        curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+        self.factorization = self._chord = factorize(
+            self.coupling, curvature, self.scales, self._with_fixed
+        )
+        *_, self.eta, gain = self._chord_steps(
+            derivatives, h, eta, enough, _MAX_SLOW_CHORDS, _SLOW_RATE
+        )
+        if gain > enough:
+            self._chord = None
+            self.find_mode(offset, theta, enough)
+
+    def _begin(
+        self, offset: np.ndarray, theta: np.ndarray
+    ) -> tuple[np.ndarray, LikelihoodDerivatives, float]:
+        scales = Scales(self.design, theta)
+        if self._last is not None:
+            self._keep_effects(self._last, scales)
+        self.scales = self._last = scales
+        eta = offset + self.predict(self.own, self.rest)
+        return eta, *self._evaluate(eta, self.own, self.rest)
+
     def find_mode(
         self,
         offset: np.ndarray,
@@ -148,13 +182,12 @@ class LaplaceObjective:
         smallest_gain: float = _SMALLEST_GAIN,
     ) -> tuple[LikelihoodDerivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
-        scales = Scales(self.design, theta)
-        if self._last is not None:
-            self._keep_effects(self._last, scales)
-        self.scales = self._last = scales
-        eta = offset + self.predict(self.own, self.rest)
-        derivatives, h = self._evaluate(eta, self.own, self.rest)
-        derivatives, h, eta = self._chord_steps(derivatives, h, eta)
+        eta, derivatives, h = self._begin(offset, theta)
+        if self._chord is not None:
+            derivatives, h, eta, _ = self._chord_steps(
+                derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
+            )
+        scales = self.scales
         for _ in range(_MAX_NEWTON):
             curvature = self.coupling.weighted(self._weights, derivatives.curvature)
             self.factorization = factorize(
@@ -194,21 +227,26 @@ class LaplaceObjective:
         )
 
     def _chord_steps(
-        self, derivatives: LikelihoodDerivatives, h: float, eta: np.ndarray
-    ) -> tuple[LikelihoodDerivatives, float, np.ndarray]:
+        self,
+        derivatives: LikelihoodDerivatives,
+        h: float,
+        eta: np.ndarray,
+        smallest_gain: float,
+        max_steps: int,
+        rate: float,
+    ) -> tuple[LikelihoodDerivatives, float, np.ndarray, float]:
         """Come close to the mode with the factorisation of the last one.
 
         Between two likelihood evaluations the curvature changes little, so that these
         steps are nearly Newton's and cost no factorisation.
         """
-        if self._chord is None:
-            return derivatives, h, eta
-        last_gain = np.inf
-        for _ in range(_MAX_CHORDS):
+        last_gain = gain = np.inf
+        assert self._chord is not None
+        for _ in range(max_steps):
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self._chord.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
-            if gain < _SMALLEST_GAIN or gain > _CHORD_RATE * last_gain:
+            if gain < smallest_gain or gain > rate * last_gain:
                 break
             own, rest = self.own + own_step, self.rest + rest_step
             new_eta = eta + self.predict(own_step, rest_step)
@@ -217,7 +255,7 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h, last_gain = new_derivatives, new_h, gain
-        return derivatives, h, eta
+        return derivatives, h, eta, gain
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:
         """Start where the effects, not their standardised values, are the last ones."""
