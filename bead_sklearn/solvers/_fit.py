@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from bead_sklearn.solvers._coupling import factorize
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._optimize import Maximum
 from bead_sklearn.solvers._parameters import (
@@ -40,7 +41,8 @@ class SolverOptions:
         How variance parameters are treated.
     n_quadrature : int
         Nodes of the adaptive quadrature over the effects of a level; 1 is the Laplace
-        approximation.
+        approximation; 0 the same with fixed effects taken from the joint mode, which
+        is faster and less exact (lme4's ``nAGQ=0``).
     verbose : bool
         Whether each iteration prints a line.
     """
@@ -81,6 +83,8 @@ class MixedModelFit:
         Whether the likelihood is restricted.
     n_quadrature : int
         Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
+    family_covariance : ndarray of shape (k, k)
+        Covariance of the estimated parameters of the family.
     """
 
     posterior: Posterior
@@ -94,6 +98,7 @@ class MixedModelFit:
     history: list[np.ndarray]
     reml: bool
     n_quadrature: int
+    family_covariance: np.ndarray
 
 
 def fit_mixed_model(
@@ -209,6 +214,7 @@ def _fit_gaussian(
         history=solution.history,
         reml=options.reml,
         n_quadrature=1,
+        family_covariance=np.zeros((0, 0)),
     )
 
 
@@ -221,7 +227,7 @@ def _fit_laplace(
     parameters: VarianceParameters,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
-    with_fixed = options.reml or not has_latent
+    with_fixed = options.reml or not has_latent or options.n_quadrature == 0
     objective = LaplaceObjective(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
@@ -270,9 +276,22 @@ def _fit_laplace(
         fixed=fixed,
         sigma=1.0,
     )
+    fitted_family = objective.family
+    within = (theta > parameters.lower) & (theta < parameters.upper)
+    covariance = parameter_covariance(
+        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+        solution.free,
+        theta,
+        basis,
+        solution.unit,
+        np.flatnonzero(within),
+        np.linalg.cholesky(posterior.fixed_covariance()[:p, :p]),
+    )
+    if p:
+        posterior = replace(posterior, fixed_marginal=covariance[:p, :p])
     return MixedModelFit(
         posterior=posterior,
-        family=objective.family,
+        family=fitted_family,
         theta=theta,
         sigma=1.0,
         alpha=_alpha(design, theta),
@@ -282,6 +301,7 @@ def _fit_laplace(
         history=solution.history,
         reml=options.reml,
         n_quadrature=options.n_quadrature,
+        family_covariance=covariance[p:, p:],
     )
 
 

@@ -31,7 +31,10 @@ class Posterior:
     fixed : ndarray of shape (p,)
         Fixed effects.
     joint : Covariances
-        Posterior covariance of all effects.
+        Posterior covariance of all effects at the estimated variances.
+    fixed_marginal : ndarray of shape (p, p) or None
+        Covariance of the fixed effects, the variances and the parameters of the family
+        being estimated too; None where that makes no difference.
     """
 
     factor_names: tuple[str, ...]
@@ -41,6 +44,7 @@ class Posterior:
     ridge: np.ndarray
     fixed: np.ndarray
     joint: Covariances
+    fixed_marginal: np.ndarray | None = None
 
     def predict(
         self, design: Design, *, marginal: bool = True
@@ -75,6 +79,8 @@ class Posterior:
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
+        if self.fixed_marginal is not None:
+            return self.fixed_marginal
         start = len(self.joint.rest) - len(self.fixed)
         return self.joint.rest[start:, start:]
 

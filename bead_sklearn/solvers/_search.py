@@ -35,12 +35,15 @@ class Solution(NamedTuple):
         How the optimizer ended.
     history : list of ndarray
         ``theta`` after each iteration.
+    unit : ndarray of shape (n_parameters,)
+        About the standard errors of ``theta``.
     """
 
     free: np.ndarray
     theta: np.ndarray
     optimum: Maximum
     history: list[np.ndarray]
+    unit: np.ndarray
 
 
 def search(
@@ -115,7 +118,7 @@ def search(
         callback=record,
     )
     theta = _zero_if_singular(unit * optimum.x[k:], parameters)
-    return Solution(center + basis @ optimum.x[:k], theta, optimum, history)
+    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
