@@ -90,8 +90,11 @@ def _quadratic_forms(design: Design, covariances: Covariances) -> np.ndarray:
         return variances
     known = np.flatnonzero(first.codes >= 0)
     codes, z = first.codes[known], first.z[known]
-    own = covariances.own[codes]
-    variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
+    if z.shape[1] == 1:
+        variances[known] += z[:, 0] ** 2 * covariances.own[:, 0, 0][codes]
+    else:
+        own = covariances.own[codes]
+        variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
     for part, part_slice in parts:
         cross = covariances.cross[:, :, part_slice]
         variances[known] += 2.0 * _level_bilinear(z, codes, cross, part, known)
