@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, log_ndtr, logit, ndtr, ndtri
 
 from bead_sklearn.families._base import Derivatives, Family
+from bead_sklearn.families._truncation import TAIL_EDGE, tail_moments
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -37,11 +38,12 @@ class Bernoulli(Family):
         positive = eta >= 0
         curvature = larger * smaller
         p = np.where(positive, larger, smaller)
+        q = np.where(positive, smaller, larger)
         return Derivatives(
             y * eta - np.maximum(eta, 0.0) - np.log1p(tail),
-            y - p,
+            y * q - (1.0 - y) * p,
             curvature,
-            curvature * np.where(positive, smaller - larger, larger - smaller),
+            curvature * (q - p),
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -82,14 +84,19 @@ class BernoulliProbit(Bernoulli):
         sign = 2.0 * y - 1.0
         x = sign * eta
         log_p = log_ndtr(x)
-        ratio = np.exp(-0.5 * x**2 - _LOG_SQRT_2PI - log_p)
-        curvature = ratio * np.maximum(ratio + x, 0.0)
-        return Derivatives(
-            log_p,
-            sign * ratio,
-            curvature,
-            sign * (ratio - curvature * (2.0 * ratio + x)),
-        )
+        tail = x < -TAIL_EDGE
+        safe = np.where(tail, 0.0, x)
+        ratio = np.exp(-0.5 * safe**2 - _LOG_SQRT_2PI) / ndtr(safe)
+        curvature = ratio * (ratio + safe)
+        third = ratio - curvature * (2.0 * ratio + safe)
+        rows = np.flatnonzero(tail)
+        if len(rows):
+            edge = -x[rows]
+            moments = tail_moments(edge, np.full(len(rows), np.inf))
+            ratio[rows] = edge + moments.mean
+            curvature[rows] = 1.0 - moments.variance
+            third[rows] = -moments.third
+        return Derivatives(log_p, sign * ratio, curvature, sign * third)
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return P(y = 1 | eta)."""
