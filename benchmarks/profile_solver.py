@@ -1,6 +1,6 @@
 """Where the time of one fit goes: evaluations, Newton steps, linear algebra.
 
-    OMP_NUM_THREADS=1 python benchmarks/profile_solver.py crossed-10000x32 verbagg
+OMP_NUM_THREADS=1 python benchmarks/profile_solver.py crossed-10000x32 verbagg
 """
 
 from __future__ import annotations
