@@ -1,9 +1,9 @@
 """The linear predictor as the solvers see it.
 
-    eta = X beta + F b + sum_k Z_k u_k
+    eta = offset + X beta + F b + sum_k Z_k u_k
 
-with X the fixed part, F features under a ridge, b ~ N(0, tau^2 I), and one Z_k per
-grouping factor.
+with X the fixed part, F features under a ridge, b ~ N(0, tau^2 I), one Z_k per
+grouping factor, and perhaps a known offset.
 """
 
 from __future__ import annotations
@@ -61,13 +61,15 @@ class Design:
 
     The factor with most effects comes first: it is the one that the solvers eliminate
     (its block of the normal equations is block diagonal). The others, the ridge
-    features and the fixed part together are "the rest".
+    features and the fixed part together are "the rest". ``offset`` (n_rows,) is a
+    known part of the linear predictor, None is zero.
     """
 
     n_rows: int
     fixed: DenseBlock
     ridge: DenseBlock | None = None
     factors: tuple[RandomFactor, ...] = field(default=())
+    offset: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         order = sorted(self.factors, key=lambda factor: -factor.n_effects)

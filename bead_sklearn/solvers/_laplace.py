@@ -140,6 +140,8 @@ class LaplaceObjective:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
         penalty = scales.penalty[: self._n_rest]
+        if self.design.offset is not None:
+            offset = offset + self.design.offset
         eta = offset + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
         for _ in range(_MAX_NEWTON):
