@@ -30,7 +30,7 @@ class VarianceComponents:
     covariance : ndarray of shape (r, r)
         The covariance matrix G.
     correlation : ndarray of shape (r, r)
-        Correlations; NaN where a variance is zero.
+        Correlations; 0 with an effect whose variance is zero.
     n_groups : int
         Number of levels.
     n_observations_per_group : ndarray of shape (n_groups,)
@@ -139,8 +139,9 @@ def variance_components(
             covariance = covariance * level_variances.mean()
         variance = np.diagonal(covariance).copy()
         sd = np.sqrt(variance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlation = covariance / np.outer(sd, sd)
+        units = np.where(sd > 0, sd, 1.0)
+        correlation = covariance / np.outer(units, units)
+        np.fill_diagonal(correlation, 1.0)
         intercept = "(Intercept)" in factor.effect_names
         slopes = len(factor.effect_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes

@@ -46,12 +46,21 @@ from bead_sklearn.solvers import (
     fit_mixed_model,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
+from bead_sklearn.tasks._identifiability import (
+    twin_factors,
+    warn_if_confounded,
+    warn_if_exact,
+)
 from bead_sklearn.tasks._priors import (
     check_prior_mean,
     warn_if_all_levels_are_new,
 )
 from bead_sklearn.tasks._reml import wants_reml
-from bead_sklearn.tasks._separation import warn_if_separated
+from bead_sklearn.tasks._separation import (
+    raise_if_separated,
+    warn_if_levels_separate,
+    warn_if_separated,
+)
 
 #: Categorical answers say how much levels differ by the pairs of judgments that share
 #: a level. With fewer pairs the likelihood of the variance is nearly flat, and often
@@ -173,6 +182,7 @@ class MixedModel(BaseEstimator):
         held: frozenset[str] = frozenset()
         if mixed_effects.estimates_variances:
             held = self._held_factors(design, family, weights)
+            warn_if_confounded(design, family, weights, held)
         reml = wants_reml(mixed_effects.variance_estimation_method, design)
         options = SolverOptions(
             reml=reml,
@@ -187,20 +197,23 @@ class MixedModel(BaseEstimator):
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
         )
-        fit = fit_mixed_model(design, family, target, weights, options)
+        names = np.array(self._features.fixed_names_)[self._features.kept_]
+        try:
+            fit = fit_mixed_model(design, family, target, weights, options)
+        except np.linalg.LinAlgError:
+            raise_if_separated(family, design.fixed.rows(), target, names)
+            raise
         if reml:
             # The restricted likelihood depends on the unit of the fixed columns.
             unit = float(np.linalg.slogdet(self._features.fixed_transform_)[1])
             fit = replace(fit, log_likelihood=fit.log_likelihood + unit)
         self._store(fit, design, family, target, weights)
-        self._warn(fit, held)
-        warn_if_separated(
-            family,
-            design.fixed.rows(),
-            fit.posterior.fixed,
-            target,
-            np.array(self._features.fixed_names_)[self._features.kept_],
-        )
+        if not warn_if_exact(family, fit.sigma, target, weights):
+            self._warn(fit, held)
+        rows = design.fixed.rows()
+        warn_if_separated(family, rows, fit.posterior.fixed, target, names)
+        if mixed_effects.estimates_variances:
+            warn_if_levels_separate(family, self.variance_components_)
         return self
 
     def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
@@ -301,6 +314,7 @@ class MixedModel(BaseEstimator):
                         f"only {pairs:g} pairs of judgments share a level, fewer than "
                         f"{_MIN_PAIRS}"
                     )
+        held |= twin_factors(design, set(held))
         for name, reason in held.items():
             warnings.warn(
                 f"The variance of the factor {name!r} cannot be estimated because "
