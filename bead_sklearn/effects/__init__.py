@@ -15,6 +15,7 @@ from bead_sklearn.effects._mixed_effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
+from bead_sklearn.effects._prior import LevelPrior
 from bead_sklearn.effects._structure import FactorStructure, build_structures
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CovarianceStructure",
     "FactorStructure",
     "FormulaTerm",
+    "LevelPrior",
     "MixedEffects",
     "RandomFactor",
     "block_covariance",

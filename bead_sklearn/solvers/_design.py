@@ -1,11 +1,11 @@
 """The linear predictor as the solvers see it.
 
-    eta = X beta + F b + sum_k Z_k u_k
+    eta = offset + X beta + F b + sum_k Z_k u_k
 
 with X the fixed part, F features under a ridge, b ~ N(0, tau^2 I), and one Z_k per
-grouping factor. With several outputs per row each of them has its own beta, b and u;
-the coefficients of a column stand together, one per output, and ``eta`` is flat: the
-outputs of the first row, then those of the second.
+grouping factor; the offset is known. With several outputs per row each of them has its
+own beta, b and u; the coefficients of a column stand together, one per output, and
+``eta`` is flat: the outputs of the first row, then those of the second.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Design:
     sets : ndarray of shape (n_rows,) or None
         Set of each row where the rows of a set compete. A factor that is not constant
         within sets cannot be eliminated.
+    offset : ndarray of shape (n_eta,) or None
+        Known part of eta.
     """
 
     n_rows: int
@@ -101,6 +103,7 @@ class Design:
     n_outputs: int = 1
     ridge_contrast: np.ndarray | None = None
     sets: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         order = sorted(
@@ -196,7 +199,7 @@ class Design:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def take(self, rows: np.ndarray) -> Design:
-        """Return the design at some rows."""
+        """Return the design at some rows, without offset."""
         return replace(
             self,
             n_rows=len(rows),
@@ -204,6 +207,7 @@ class Design:
             ridge=None if self.ridge is None else self.ridge.take(rows),
             factors=tuple(factor.take(rows) for factor in self.factors),
             sets=None if self.sets is None else self.sets[rows],
+            offset=None,
         )
 
     def per_output(self) -> Design:
@@ -212,5 +216,6 @@ class Design:
             self,
             n_outputs=1,
             ridge_contrast=None,
+            offset=None,
             factors=tuple(factor.per_output() for factor in self.factors),
         )

@@ -59,6 +59,8 @@ class GaussianObjective:
         absolute: np.ndarray,
     ) -> None:
         self._design = design
+        if design.offset is not None:
+            y = y - design.offset
         self._y = y
         self._weights = weights
         self._reml = reml

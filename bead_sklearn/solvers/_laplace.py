@@ -172,6 +172,8 @@ class LaplaceObjective:
         if self._last is not None:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
+        if self.design.offset is not None:
+            offset = offset + self.design.offset
         eta = offset + self.predict(self.own, self.rest)
         return eta, *self._evaluate(eta, self.own, self.rest)
 

@@ -65,6 +65,8 @@ class Posterior:
             Moments of eta given the judgments, at the estimated variances.
         """
         mean = design.fixed.matvec(self.fixed)
+        if design.offset is not None:
+            mean = mean + design.offset
         with blas_threads(len(self.joint.rest)):
             if design.ridge is not None:
                 mean = mean + design.ridge.matvec(self.ridge)

@@ -92,6 +92,8 @@ class QuadratureObjective:
         laplace(beta, theta, own_parameters)
         family, first = laplace.family, laplace.scales.first
         offset = design.dense_matvec(design.fixed, beta)
+        if design.offset is not None:
+            offset = offset + design.offset
         spread = np.linalg.cholesky(laplace.factorization.inverse_own)
         log_terms, points, rows = [], [], []
         for node, log_weight in zip(self._nodes, self._log_weights, strict=True):
