@@ -14,7 +14,11 @@ from bead_sklearn.effects._mixed_effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
-from bead_sklearn.effects._structure import FactorStructure, build_structures
+from bead_sklearn.effects._structure import (
+    FactorStructure,
+    build_structures,
+    combine_ids,
+)
 
 __all__ = [
     "GROUPS",
@@ -25,6 +29,7 @@ __all__ = [
     "RandomFactor",
     "block_covariance",
     "build_structures",
+    "combine_ids",
     "diagonal_covariance",
     "full_covariance",
     "parse_formula",
