@@ -8,7 +8,9 @@ from bead_sklearn.inspection._components import (
     VarianceComponents,
     variance_components,
 )
+from bead_sklearn.inspection._effects_display import EffectsDisplay
 from bead_sklearn.inspection._evidence import Evidence, collect_evidence
+from bead_sklearn.inspection._history_display import VarianceHistoryDisplay
 from bead_sklearn.inspection._intervals import ConfidenceIntervals, confidence_intervals
 from bead_sklearn.inspection._ranef import ranef_table
 from bead_sklearn.inspection._summary import FixedEffect, Summary, summarize
@@ -18,11 +20,13 @@ __all__ = [
     "Bootstrap",
     "BootstrapTest",
     "ConfidenceIntervals",
+    "EffectsDisplay",
     "Evidence",
     "FactorEffects",
     "FixedEffect",
     "Summary",
     "VarianceComponents",
+    "VarianceHistoryDisplay",
     "anova",
     "bootstrap",
     "bootstrap_test",
