@@ -16,7 +16,11 @@ from bead_sklearn.effects._mixed_effects import (
     resolve_mixed_effects,
 )
 from bead_sklearn.effects._prior import LevelPrior
-from bead_sklearn.effects._structure import FactorStructure, build_structures
+from bead_sklearn.effects._structure import (
+    FactorStructure,
+    build_structures,
+    combine_ids,
+)
 
 __all__ = [
     "GROUPS",
@@ -28,6 +32,7 @@ __all__ = [
     "RandomFactor",
     "block_covariance",
     "build_structures",
+    "combine_ids",
     "diagonal_covariance",
     "full_covariance",
     "output_covariance",

@@ -199,7 +199,10 @@ class Design:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def take(self, rows: np.ndarray) -> Design:
-        """Return the design at some rows, without offset."""
+        """Return the design at some rows."""
+        offset = self.offset
+        if offset is not None:
+            offset = offset.reshape(self.n_rows, -1)[rows].ravel()
         return replace(
             self,
             n_rows=len(rows),
@@ -207,7 +210,7 @@ class Design:
             ridge=None if self.ridge is None else self.ridge.take(rows),
             factors=tuple(factor.take(rows) for factor in self.factors),
             sets=None if self.sets is None else self.sets[rows],
-            offset=None,
+            offset=offset,
         )
 
     def per_output(self) -> Design:

@@ -123,6 +123,12 @@ class Factorization:
             rest=rest,
         )
 
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the block of the inverse of H that belongs to the fixed part."""
+        start = self.design.rest_slices[-1].start
+        half = np.linalg.inv(self._lower[start:, start:])
+        return half.T @ half
+
     def _solved(self, n_rest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lambda A^-1, Lambda A^-1 Lambda' and the latter times ``solved``, kept."""
         if n_rest not in self._kept:

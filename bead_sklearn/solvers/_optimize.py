@@ -14,6 +14,9 @@ _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
 _POLISH_FROM = 1e-4
 _DIFFERENCE = 1e-5
+#: By how much a step that makes the gradient smaller may lower the objective: that of
+#: adaptive quadrature is the gradient of the integral, not of the sum.
+_SLACK = 1e-3
 
 #: Shares of its reference value at which a standard deviation is tried if the search
 #: ended below the last figure. The likelihood is even in a standard deviation, so that
@@ -235,7 +238,7 @@ def _polish(
         proposal = np.clip(proposal, lower, upper)
         new_value, new_gradient = objective(proposal)
         smaller = np.abs(new_gradient[free]).max() < np.abs(gradient[free]).max()
-        if not (smaller and new_value >= value - 1e-8 * max(1.0, abs(value))):
+        if not (smaller and new_value >= value - _SLACK):
             break
         x, value, gradient = proposal, new_value, new_gradient
     return x, value, gradient

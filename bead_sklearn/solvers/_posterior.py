@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ class Posterior:
     fixed_marginal: np.ndarray | None = None
 
     def predict(
-        self, design: Design, *, marginal: bool = True
+        self, design: Design, *, marginal: Collection[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the linear predictor.
 
@@ -55,9 +56,9 @@ class Posterior:
         ----------
         design : Design
             Rows to predict, in the columns of the fit; level code -1 is unknown.
-        marginal : bool, default=True
-            Whether unknown levels contribute their prior variance z'Gz. Otherwise
-            their effects are taken to be zero.
+        marginal : collection of str, default=None
+            Factors whose unknown levels contribute their prior variance z'Gz; None is
+            all of them. The effects of unknown levels of others are taken to be zero.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class Posterior:
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
-            if marginal:
+            if marginal is None or factor.name in marginal:
                 prior = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
                 variance = variance + np.where(factor.codes < 0, prior, 0.0)
         return mean, variance

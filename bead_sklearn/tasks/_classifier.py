@@ -104,6 +104,9 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         columns["confidence"] = probabilities.max(axis=1)
         return make_frame(columns)
 
+    def _decode_target(self, target: np.ndarray) -> np.ndarray:
+        return self.classes_[target.astype(np.intp)]
+
     def _read_labels(self, y: Any) -> np.ndarray:
         check_target_present(y)
         labels = column_or_1d(y, warn=True)
