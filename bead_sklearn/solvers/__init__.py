@@ -5,7 +5,7 @@ from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_p
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
-from bead_sklearn.solvers._problem import Problem, take_rows
+from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._profile import Profiler
 from bead_sklearn.solvers._quantities import (
     Coefficient,
@@ -44,5 +44,4 @@ __all__ = [
     "likelihood_surface",
     "n_free_scales",
     "satterthwaite",
-    "take_rows",
 ]

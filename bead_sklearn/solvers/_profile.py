@@ -271,7 +271,7 @@ def find_end(
 
 
 def _standard_errors(covariance: np.ndarray) -> np.ndarray:
-    """Standard errors, 1 where there is none."""
+    """Return standard errors, 1 where there is none."""
     variances = np.diagonal(covariance)
     return np.sqrt(np.where(variances > 0, variances, 1.0))
 
