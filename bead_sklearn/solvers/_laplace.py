@@ -189,12 +189,18 @@ class LaplaceObjective:
             derivatives, h, eta, _ = self._chord_steps(
                 derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
             )
-        scales = self.scales
+        found = None
         for _ in range(_MAX_NEWTON):
-            curvature = self.coupling.weighted(self._weights, derivatives.curvature)
-            self.factorization = factorize(
-                self.coupling, curvature, scales, self._with_fixed
-            )
+            weighted = self.coupling.weighted(self._weights, derivatives.curvature)
+            try:
+                self.factorization = factorize(
+                    self.coupling, weighted, self.scales, self._with_fixed
+                )
+            except np.linalg.LinAlgError:
+                if found is None:
+                    raise
+                break  # flat: separated responses drive effects to infinity
+            found = weighted
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
@@ -214,8 +220,9 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
+        assert found is not None
         self.eta, self._chord = eta, self.factorization
-        return derivatives, curvature, h
+        return derivatives, found, h
 
     def _gradient(
         self, derivatives: LikelihoodDerivatives
