@@ -165,8 +165,8 @@ class Rounds:
         started = perf_counter()
         estimator = self._next_estimator(labels)
         with warnings.catch_warnings():
-            # Early rounds have too few judgments for their coefficients and variances,
-            # as a matter of course; the last fit, the one that is kept, says so if it has.
+            # Early rounds have too few judgments for coefficients and variances, as a
+            # matter of course; the last fit, the one that is kept, says so if it has.
             warnings.simplefilter("ignore", SingularFitWarning)
             warnings.simplefilter("ignore", SeparationWarning)
             self.fitted = fit_rows(

@@ -105,6 +105,7 @@ class LaplaceObjective:
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
         self._chord: Factorization | None = None
+        self._curvature = np.zeros(0)
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
@@ -154,9 +155,9 @@ class LaplaceObjective:
             self.find_mode(offset, theta, enough)
             return
         eta, derivatives, h = self._begin(offset, theta)
-        curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+        self._curvature = self.coupling.weighted(self._weights, derivatives.curvature)
         self.factorization = self._chord = factorize(
-            self.coupling, curvature, self.scales, self._with_fixed
+            self.coupling, self._curvature, self.scales, self._with_fixed
         )
         *_, self.eta, gain = self._chord_steps(
             derivatives, h, eta, enough, _MAX_SLOW_CHORDS, _SLOW_RATE
@@ -189,18 +190,17 @@ class LaplaceObjective:
             derivatives, h, eta, _ = self._chord_steps(
                 derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
             )
-        found = None
         for _ in range(_MAX_NEWTON):
-            weighted = self.coupling.weighted(self._weights, derivatives.curvature)
+            curvature = self.coupling.weighted(self._weights, derivatives.curvature)
             try:
                 self.factorization = factorize(
-                    self.coupling, weighted, self.scales, self._with_fixed
+                    self.coupling, curvature, self.scales, self._with_fixed
                 )
             except np.linalg.LinAlgError:
-                if found is None:
+                if self._chord is None:
                     raise
                 break  # flat: separated responses drive effects to infinity
-            found = weighted
+            self._chord, self._curvature = self.factorization, curvature
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
@@ -220,9 +220,8 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
-        assert found is not None
-        self.eta, self._chord = eta, self.factorization
-        return derivatives, found, h
+        self.eta = eta
+        return derivatives, self._curvature, h
 
     def _gradient(
         self, derivatives: LikelihoodDerivatives
