@@ -10,9 +10,9 @@ adaptive quadrature is not. Reported are
 - how often the 95 % Wald intervals of the fixed effects contain the truth.
 
     python benchmarks/simulation_study.py --quick
-    python benchmarks/simulation_study.py --fits 400 --jobs 2 --out results/study.jsonl \
+    python benchmarks/simulation_study.py --jobs 2 --out results/study.jsonl
+    python benchmarks/simulation_study.py --read results/study.jsonl \
         --figure docs/images/coverage.png --table docs/simulation_study.md
-    python benchmarks/simulation_study.py --read results/study.jsonl --figure coverage.png
 
 Normal families are fitted by REML, the others by maximum likelihood.
 """
