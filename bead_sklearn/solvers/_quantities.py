@@ -68,7 +68,12 @@ class StandardDeviation(Quantity):
         """Return its value and gradient at the parameters of a surface."""
         row = self.combination @ surface.scale_factor(x, self.factor)
         sd = float(np.sqrt(row @ row))
-        by_scale = np.outer(self.combination, row / max(sd, _TINY))
+        direction = row / max(sd, _TINY)
+        if sd == 0.0:
+            # The derivative to the right, along the diagonal of L.
+            effect = int(np.abs(self.combination).argmax())
+            direction[effect] = np.sign(self.combination[effect])
+        by_scale = np.outer(self.combination, direction)
         return sd, surface.pull_back_scale(x, self.factor, by_scale)
 
 

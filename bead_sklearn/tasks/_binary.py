@@ -42,9 +42,11 @@ class BinaryClassifier(MixedModelClassifier):
         Columns of a DataFrame are standardised for the ridge, those of an array not.
         The standard deviation that the features give the linear predictor has a
         half-normal prior with scale 2.5 logits, which matters for few judgments only.
-    population : {"marginal", "conditional"}, default="marginal"
+    population : {"marginal", "conditional"} or dict, default="marginal"
         What a participant not seen in fit stands for: the average over all
-        participants, or one whose effects are zero.
+        participants, or one whose effects are zero. A dict says so by grouping
+        factor, such as ``{"participant": "marginal", "item": "conditional"}``;
+        factors it does not name are "marginal".
     positive_class : str, int or bool, default=None
         The label whose probability is modelled. None is the second in sorted order.
     family : {"bernoulli", "bernoulli_probit"} or Family, default="bernoulli"
@@ -120,6 +122,8 @@ class BinaryClassifier(MixedModelClassifier):
     True
     """
 
+    __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"groups": True}
+
     _response = "binary"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -181,6 +185,24 @@ class BinaryClassifier(MixedModelClassifier):
         """
         positive = self._family_mean(X, groups)
         return np.column_stack([1.0 - positive, positive])
+
+    def decision_function(self, X: Any, *, groups: Any = None) -> np.ndarray:
+        """Return the linear predictor, positive where the positive class is likelier.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges.
+
+        Returns
+        -------
+        eta : ndarray of shape (n_samples,)
+            Its posterior mean, in logits (or probits); `predict_linear` has its
+            standard error too.
+        """
+        return np.asarray(self.predict_linear(X, groups=groups))
 
     @property
     def _n_quadrature(self) -> int:  # type: ignore[override]
