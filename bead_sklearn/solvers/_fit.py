@@ -22,6 +22,7 @@ from bead_sklearn.solvers._parameters import (
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
+from bead_sklearn.solvers._warm import Start
 
 #: A standard deviation below this share of its starting scale is reported as zero.
 _SINGULAR = 1e-4
@@ -105,6 +106,7 @@ def fit_mixed_model(
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
+    start: Start | None = None,
 ) -> MixedModelFit:
     """Estimate all parameters by maximum (restricted) marginal likelihood.
 
@@ -123,6 +125,8 @@ def fit_mixed_model(
         Number of times each row counts.
     options : SolverOptions
         Likelihood, tolerances and treatment of the variances.
+    start : Start, default=None
+        An earlier solution for similar data, to begin with.
 
     Returns
     -------
@@ -137,10 +141,14 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
+    warm = None
+    if start is not None:
+        family = start.family_for(family)
+        warm = start.theta_for(design, weights, parameters)
     with blas_threads(design.n_rest):
         if isinstance(family, QuadraticFamily):
-            return _fit_gaussian(design, family, y, weights, options, parameters)
-        return _fit_laplace(design, family, y, weights, options, parameters)
+            return _fit_gaussian(design, family, y, weights, options, parameters, warm)
+        return _fit_laplace(design, family, y, weights, options, parameters, warm)
 
 
 def _fit_gaussian(
@@ -150,6 +158,7 @@ def _fit_gaussian(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    warm: np.ndarray | None,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -163,10 +172,11 @@ def _fit_gaussian(
         absolute=parameters.absolute,
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
+    first = start if warm is None else warm
     if parameters.absolute.any():
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.log(spread if spread > 0 else 1.0)
-        start = np.append(start, log_sigma)
+        start, first = np.append(start, log_sigma), np.append(first, log_sigma)
         lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
     history: list[np.ndarray] = []
     size = len(parameters.start)
@@ -178,6 +188,7 @@ def _fit_gaussian(
         max_iter=options.max_iter,
         tol=options.tol,
         callback=_recorder(history, slice(0, size), options),
+        warm=None if warm is None else first,
     )
     theta = _zero_if_singular(optimum.x[:size], parameters)
     value, _ = objective(np.append(theta, optimum.x[size:]))
@@ -218,6 +229,7 @@ def _fit_laplace(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    warm: np.ndarray | None,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent
@@ -225,7 +237,8 @@ def _fit_laplace(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _start(objective, family, y, weights, parameters)
+    first = parameters.start if warm is None else warm
+    center, basis = _start(objective, family, y, weights, first)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
@@ -256,6 +269,7 @@ def _fit_laplace(
         max_iter=options.max_iter,
         tol=options.tol,
         callback=_recorder(history, slice(p, p + n_theta), options),
+        warm=None if warm is None else np.concatenate([np.zeros(p), warm, own_start]),
     )
     beta, theta, own = split(optimum.x)
     theta = _zero_if_singular(theta, parameters)
@@ -299,18 +313,18 @@ def _start(
     family: Family,
     y: np.ndarray,
     weights: np.ndarray,
-    parameters: VarianceParameters,
+    theta: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Start at the joint mode; return its fixed effects and a basis that whitens them.
 
-    The joint mode is that of all effects, fixed ones included, at the starting scales.
+    The joint mode is that of all effects, fixed ones included, at the scales ``theta``.
     """
     design = objective.design
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
     fixed = design.rest_slices[-1]
     if family.has_intercept and design.n_fixed:
         joint.rest[fixed.start] = family.initial_eta(y, weights)
-    joint.find_mode(np.zeros(design.n_rows), parameters.start)
+    joint.find_mode(np.zeros(design.n_rows), theta)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]

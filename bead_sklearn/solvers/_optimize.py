@@ -24,6 +24,10 @@ _SMALL = 0.02
 _RISE = 1e-6
 _MAX_SEARCHES = 4
 
+#: A search that begins at an earlier solution and moves a standard deviation by a
+#: larger factor is not trusted to have found the highest maximum.
+_FAR = 3.0
+
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -63,6 +67,7 @@ def maximize(
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
+    warm: np.ndarray | None = None,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -78,6 +83,10 @@ def maximize(
         The search stops when no component of the gradient exceeds ``tol``.
     callback : callable
         Called with x after each iteration.
+    warm : ndarray of shape (k,), default=None
+        Where to begin in place of ``start``, near the maximum. Standard deviations
+        are not tried elsewhere then, unless they are small or come to lie far from
+        where they began; ``start`` is still what they are compared with.
 
     Returns
     -------
@@ -90,7 +99,13 @@ def maximize(
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
     objective = _remember_last(objective)
     scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
-    x = _probe(objective, start, start, scales, (_DOWN, _UP))
+    if warm is None:
+        x = _probe(objective, start, start, scales, (_DOWN, _UP))
+    else:
+        lost = scales[warm[scales] < _SMALL * start[scales]]
+        x = np.clip(warm, lower, upper)
+        x[lost] = start[lost]
+        x = _probe(objective, x, start, lost, (_DOWN, _UP))
     n_iter, reason = 0, ""
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
@@ -110,7 +125,21 @@ def maximize(
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small.
     converged = norm <= max(100.0 * tol, 1e-3)
-    return Maximum(x, value, norm, n_iter, converged, reason)
+    found = Maximum(x, value, norm, n_iter, converged, reason)
+    if warm is None or not _is_far(x[scales], warm[scales], start[scales]):
+        return found
+    again = maximize(
+        objective, start, lower, upper, max_iter=max_iter, tol=tol, callback=callback
+    )
+    best = again if again.value > value else found
+    return best._replace(n_iter=n_iter + again.n_iter)
+
+
+def _is_far(x: np.ndarray, warm: np.ndarray, start: np.ndarray) -> bool:
+    """Whether a standard deviation lies far from where the search began."""
+    begun = warm >= _SMALL * start
+    ratio = x[begun] / warm[begun]
+    return bool(((ratio > _FAR) | (ratio < 1.0 / _FAR)).any())
 
 
 def _search(

@@ -104,6 +104,9 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         columns["confidence"] = probabilities.max(axis=1)
         return make_frame(columns)
 
+    def _target_labels(self) -> list[Any]:
+        return self.classes_.tolist()
+
     def _read_labels(self, y: Any) -> np.ndarray:
         check_target_present(y)
         labels = column_or_1d(y, warn=True)
