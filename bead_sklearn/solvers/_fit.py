@@ -23,6 +23,7 @@ from bead_sklearn.solvers._parameters import (
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 from bead_sklearn.solvers._search import search
+from bead_sklearn.solvers._warm import Start
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def fit_mixed_model(
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
+    start: Start | None = None,
 ) -> MixedModelFit:
     """Estimate all parameters by maximum (restricted) marginal likelihood.
 
@@ -125,6 +127,8 @@ def fit_mixed_model(
         Number of times each row counts.
     options : SolverOptions
         Likelihood, tolerances and treatment of the variances.
+    start : Start, default=None
+        An earlier solution for similar data, to begin with.
 
     Returns
     -------
@@ -139,10 +143,14 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
+    warm = None
+    if start is not None:
+        family = start.family_for(family)
+        warm = start.theta_for(design, weights, parameters)
     with blas_threads(design.n_rest):
         if isinstance(family, QuadraticFamily):
-            return _fit_gaussian(design, family, y, weights, options, parameters)
-        return _fit_laplace(design, family, y, weights, options, parameters)
+            return _fit_gaussian(design, family, y, weights, options, parameters, warm)
+        return _fit_laplace(design, family, y, weights, options, parameters, warm)
 
 
 def _fit_gaussian(
@@ -152,6 +160,7 @@ def _fit_gaussian(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    warm: np.ndarray | None,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -181,6 +190,7 @@ def _fit_gaussian(
         parameters,
         log_sigma,
         np.eye(len(log_sigma)) / np.sqrt(2.0 * weights.sum()),
+        warm=warm,
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
@@ -225,6 +235,7 @@ def _fit_laplace(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    warm: np.ndarray | None,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent or options.n_quadrature == 0
@@ -232,7 +243,8 @@ def _fit_laplace(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _start(objective, family, y, weights, parameters, p)
+    first = parameters.start if warm is None else warm
+    center, basis = _start(objective, family, y, weights, first, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
@@ -251,6 +263,7 @@ def _fit_laplace(
         parameters,
         center,
         basis,
+        warm=warm,
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
@@ -310,10 +323,10 @@ def _start(
     family: Family,
     y: np.ndarray,
     weights: np.ndarray,
-    parameters: VarianceParameters,
+    theta: np.ndarray,
     n_fixed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start at the joint mode of all effects, fixed ones included.
+    """Start at the joint mode of all effects at the scales ``theta``.
 
     Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
     and a root of their covariance.
@@ -324,7 +337,7 @@ def _start(
     if family.has_intercept and design.n_fixed:
         intercepts = slice(fixed.start, fixed.start + design.n_outputs)
         joint.rest[intercepts] = family.initial_eta(y, weights)
-    joint.approach_mode(np.zeros(design.n_eta), parameters.start)
+    joint.approach_mode(np.zeros(design.n_eta), theta)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]

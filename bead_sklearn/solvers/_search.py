@@ -18,6 +18,14 @@ _EM_STEPS = 2
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
 
+#: An earlier standard deviation below this share of its ordinary size is no place to
+#: begin, for there the likelihood is flat.
+_LOST = 0.02
+
+#: A search that begins at an earlier solution and moves a standard deviation by a
+#: larger factor is not trusted to have found the highest maximum.
+_FAR = 3.0
+
 #: (free, theta) -> value, gradient in free, gradient in theta.
 Likelihood = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
@@ -53,6 +61,7 @@ def search(
     center: np.ndarray,
     basis: np.ndarray,
     *,
+    warm: np.ndarray | None,
     max_iter: int,
     tol: float,
     verbose: bool,
@@ -71,6 +80,9 @@ def search(
         Start of the free parameters.
     basis : ndarray of shape (k, k)
         Root of their covariance, about; the search is in ``center + basis @ x``.
+    warm : ndarray of shape (n_parameters,) or None
+        Where ``theta`` begins if not at its ordinary start. A search that ends far
+        from it is repeated without.
     max_iter : int
         Largest number of iterations.
     tol : float
@@ -89,7 +101,10 @@ def search(
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
-    for _ in range(_EM_STEPS if moving.any() else 0):
+    if warm is not None:
+        theta = np.where(warm < _LOST * parameters.ordinary, theta, warm)
+    n_steps = _EM_STEPS if warm is None or (theta != warm).any() else 0
+    for _ in range(n_steps if moving.any() else 0):
         gradient = penalised(center, theta)[2]
         theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
     unit = theta_units(design, theta, parameters.ordinary)
@@ -117,8 +132,30 @@ def search(
         tol=tol,
         callback=record,
     )
+    if warm is not None and _is_far(unit * optimum.x[k:], warm, parameters):
+        return search(
+            likelihood,
+            design,
+            parameters,
+            center,
+            basis,
+            warm=None,
+            max_iter=max_iter,
+            tol=tol,
+            verbose=verbose,
+        )
     theta = _zero_if_singular(unit * optimum.x[k:], parameters)
     return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
+
+
+def _is_far(
+    theta: np.ndarray, warm: np.ndarray, parameters: VarianceParameters
+) -> bool:
+    """Whether a standard deviation lies far from where the search began."""
+    ordinary = parameters.ordinary
+    begun = (ordinary > 0) & (warm >= _LOST * ordinary)
+    ratio = theta[begun] / warm[begun]
+    return bool(((ratio > _FAR) | (ratio < 1.0 / _FAR)).any())
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
