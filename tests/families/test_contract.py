@@ -154,6 +154,15 @@ def test_categories_at_zero_are_two_sided_bernoulli(link):
             np.testing.assert_allclose(part, other, rtol=1e-11)
 
 
+@pytest.mark.parametrize("link", [CumulativeLogit, CumulativeProbit])
+def test_a_category_without_width_is_impossible(link):
+    family = link(3, parameters=np.array([-1.0, -800.0]))
+    found = family.derivatives(np.array([1.0, 0.0]), np.array([0.3, 0.3]))
+    assert found.log_likelihood[0] == -np.inf
+    assert np.isfinite(found.log_likelihood[1])
+    assert np.isfinite(np.concatenate(found[1:])).all()
+
+
 def test_starts_without_spread():
     y, weights = np.full(5, 0.3), np.ones(5)
     assert Beta().start(y, weights).precision == 100.0
