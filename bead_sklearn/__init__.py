@@ -14,6 +14,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
+    from bead_sklearn.inspection import anova
     from bead_sklearn.tasks import BinaryClassifier, MagnitudeRegressor
 
 _MODULES = {
@@ -22,6 +23,7 @@ _MODULES = {
     "BinaryClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
+    "anova": "inspection",
 }
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "MagnitudeRegressor",
     "MixedEffects",
     "__version__",
+    "anova",
 ]
 
 

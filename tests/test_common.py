@@ -56,5 +56,6 @@ def test_every_public_estimator_is_tested():
     exempt = {
         "MixedEffects": "a description of effects without fit",
         "__version__": "not an estimator",
+        "anova": "a function",
     }
     assert tested | set(exempt) == set(bead_sklearn.__all__)

@@ -5,6 +5,7 @@ from bead_sklearn.effects._covariance import (
     block_covariance,
     diagonal_covariance,
     full_covariance,
+    output_covariance,
     shared_covariance,
 )
 from bead_sklearn.effects._factor import RandomFactor
@@ -15,7 +16,11 @@ from bead_sklearn.effects._mixed_effects import (
     resolve_mixed_effects,
 )
 from bead_sklearn.effects._prior import LevelPrior
-from bead_sklearn.effects._structure import FactorStructure, build_structures
+from bead_sklearn.effects._structure import (
+    FactorStructure,
+    build_structures,
+    combine_ids,
+)
 
 __all__ = [
     "GROUPS",
@@ -27,8 +32,10 @@ __all__ = [
     "RandomFactor",
     "block_covariance",
     "build_structures",
+    "combine_ids",
     "diagonal_covariance",
     "full_covariance",
+    "output_covariance",
     "parse_formula",
     "resolve_mixed_effects",
     "shared_covariance",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inspection._components import FactorEffects, VarianceComponents
-from bead_sklearn.solvers import Design, MixedModelFit
+from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
 _MAX_ROWS = 8
@@ -26,7 +26,11 @@ class FixedEffect:
         Name of the column.
     estimate, standard_error, z, p_value : float
         Estimate on the scale of the linear predictor, its standard error at the
-        estimated variances, their ratio and its two-sided normal p-value.
+        estimated variances, their ratio and its two-sided p-value.
+    df : float
+        Degrees of freedom of Student's t for the p-value, by Satterthwaite's
+        approximation; infinite, the normal distribution, except for restricted
+        likelihoods of normal responses without a ridge.
     """
 
     name: str
@@ -34,6 +38,7 @@ class FixedEffect:
     standard_error: float
     z: float
     p_value: float
+    df: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -119,18 +124,21 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
-        rows: list[tuple[str, ...]] = [("", "Estimate", "SE", "z", "p")]
+        with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
+        names = ("df", "t", "p") if with_df else ("z", "p")
+        rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
         rows += [
             (
                 effect.name,
                 _number(effect.estimate),
                 _number(effect.standard_error),
+                *([f"{effect.df:.1f}"] if with_df else []),
                 f"{effect.z:.2f}",
                 _p_value(effect.p_value),
             )
             for effect in self.fixed_effects
         ]
-        lines = ["Fixed effects:", *_table(rows, "lrrrr")]
+        lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
         if self.n_ridge:
             lines.append(
                 f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
@@ -146,6 +154,7 @@ def summarize(
     design: Design,
     family: Family,
     weights: np.ndarray,
+    degrees_of_freedom: Satterthwaite | None = None,
 ) -> Summary:
     """Summarise a fit.
 
@@ -166,6 +175,8 @@ def summarize(
         Response distribution with its estimated parameters.
     weights : ndarray of shape (n_rows,)
         Row weights.
+    degrees_of_freedom : Satterthwaite, default=None
+        Of the t tests of the fixed effects; None is the normal distribution.
     """
     posterior = fit.posterior
     features = estimator._features
@@ -174,13 +185,16 @@ def summarize(
     covariance = transform @ posterior.fixed_covariance() @ transform.T
     errors = np.sqrt(np.diagonal(covariance))
     fixed = []
-    for name, estimate, error in zip(
-        names, transform @ posterior.fixed, errors, strict=True
-    ):
+    for name, row, error in zip(names, transform, errors, strict=True):
+        estimate, df = row @ posterior.fixed, np.inf
+        if degrees_of_freedom is not None:
+            df = degrees_of_freedom.degrees_of_freedom(row)
         z = estimate / error if error > 0 else np.nan
-        p_value = 2 * norm.sf(abs(z))
+        p_value = 2 * student_t.sf(abs(z), df)
         fixed.append(
-            FixedEffect(name, float(estimate), float(error), float(z), float(p_value))
+            FixedEffect(
+                name, float(estimate), float(error), float(z), float(p_value), df
+            )
         )
     components = estimator.variance_components_
     ridge = (

@@ -38,6 +38,8 @@ class GaussianObjective:
     absolute : ndarray of bool of shape (n_parameters,)
         Parameters held fixed in the unit of the response rather than relative to
         sigma. When there is one, log(sigma) becomes the last parameter.
+    free_sigma : bool, default=False
+        Whether log(sigma) is the last parameter in any case.
 
     Attributes
     ----------
@@ -57,6 +59,7 @@ class GaussianObjective:
         *,
         reml: bool,
         absolute: np.ndarray,
+        free_sigma: bool = False,
     ) -> None:
         self._design = design
         if design.offset is not None:
@@ -65,7 +68,7 @@ class GaussianObjective:
         self._weights = weights
         self._reml = reml
         self._absolute = absolute
-        self._has_sigma = bool(absolute.any())
+        self._has_sigma = free_sigma or bool(absolute.any())
         self._products = Crossproducts(design).compute(weights, with_fixed=True)
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)

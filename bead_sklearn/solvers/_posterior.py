@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,10 @@ class Posterior:
     fixed : ndarray of shape (p,)
         Fixed effects.
     joint : Covariances
-        Posterior covariance of all effects.
+        Posterior covariance of all effects at the estimated variances.
+    fixed_marginal : ndarray of shape (p, p) or None
+        Covariance of the fixed effects, the variances and the parameters of the family
+        being estimated too; None where that makes no difference.
     """
 
     factor_names: tuple[str, ...]
@@ -41,9 +45,10 @@ class Posterior:
     ridge: np.ndarray
     fixed: np.ndarray
     joint: Covariances
+    fixed_marginal: np.ndarray | None = None
 
     def predict(
-        self, design: Design, *, marginal: bool = True
+        self, design: Design, *, marginal: Collection[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the linear predictor.
 
@@ -51,9 +56,9 @@ class Posterior:
         ----------
         design : Design
             Rows to predict, in the columns of the fit; level code -1 is unknown.
-        marginal : bool, default=True
-            Whether unknown levels contribute their prior variance z'Gz. Otherwise
-            their effects are taken to be zero.
+        marginal : collection of str, default=None
+            Factors whose unknown levels contribute their prior variance z'Gz; None is
+            all of them. The effects of unknown levels of others are taken to be zero.
 
         Returns
         -------
@@ -70,13 +75,15 @@ class Posterior:
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
-            if marginal:
+            if marginal is None or factor.name in marginal:
                 prior = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
                 variance = variance + np.where(factor.codes < 0, prior, 0.0)
         return mean, variance
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
+        if self.fixed_marginal is not None:
+            return self.fixed_marginal
         start = len(self.joint.rest) - len(self.fixed)
         return self.joint.rest[start:, start:]
 
@@ -128,7 +135,7 @@ def make_posterior(
     scales = factorization.scales
     first = scales.first
     modes, effects = [], []
-    if design.factors:
+    if design.n_eliminated:
         modes.append(own @ first.T)
         effects.append((own - 0.5 * own_skew) @ first.T)
     rest_modes = scales.rest(rest)

@@ -35,16 +35,19 @@ from bead_sklearn.inspection import (
     FactorEffects,
     Summary,
     VarianceComponents,
+    collect_evidence,
     summarize,
     variance_components,
 )
 from bead_sklearn.solvers import (
     Design,
     MixedModelFit,
+    Problem,
     SolverOptions,
     Start,
     VarianceOptions,
     fit_mixed_model,
+    satterthwaite,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
 from bead_sklearn.tasks._identifiability import (
@@ -52,6 +55,8 @@ from bead_sklearn.tasks._identifiability import (
     warn_if_confounded,
     warn_if_exact,
 )
+from bead_sklearn.tasks._inference import MixedModelInference
+from bead_sklearn.tasks._population import POPULATIONS, marginal_factors
 from bead_sklearn.tasks._priors import (
     check_prior_mean,
     warn_if_all_levels_are_new,
@@ -73,7 +78,7 @@ _MIN_PAIRS = 20
 _NEED_IDS = ("random_intercepts", "random_slopes")
 
 
-class MixedModel(BaseEstimator):
+class MixedModel(MixedModelInference, BaseEstimator):
     """Base of the task models: a linear predictor with random effects.
 
     Subclasses name the responses they take (``_response``), encode ``y`` and turn the
@@ -92,7 +97,7 @@ class MixedModel(BaseEstimator):
         "mixed_effects": [str, MixedEffects],
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "population": [StrOptions({"marginal", "conditional"})],
+        "population": [StrOptions(set(POPULATIONS)), dict],
         "text_columns": ["array-like", str, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -180,6 +185,7 @@ class MixedModel(BaseEstimator):
             rotation_invariant=mixed_effects.formula is None,
         )
         warn_if_all_levels_are_new(self._structures)
+        marginal_factors(self.population, [item.name for item in self._structures])
         sources = {name for item in self._structures for name in item.sources}
         self._group_factors = sorted(sources & set(given_ids))
         design = self._design(columns, ids, covariates[0], fitting=True)
@@ -201,6 +207,7 @@ class MixedModel(BaseEstimator):
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
         )
+        self._options = options
         names = np.array(self._features.fixed_names_)[self._features.kept_]
         try:
             fit = fit_mixed_model(
@@ -214,12 +221,10 @@ class MixedModel(BaseEstimator):
         except np.linalg.LinAlgError:
             raise_if_separated(family, design.fixed.rows(), target, names)
             raise
-        if reml:
-            # The restricted likelihood depends on the unit of the fixed columns.
-            unit = float(np.linalg.slogdet(self._features.fixed_transform_)[1])
-            fit = replace(fit, log_likelihood=fit.log_likelihood + unit)
-        self._solution = EarlierSolution(
-            Start.of(design, fit.family, weights, fit.theta, fit.sigma),
+        constant = self._unit_constant()
+        fit = replace(fit, log_likelihood=fit.log_likelihood + constant)
+        self._end = EarlierSolution(
+            Start.of(design, weights, fit),
             self._target_labels(),
         )
         self._store(fit, design, family, target, weights)
@@ -233,13 +238,13 @@ class MixedModel(BaseEstimator):
 
     def _begin_at(self, fitted: MixedModel) -> None:
         """Let the next fit begin at the solution of another estimator."""
-        self._handed_on = fitted._solution
+        self._handed_on = fitted._end
 
     def _earlier_solution(self) -> EarlierSolution | None:
         """Where the fit begins; a solution handed on serves once."""
         handed_on: EarlierSolution | None = self.__dict__.pop("_handed_on", None)
         if handed_on is None and self.warm_start:
-            return getattr(self, "_solution", None)
+            return getattr(self, "_end", None)
         return handed_on
 
     def _target_labels(self) -> list[Any]:
@@ -398,6 +403,9 @@ class MixedModel(BaseEstimator):
             self.sigma_ = fit.sigma
         self._family = fit.family
         self._posterior = fit.posterior
+        self._solution = fit
+        problem = Problem(design, family, target, weights, self._options)
+        self._evidence = collect_evidence(problem)
         intercept, coefficients, names = self._features.coefficients(
             fit.posterior.fixed, fit.posterior.ridge
         )
@@ -442,26 +450,49 @@ class MixedModel(BaseEstimator):
         self.groups_ = None
         if GROUPS in levels:
             self.groups_ = levels[GROUPS].levels[levels[GROUPS].prior.known]
-        self._summary = summarize(self, fit, design, fit.family, weights)
+        self._summary = summarize(
+            self, fit, design, fit.family, weights, satterthwaite(problem, fit)
+        )
 
     # -------------------------------------------------------------- predict
 
     def _predict_eta(self, X: Any, groups: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the linear predictor of new judgments."""
+        columns, _, design = self._new_rows(X, groups)
+        mean, variance = self._posterior.predict(
+            design,
+            marginal=marginal_factors(self.population, self._posterior.factor_names),
+        )
+        if columns.residual is not None:
+            variance = variance + self._ridge_variance() * columns.residual
+        return mean, variance
+
+    def _new_rows(
+        self, X: Any, groups: Any, *, unspanned: bool = False
+    ) -> tuple[Columns, dict[str, np.ndarray], Design]:
+        """Columns, ids and linear predictor of new judgments."""
         check_is_fitted(self)
         judgments = self._reader.read(self, X, reset=False)
         given = self._match_ids(_read_ids(groups, judgments.n_rows))
         ids = {**judgments.factors, **given}
-        columns = self._features.transform(judgments)
+        columns = self._features.transform(judgments, unspanned=unspanned)
         covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
-        design = self._design(columns, ids, covariates)
-        mean, variance = self._posterior.predict(
-            design, marginal=self.population == "marginal"
-        )
-        if columns.residual is not None and 0 < self.alpha_ < np.inf:
-            scale = getattr(self, "sigma_", 1.0) ** 2 / self.alpha_
-            variance = variance + scale * columns.residual
-        return mean, variance
+        return columns, ids, self._design(columns, ids, covariates)
+
+    def _unit_constant(self) -> float:
+        """Return what the log-likelihood of the solver lacks.
+
+        The restricted likelihood depends on the unit of the fixed columns.
+        """
+        if not self._options.reml:
+            return 0.0
+        return float(np.linalg.slogdet(self._features.fixed_transform_)[1])
+
+    def _ridge_variance(self) -> float:
+        """Prior variance of the coefficients under the ridge, 0 without one."""
+        if not 0 < self.alpha_ < np.inf:
+            return 0.0
+        return float(getattr(self, "sigma_", 1.0) ** 2 / self.alpha_)
 
     def _match_ids(self, ids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Check that ids passed to predict are of factors passed to fit as groups."""

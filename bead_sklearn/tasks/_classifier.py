@@ -104,6 +104,9 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         columns["confidence"] = probabilities.max(axis=1)
         return make_frame(columns)
 
+    def _decode_target(self, target: np.ndarray) -> np.ndarray:
+        return self.classes_[target.astype(np.intp)]
+
     def _target_labels(self) -> list[Any]:
         return self.classes_.tolist()
 

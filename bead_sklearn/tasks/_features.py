@@ -38,11 +38,14 @@ class Columns:
         Columns under the ridge, centred, perhaps in a basis of the row space.
     residual : ndarray of shape (n_rows,) or None
         Squared length of what of each row the basis does not span.
+    unspanned : DenseBlock or None
+        That part of each row itself, if asked for.
     """
 
     fixed: DenseBlock
     ridge: DenseBlock | None
     residual: np.ndarray | None
+    unspanned: DenseBlock | None = None
 
 
 @dataclass
@@ -101,9 +104,9 @@ class FeatureBuilder:
             self._fit_ridge(raw.ridge, weights)
         return self._finish(raw)
 
-    def transform(self, judgments: Judgments) -> Columns:
-        """Build the columns of new rows."""
-        return self._finish(self._raw(judgments))
+    def transform(self, judgments: Judgments, *, unspanned: bool = False) -> Columns:
+        """Build the columns of new rows, with what the basis leaves out if asked."""
+        return self._finish(self._raw(judgments), unspanned)
 
     def covariates(self, judgments: Judgments) -> np.ndarray:
         """Return the numeric columns, for random slopes named in a formula."""
@@ -247,21 +250,26 @@ class FeatureBuilder:
             names += [f"{prefix}{name}" for name in features]
         return names
 
-    def _finish(self, raw: Columns) -> Columns:
+    def _finish(self, raw: Columns, unspanned: bool = False) -> Columns:
         standard = (raw.fixed.values - self.fixed_center_) / self.fixed_scale_
         fixed = DenseBlock(standard[:, self.kept_], raw.fixed.index)
         if raw.ridge is None:
             return Columns(fixed, None, None)
         centred = (raw.ridge.values - self.ridge_center_) / self.ridge_scale_
-        residual = None
+        residual = outside = None
         if self.ridge_basis_ is not None:
             projected = centred @ self.ridge_basis_
+            if unspanned:
+                outside = DenseBlock(
+                    centred - projected @ self.ridge_basis_.T, raw.ridge.index
+                )
             left = (centred**2).sum(axis=1) - (projected**2).sum(axis=1)
             residual = np.maximum(left, 0.0)
             if raw.ridge.index is not None:
                 residual = residual[raw.ridge.index]
             centred = projected
-        return Columns(fixed, DenseBlock(centred, raw.ridge.index), residual)
+        ridge = DenseBlock(centred, raw.ridge.index)
+        return Columns(fixed, ridge, residual, outside)
 
 
 def _keep_first(scaled: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -317,7 +317,7 @@ def test_unknown_levels_have_their_prior_variance():
     unknown = Design(N, design.fixed, None, (new,))
     mean, variance = fit.posterior.predict(unknown)
     np.testing.assert_allclose(mean, design.fixed.matvec(fit.posterior.fixed))
-    _, conditional = fit.posterior.predict(unknown, marginal=False)
+    _, conditional = fit.posterior.predict(unknown, marginal=())
     G = fit.posterior.covariances[0]
     prior = np.einsum("ia,ab,ib->i", factor.z, G, factor.z)
     np.testing.assert_allclose(variance - conditional, prior)

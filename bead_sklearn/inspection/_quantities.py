@@ -1,0 +1,103 @@
+"""The parameters of a model under the names that users see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from bead_sklearn.effects import FactorStructure, block_covariance
+from bead_sklearn.solvers import (
+    Coefficient,
+    Correlation,
+    Quantity,
+    ResidualDeviation,
+    StandardDeviation,
+)
+
+
+def model_quantities(model: Any) -> list[Quantity]:
+    """Return the estimated parameters of a fitted model.
+
+    Standard deviations and correlations of the effects of each factor, sigma, then
+    fixed effects; all for the columns of X as the user gave them. Variances that were
+    not estimated are left out.
+
+    Parameters
+    ----------
+    model : MixedModel
+        A fitted model.
+    """
+    structures = {structure.name: structure for structure in model._structures}
+    variances = model._options.variances
+    quantities: list[Quantity] = []
+    for index, name in enumerate(model._posterior.factor_names):
+        if variances.estimate and name not in variances.zero_factors:
+            quantities += _of_factor(index, structures[name])
+    if hasattr(model, "sigma_"):
+        quantities.append(ResidualDeviation("sigma"))
+    features = model._features
+    names = [features.fixed_names_[i] for i in features.kept_]
+    quantities += [
+        Coefficient(name, row)
+        for name, row in zip(names, features.fixed_transform_, strict=True)
+    ]
+    return quantities
+
+
+def select_quantities(
+    quantities: list[Quantity], names: Collection[str] | None
+) -> list[Quantity]:
+    """Return the quantities with the given names, in their order; None is all.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    if names is None:
+        return quantities
+    if isinstance(names, str):
+        names = [names]
+    known = {quantity.name for quantity in quantities}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"parameters names {unknown[0]!r}, which the model does not have. Its "
+            f"parameters: {[quantity.name for quantity in quantities]}."
+        )
+    return [quantity for quantity in quantities if quantity.name in names]
+
+
+def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
+    structure = block_covariance([block.structure for block in factor.blocks])
+    to_columns = factor.to_columns()
+    names = factor.effect_names
+    on_diagonal = structure.rows == structure.columns
+    effects, parameters = structure.rows[on_diagonal], structure.parameters[on_diagonal]
+    quantities: list[Quantity] = []
+    for parameter in dict.fromkeys(parameters.tolist()):
+        shared = effects[parameters == parameter]
+        name = names[shared[0]] if len(shared) == 1 else f"{len(shared)} slopes"
+        quantities.append(
+            StandardDeviation(f"sd_{name}|{factor.name}", index, to_columns[shared[0]])
+        )
+    pairs = zip(
+        structure.rows[~on_diagonal], structure.columns[~on_diagonal], strict=True
+    )
+    quantities += [
+        Correlation(
+            f"cor_{names[row]}.{names[column]}|{factor.name}",
+            index,
+            to_columns[row],
+            to_columns[column],
+        )
+        for row, column in sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+    ]
+    return quantities
+
+
+def estimates(quantities: list[Quantity], fit: Any) -> np.ndarray:
+    """Return the value of each quantity in a fit."""
+    return np.array([quantity.estimate(fit) for quantity in quantities])

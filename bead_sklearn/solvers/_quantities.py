@@ -1,0 +1,160 @@
+"""What intervals are wanted for: functions of the parameters of a fit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bead_sklearn.solvers._fit import MixedModelFit
+from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
+
+_TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True)
+class Quantity(ABC):
+    """A scalar function of the parameters.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    """
+
+    name: str
+
+    #: "sd", "correlation", "sigma" or "fixed".
+    kind: ClassVar[str]
+    #: Range of its values.
+    lower: ClassVar[float] = -np.inf
+    upper: ClassVar[float] = np.inf
+
+    @abstractmethod
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit."""
+
+    @abstractmethod
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+
+
+@dataclass(frozen=True)
+class StandardDeviation(Quantity):
+    """Standard deviation of one effect of a factor.
+
+    Attributes
+    ----------
+    factor : int
+        Position of the factor in the design.
+    combination : ndarray of shape (r,)
+        The effect as a combination of the effects of the design.
+    """
+
+    factor: int
+    combination: np.ndarray
+
+    kind = "sd"
+    lower = 0.0
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit."""
+        covariance = fit.posterior.covariances[self.factor]
+        return float(np.sqrt(self.combination @ covariance @ self.combination))
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+        row = self.combination @ surface.scale_factor(x, self.factor)
+        sd = float(np.sqrt(row @ row))
+        by_scale = np.outer(self.combination, row / max(sd, _TINY))
+        return sd, surface.pull_back_scale(x, self.factor, by_scale)
+
+
+@dataclass(frozen=True)
+class Correlation(Quantity):
+    """Correlation of two effects of a factor.
+
+    Attributes
+    ----------
+    factor : int
+        Position of the factor in the design.
+    first, second : ndarray of shape (r,)
+        The effects as combinations of the effects of the design.
+    """
+
+    factor: int
+    first: np.ndarray
+    second: np.ndarray
+
+    kind = "correlation"
+    lower = -1.0
+    upper = 1.0
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit; NaN where a standard deviation is zero."""
+        covariance = fit.posterior.covariances[self.factor]
+        pair = np.array([self.first, self.second])
+        [[a, c], [_, b]] = pair @ covariance @ pair.T
+        return float(c / np.sqrt(a * b)) if a > 0 and b > 0 else float("nan")
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+        scale = surface.scale_factor(x, self.factor)
+        rows = self.first @ scale, self.second @ scale
+        a, b = (row / max(float(np.sqrt(row @ row)), _TINY) for row in rows)
+        sizes = [max(float(np.sqrt(row @ row)), _TINY) for row in rows]
+        value = float(a @ b)
+        by_scale = np.outer(self.first, (b - value * a) / sizes[0])
+        by_scale += np.outer(self.second, (a - value * b) / sizes[1])
+        return value, surface.pull_back_scale(x, self.factor, by_scale)
+
+
+@dataclass(frozen=True)
+class ResidualDeviation(Quantity):
+    """The residual standard deviation of a quadratic family."""
+
+    kind = "sigma"
+    lower = 0.0
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit."""
+        return fit.sigma
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+        sigma = surface.sigma(x)
+        gradient = np.zeros(len(x))
+        gradient[-1] = sigma
+        return sigma, gradient
+
+
+@dataclass(frozen=True)
+class Coefficient(Quantity):
+    """A fixed effect.
+
+    Attributes
+    ----------
+    contrast : ndarray of shape (p,)
+        The coefficient as a combination of the fixed effects of the design.
+    """
+
+    contrast: np.ndarray
+
+    kind = "fixed"
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit."""
+        return float(self.contrast @ fit.posterior.fixed)
+
+    def standard_error(self, fit: MixedModelFit) -> float:
+        """Return its standard error at the estimated variances."""
+        covariance = fit.posterior.fixed_covariance()
+        return float(np.sqrt(self.contrast @ covariance @ self.contrast))
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+        assert isinstance(surface, LaplaceSurface)
+        value = float(self.contrast @ surface.fixed(x))
+        return value, surface.pull_back_fixed(x, self.contrast)

@@ -1,0 +1,305 @@
+"""The likelihood that a fit maximised, as a function of all its parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+
+from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.solvers._design import DenseBlock
+from bead_sklearn.solvers._fit import MixedModelFit
+from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._laplace import LaplaceObjective
+from bead_sklearn.solvers._parameters import VarianceParameters, variance_parameters
+from bead_sklearn.solvers._problem import Problem
+from bead_sklearn.solvers._quadrature import QuadratureObjective
+from bead_sklearn.solvers._scales import parameter_slices
+
+#: Step of the central differences of the gradient, relative to the parameter.
+_DIFFERENCE = 1e-4
+
+
+class LikelihoodSurface(ABC):
+    """Log-likelihood and its gradient over one vector x of all parameters.
+
+    Attributes
+    ----------
+    problem : Problem
+        Data and design.
+    start : ndarray of shape (n_parameters,)
+        Parameters of the fit.
+    lower, upper : ndarray of shape (n_parameters,)
+        Bounds; equal ones hold a parameter fixed.
+    theta : slice
+        Where the variance parameters are.
+    """
+
+    problem: Problem
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    theta: slice
+
+    @abstractmethod
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return what the fit maximised and its gradient."""
+
+    @abstractmethod
+    def log_likelihood(self, x: np.ndarray) -> float:
+        """Return the log-likelihood as fits report it."""
+
+    @abstractmethod
+    def sigma(self, x: np.ndarray) -> float:
+        """Return the unit of the scales: sigma, 1 for families without it."""
+
+    @abstractmethod
+    def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
+        """Return L of a factor, G = L L', in the unit of eta."""
+
+    @abstractmethod
+    def pull_back_scale(
+        self, x: np.ndarray, factor: int, by_scale: np.ndarray
+    ) -> np.ndarray:
+        """Turn the gradient in L into the gradient in x."""
+
+    def is_free(self) -> np.ndarray:
+        """Return which parameters were estimated."""
+        return self.lower < self.upper
+
+    def covariance(self, x: np.ndarray) -> np.ndarray:
+        """Return the inverse of the observed information.
+
+        Parameters held fixed or at a bound have zero rows and columns; so have, in
+        effect, directions in which the surface is not concave.
+        """
+        inner = np.flatnonzero((x > self.lower) & (x < self.upper))
+        hessian = np.empty((len(inner), len(inner)))
+        for column, index in enumerate(inner):
+            step = _DIFFERENCE * max(0.1, abs(x[index]))
+            step = min(step, x[index] - self.lower[index], self.upper[index] - x[index])
+            ahead, behind = x.copy(), x.copy()
+            ahead[index] += step
+            behind[index] -= step
+            change = self(ahead)[1][inner] - self(behind)[1][inner]
+            hessian[column] = change / (2.0 * step)
+        values, vectors = np.linalg.eigh(-0.5 * (hessian + hessian.T))
+        positive = values > 1e-8 * values.max(initial=0.0)
+        half = vectors[:, positive] / np.sqrt(values[positive])
+        result = np.zeros((len(x), len(x)))
+        result[np.ix_(inner, inner)] = half @ half.T
+        return result
+
+
+class GaussianSurface(LikelihoodSurface):
+    """The surface of a quadratic family: x = (theta, log sigma).
+
+    The fixed effects are at their best values throughout.
+    """
+
+    def __init__(self, problem: Problem, fit: MixedModelFit) -> None:
+        self.problem = problem
+        family = problem.family
+        assert isinstance(family, QuadraticFamily)
+        self._parameters = _variance_parameters(problem)
+        self._reml = fit.reml
+        working = family.working_response(problem.y)
+        rows = problem.design.fixed.values
+        has_intercept = bool(rows.shape[1]) and bool((rows[:, 0] == 1.0).all())
+        level = np.average(working, weights=problem.weights) if has_intercept else 0.0
+        self._level = float(level)
+        self._response = working - self._level
+        self._objective = GaussianObjective(
+            problem.design,
+            self._response,
+            problem.weights,
+            reml=fit.reml,
+            absolute=self._parameters.absolute,
+            free_sigma=True,
+        )
+        self._constant = family.log_jacobian(problem.y, problem.weights)
+        size = len(fit.theta)
+        self.theta = slice(0, size)
+        # A parameter held in the unit of eta is given in that unit.
+        unit = np.where(self._parameters.absolute, fit.sigma, 1.0)
+        self.start = np.append(fit.theta * unit, np.log(fit.sigma))
+        self.lower = np.append(self._parameters.lower, -np.inf)
+        self.upper = np.append(self._parameters.upper, np.inf)
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the log-likelihood of the working response and its gradient."""
+        return self._objective(x)
+
+    def log_likelihood(self, x: np.ndarray) -> float:
+        """Return the log-likelihood as fits report it."""
+        return self._objective(x)[0] + self._constant
+
+    def sigma(self, x: np.ndarray) -> float:
+        """Return the residual standard deviation."""
+        return float(np.exp(x[-1]))
+
+    def fixed_covariance(self, x: np.ndarray) -> np.ndarray:
+        """Return the covariance of the fixed effects, (p, p)."""
+        self._objective(x)
+        return self._objective.factorization.fixed_covariance() * self.sigma(x) ** 2
+
+    def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
+        """Return L of a factor, G = L L', in the unit of eta."""
+        theta = x[self.theta] * np.where(self._parameters.absolute, 1.0, self.sigma(x))
+        part = parameter_slices(self.problem.design)[factor]
+        return self.problem.design.factors[factor].structure.factor(theta[part])
+
+    def pull_back_scale(
+        self, x: np.ndarray, factor: int, by_scale: np.ndarray
+    ) -> np.ndarray:
+        """Turn the gradient in L into the gradient in x."""
+        part = parameter_slices(self.problem.design)[factor]
+        unit = np.where(self._parameters.absolute, 0.0, self.sigma(x))[part]
+        structure = self.problem.design.factors[factor].structure
+        result = np.zeros(len(x))
+        result[part] = unit * structure.pull_back(by_scale)
+        result[-1] = result[part] @ x[part]
+        return result
+
+    def at_coefficient(self, contrast: np.ndarray, value: float) -> GaussianSurface:
+        """Return the surface with one combination of the fixed effects held.
+
+        Parameters
+        ----------
+        contrast : ndarray of shape (p,)
+            c: the surface has c'beta = ``value``.
+        value : float
+            What it is held at.
+        """
+        design = self.problem.design
+        _, _, basis = np.linalg.svd(contrast[None, :])
+        at = contrast / (contrast @ contrast)
+        held = design.fixed.matvec(value * at)
+        rest = DenseBlock(design.fixed.values @ basis[1:].T, design.fixed.index)
+        surface = object.__new__(GaussianSurface)
+        surface.__dict__.update(self.__dict__)
+        surface.problem = replace(self.problem, design=replace(design, fixed=rest))
+        surface._objective = GaussianObjective(
+            surface.problem.design,
+            self._response + self._level - held,
+            self.problem.weights,
+            reml=self._reml,
+            absolute=self._parameters.absolute,
+            free_sigma=True,
+        )
+        return surface
+
+
+class LaplaceSurface(LikelihoodSurface):
+    """The surface of any other family: x = (fixed effects, theta, own parameters).
+
+    The fixed effects are measured from their estimates, in units of their standard
+    errors; they are absent where they are integrated out.
+    """
+
+    def __init__(self, problem: Problem, fit: MixedModelFit) -> None:
+        self.problem = problem
+        family = problem.family.start(problem.y, problem.weights)
+        self._parameters = _variance_parameters(problem)
+        design, options = problem.design, problem.options
+        arguments = design, family, problem.y, problem.weights
+        self._objective: LaplaceObjective | QuadratureObjective
+        if options.n_quadrature > 1:
+            self._objective = QuadratureObjective(*arguments, options.n_quadrature)
+        else:
+            self._objective = LaplaceObjective(
+                *arguments, with_fixed=fit.reml, reml=fit.reml
+            )
+        p = 0 if fit.reml else design.n_fixed
+        self._center = fit.posterior.fixed
+        self._basis = np.linalg.cholesky(fit.posterior.fixed_covariance())[:, :p]
+        own = fit.family.parameters
+        self.theta = slice(p, p + len(fit.theta))
+        self.start = np.concatenate([np.zeros(p), fit.theta, own])
+        free = np.full(p, np.inf), np.full(len(own), np.inf)
+        lower, upper = self._parameters.lower, self._parameters.upper
+        self.lower = np.concatenate([-free[0], lower, -free[1]])
+        self.upper = np.concatenate([free[0], upper, free[1]])
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the penalised log-likelihood and its gradient."""
+        theta = x[self.theta]
+        value, by_beta, by_theta, by_own = self._objective(
+            self.fixed(x), theta, x[self.theta.stop :]
+        )
+        pull = self._parameters.precision * theta
+        return value - 0.5 * float(pull @ theta), np.concatenate(
+            [self._basis.T @ by_beta, by_theta - pull, by_own]
+        )
+
+    def log_likelihood(self, x: np.ndarray) -> float:
+        """Return the log-likelihood as fits report it."""
+        theta = x[self.theta]
+        return self._objective(self.fixed(x), theta, x[self.theta.stop :])[0]
+
+    def fixed(self, x: np.ndarray) -> np.ndarray:
+        """Return the fixed effects."""
+        fixed: np.ndarray = self._center + self._basis @ x[: self.theta.start]
+        return fixed
+
+    def pull_back_fixed(self, x: np.ndarray, by_fixed: np.ndarray) -> np.ndarray:
+        """Turn the gradient in the fixed effects into the gradient in x."""
+        result = np.zeros(len(x))
+        result[: self.theta.start] = self._basis.T @ by_fixed
+        return result
+
+    def sigma(self, x: np.ndarray) -> float:
+        """Return 1."""
+        return 1.0
+
+    def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
+        """Return L of a factor, G = L L', in the unit of eta."""
+        part = parameter_slices(self.problem.design)[factor]
+        structure = self.problem.design.factors[factor].structure
+        return structure.factor(x[self.theta][part])
+
+    def pull_back_scale(
+        self, x: np.ndarray, factor: int, by_scale: np.ndarray
+    ) -> np.ndarray:
+        """Turn the gradient in L into the gradient in x."""
+        part = parameter_slices(self.problem.design)[factor]
+        structure = self.problem.design.factors[factor].structure
+        by_theta = np.zeros(self.theta.stop - self.theta.start)
+        by_theta[part] = structure.pull_back(by_scale)
+        result = np.zeros(len(x))
+        result[self.theta] = by_theta
+        return result
+
+
+def likelihood_surface(problem: Problem, fit: MixedModelFit) -> LikelihoodSurface:
+    """Return the surface of a fit.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted.
+    fit : MixedModelFit
+        Its solution.
+    """
+    if isinstance(problem.family, QuadraticFamily):
+        return GaussianSurface(problem, fit)
+    return LaplaceSurface(problem, fit)
+
+
+def n_free_scales(problem: Problem) -> int:
+    """Count the estimated parameters that are bounded by zero: standard deviations."""
+    parameters = _variance_parameters(problem)
+    free = parameters.lower < parameters.upper
+    return int((free & (parameters.lower == 0.0)).sum())
+
+
+def _variance_parameters(problem: Problem) -> VarianceParameters:
+    family = problem.family.start(problem.y, problem.weights)
+    return variance_parameters(
+        problem.design,
+        problem.options.variances,
+        problem.weights,
+        relative=isinstance(family, QuadraticFamily),
+        scale=family.scale,
+    )

@@ -1,0 +1,382 @@
+"""What can be asked of a fitted model besides predictions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from bead_sklearn._sklearn import _check_sample_weight
+from bead_sklearn.effects import combine_ids
+from bead_sklearn.families import get_family
+from bead_sklearn.inputs import encode_levels
+from bead_sklearn.inspection import (
+    ConfidenceIntervals,
+    confidence_intervals,
+    ranef_table,
+)
+from bead_sklearn.solvers import (
+    Design,
+    Problem,
+    draw_conditional,
+    draw_posterior,
+    draw_prior,
+    likelihood_surface,
+)
+from bead_sklearn.tasks._population import marginal_factors
+
+#: Relative difference of the log-likelihood up to which data are those of the fit.
+_SAME_FIT = 1e-6
+
+
+class MixedModelInference:
+    """Effects, intervals, simulations and posterior draws of a fitted model.
+
+    A mixin of :class:`~bead_sklearn.tasks._base.MixedModel`.
+    """
+
+    def ranef(self: Any, *, level: float = 0.95) -> Any:
+        """Return the effects of all levels as a table.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage of the intervals.
+
+        Returns
+        -------
+        table : DataFrame or list of dict
+            One row per factor, level and effect: ``factor``, ``level``, ``effect``,
+            ``mode`` (the conditional mode), ``sd`` (its conditional standard
+            deviation, the uncertainty of the fixed effects included), and ``lower``
+            and ``upper``, the ends of the normal interval; on the scale of the linear
+            predictor. A pandas DataFrame if pandas is installed, else polars, else
+            records.
+
+        Examples
+        --------
+        >>> from bead_sklearn import MagnitudeRegressor
+        >>> from bead_sklearn.datasets import make_judgments
+        >>> d = make_judgments("magnitude", n_participants=9, n_items=9, random_state=0)
+        >>> model = MagnitudeRegressor().fit(d.X, d.y, groups=d.groups)
+        >>> len(model.ranef())
+        9
+        """
+        check_is_fitted(self)
+        return ranef_table(self.effects_, level=level)
+
+    def confidence_intervals(
+        self: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        method: str = "profile",
+        parameters: Collection[str] | None = None,
+        level: float = 0.95,
+        n_bootstrap: int = 500,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> ConfidenceIntervals:
+        """Return confidence intervals of the estimated parameters.
+
+        See :func:`bead_sklearn.inspection.confidence_intervals`, which this calls.
+
+        Parameters
+        ----------
+        X, y, groups, sample_weight : as passed to ``fit``
+            The data of the fit, which models do not keep. "wald" needs none.
+        method : {"profile", "wald", "bootstrap"}, default="profile"
+            By the profile likelihood, from standard errors (fixed effects only), or
+            from refits to simulated responses.
+        parameters : list of str, default=None
+            Such as ``"sd_(Intercept)|participant"``, ``"sigma"`` or the name of a
+            column. None takes all.
+        level : float, default=0.95
+            Coverage.
+        n_bootstrap : int, default=500
+            Number of simulations; for "bootstrap".
+        random_state : int, RandomState or None, default=None
+            Seed of the simulations.
+        n_jobs : int, default=None
+            Simulations fitted in parallel.
+
+        Returns
+        -------
+        intervals : ConfidenceIntervals
+            Prints as a table.
+        """
+        check_is_fitted(self)
+        return confidence_intervals(
+            self,
+            X,
+            y,
+            groups=groups,
+            sample_weight=sample_weight,
+            method=method,
+            parameters=parameters,
+            level=level,
+            n_bootstrap=n_bootstrap,
+            random_state=random_state,
+            n_jobs=n_jobs,
+        )
+
+    def predict_linear(
+        self: Any, X: Any, *, groups: Any = None, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predict the linear predictor.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges. Participants not seen in fit, and None, stand for a new
+            participant.
+        return_std : bool, default=False
+            Whether the standard deviation is returned too.
+
+        Returns
+        -------
+        eta : ndarray of shape (n_samples,)
+            Posterior mean, such as the logit of a probability.
+        std : ndarray of shape (n_samples,)
+            Posterior standard deviation, the standard error of ``eta``: uncertainty
+            of coefficients and effects and, for factors whose ``population`` is
+            "marginal", variation between new participants. Only if ``return_std``.
+        """
+        mean, variance = self._predict_eta(X, groups)
+        return (mean, np.sqrt(variance)) if return_std else mean
+
+    def sample_posterior(
+        self: Any,
+        n_draws: int,
+        X: Any,
+        groups: Any = None,
+        random_state: Any = None,
+        *,
+        response: bool = False,
+    ) -> np.ndarray:
+        """Draw the linear predictor of all rows jointly from its posterior.
+
+        The posterior of coefficients and effects is normal, at the estimated
+        variances, as in :meth:`predict_linear`. Rows that share a participant or an
+        item share its drawn effects, also if it was not seen in fit. Without ids each
+        row is a new participant of its own.
+
+        Parameters
+        ----------
+        n_draws : int
+            Number of draws.
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges.
+        random_state : int, RandomState or None, default=None
+            Seed.
+        response : bool, default=False
+            Whether the mean response at the linear predictor is returned, such as a
+            probability, rather than the linear predictor.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_draws, n_samples)
+            One draw per row.
+
+        Raises
+        ------
+        ValueError
+            If ``n_draws`` is not a positive integer.
+
+        Examples
+        --------
+        How sure is it that the first participant is more lenient than the second?
+
+        >>> from bead_sklearn import BinaryClassifier
+        >>> from bead_sklearn.datasets import make_judgments
+        >>> d = make_judgments("binary", n_participants=20, n_items=50, random_state=0)
+        >>> model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+        >>> draws = model.sample_posterior(
+        ...     1000, d.X[:2], groups=model.groups_[:2], random_state=0
+        ... )
+        >>> draws.shape
+        (1000, 2)
+        """
+        _check_count("n_draws", n_draws)
+        rng = check_random_state(random_state)
+        columns, ids, design = self._new_rows(X, groups, unspanned=True)
+        eta = draw_posterior(
+            self._posterior,
+            design,
+            n_draws,
+            rng,
+            new_levels=self._new_levels(design, ids, everyone=False),
+            marginal=marginal_factors(self.population, self._posterior.factor_names),
+        )
+        self._add_unspanned(eta, columns, self._ridge_variance(), rng)
+        if not response:
+            return eta
+        return np.stack([self._family.mean(row) for row in eta])
+
+    def simulate(
+        self: Any,
+        n_simulations: int,
+        X: Any,
+        groups: Any = None,
+        random_state: Any = None,
+        *,
+        conditional: bool = False,
+    ) -> np.ndarray:
+        """Simulate responses from the fitted model.
+
+        Parameters
+        ----------
+        n_simulations : int
+            Number of simulations.
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges. Rows of one participant share its effects; without ids each
+            row is a new participant of its own.
+        random_state : int, RandomState or None, default=None
+            Seed.
+        conditional : bool, default=False
+            Whether the participants and items seen in fit keep their estimated
+            effects, and features under a ridge their estimated coefficients.
+            Otherwise all that the model takes to be random is drawn anew: the effects
+            of all levels, and the coefficients under a ridge whose precision was
+            estimated.
+
+        Returns
+        -------
+        responses : ndarray of shape (n_simulations, n_samples)
+            Like y: labels of a classifier, numbers of a regressor.
+
+        Raises
+        ------
+        ValueError
+            If ``n_simulations`` is not a positive integer.
+
+        Examples
+        --------
+        >>> from bead_sklearn import BinaryClassifier
+        >>> from bead_sklearn.datasets import make_judgments
+        >>> d = make_judgments("binary", n_participants=20, n_items=50, random_state=0)
+        >>> model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+        >>> y = model.simulate(100, d.X, d.groups, random_state=0)
+        >>> y.shape == (100, len(d.y))
+        True
+        """
+        _check_count("n_simulations", n_simulations)
+        rng = check_random_state(random_state)
+        columns, ids, design = self._new_rows(X, groups, unspanned=True)
+        levels = self._new_levels(design, ids, everyone=not conditional)
+        if conditional:
+            eta = draw_conditional(
+                self._posterior, design, n_simulations, rng, new_levels=levels
+            )
+        else:
+            is_estimated = self._options.variances.alpha is None
+            ridge_variance = self._ridge_variance() if is_estimated else 0.0
+            eta = draw_prior(
+                self._posterior,
+                design,
+                n_simulations,
+                rng,
+                levels=levels,
+                ridge_variance=ridge_variance,
+            )
+            self._add_unspanned(eta, columns, ridge_variance, rng)
+        responses = [self._family.simulate(row, rng) for row in eta]
+        return self._decode_target(np.stack(responses))
+
+    def _decode_target(self, target: np.ndarray) -> np.ndarray:
+        """Return encoded responses as the user has them."""
+        return target
+
+    def _new_levels(
+        self: Any, design: Design, ids: dict[str, np.ndarray], *, everyone: bool
+    ) -> dict[str, np.ndarray]:
+        """Return numbers of the levels that are drawn, by factor; -1 elsewhere.
+
+        Rows with the same id share one; without ids each row has its own.
+        """
+        structures = {structure.name: structure for structure in self._structures}
+        levels = {}
+        for factor in design.factors:
+            drawn = factor.codes < 0
+            if everyone:
+                drawn = np.ones(design.n_rows, dtype=bool)
+            codes = np.full(design.n_rows, -1)
+            sources = structures[factor.name].sources
+            if all(source in ids for source in sources):
+                codes[drawn] = encode_levels(combine_ids(ids, sources)[drawn])[1]
+            else:
+                codes[drawn] = np.arange(drawn.sum())
+            levels[factor.name] = codes
+        return levels
+
+    def _add_unspanned(
+        self: Any,
+        eta: np.ndarray,
+        columns: Any,
+        variance: float,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Add what coefficients outside the span of the judged texts contribute."""
+        if columns.unspanned is None or variance == 0.0:
+            return
+        for row in eta:
+            coefficients = rng.normal(
+                scale=np.sqrt(variance), size=columns.unspanned.n_columns
+            )
+            row += columns.unspanned.matvec(coefficients)
+
+    def _problem(self: Any, X: Any, y: Any, groups: Any, sample_weight: Any) -> Problem:
+        """Return what was fitted, from the same data."""
+        check_is_fitted(self)
+        if X is None or y is None:
+            raise ValueError(
+                "X and y are needed, and groups and sample_weight if fit had them: "
+                "fitted models do not keep their data."
+            )
+        _, _, design = self._new_rows(X, groups)
+        check_consistent_length(range(design.n_rows), y)
+        # Encoding sets attributes.
+        reader = copy.copy(self)
+        target = reader._encode_target(y)
+        weights = _check_sample_weight(
+            sample_weight, target, dtype=np.float64, ensure_non_negative=True
+        )
+        kept = np.flatnonzero(weights > 0)
+        if len(kept) < len(weights):
+            design, target, weights = (
+                design.take(kept),
+                target[kept],
+                weights[kept],
+            )
+        family = get_family(self.family, response=self._response)
+        family.check_response(target)
+        problem = Problem(design, family, target, weights, self._options)
+        found = np.nan
+        if all((factor.codes >= 0).all() for factor in design.factors):
+            surface = likelihood_surface(problem, self._solution)
+            found = surface.log_likelihood(surface.start) + self._unit_constant()
+        expected = self.log_likelihood_
+        if not abs(found - expected) <= _SAME_FIT * max(1.0, abs(expected)):
+            raise ValueError(
+                "X, y, groups and sample_weight are not those of fit: the estimates "
+                f"have the log-likelihood {found:.6g} there and {expected:.6g} in fit."
+            )
+        return problem
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a positive integer. Got {value!r}.")
