@@ -143,14 +143,13 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    warm = None
     if start is not None:
         family = start.family_for(family)
-        warm = start.theta_for(design, weights, parameters)
+        parameters = start.begin(design, weights, parameters)
     with blas_threads(design.n_rest):
         if isinstance(family, QuadraticFamily):
-            return _fit_gaussian(design, family, y, weights, options, parameters, warm)
-        return _fit_laplace(design, family, y, weights, options, parameters, warm)
+            return _fit_gaussian(design, family, y, weights, options, parameters)
+        return _fit_laplace(design, family, y, weights, options, parameters)
 
 
 def _fit_gaussian(
@@ -160,7 +159,6 @@ def _fit_gaussian(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
-    warm: np.ndarray | None,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -190,7 +188,6 @@ def _fit_gaussian(
         parameters,
         log_sigma,
         np.eye(len(log_sigma)) / np.sqrt(2.0 * weights.sum()),
-        warm=warm,
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
@@ -235,7 +232,6 @@ def _fit_laplace(
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
-    warm: np.ndarray | None,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent or options.n_quadrature == 0
@@ -243,8 +239,7 @@ def _fit_laplace(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    first = parameters.start if warm is None else warm
-    center, basis = _start(objective, family, y, weights, first, p)
+    center, basis = _start(objective, family, y, weights, parameters, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
@@ -263,7 +258,6 @@ def _fit_laplace(
         parameters,
         center,
         basis,
-        warm=warm,
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
@@ -323,10 +317,10 @@ def _start(
     family: Family,
     y: np.ndarray,
     weights: np.ndarray,
-    theta: np.ndarray,
+    parameters: VarianceParameters,
     n_fixed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start at the joint mode of all effects at the scales ``theta``.
+    """Start at the joint mode of all effects, fixed ones included.
 
     Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
     and a root of their covariance.
@@ -337,7 +331,7 @@ def _start(
     if family.has_intercept and design.n_fixed:
         intercepts = slice(fixed.start, fixed.start + design.n_outputs)
         joint.rest[intercepts] = family.initial_eta(y, weights)
-    joint.approach_mode(np.zeros(design.n_eta), theta)
+    joint.approach_mode(np.zeros(design.n_eta), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
