@@ -17,7 +17,12 @@ from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Covariances, Factorization
 from bead_sklearn.solvers._scales import Scales
-from bead_sklearn.solvers._variances import predictor_covariances, predictor_variances
+from bead_sklearn.solvers._variances import (
+    output_covariances,
+    output_variances,
+    predictor_covariances,
+    predictor_variances,
+)
 
 
 class Coupling(ABC):
@@ -93,8 +98,7 @@ class OutputCoupling(Coupling):
 
     def __init__(self, design: Design) -> None:
         super().__init__(design)
-        self._single = design.per_output()
-        self._crossproducts = Crossproducts(self._single)
+        self._crossproducts = Crossproducts(design.per_output())
 
     def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
         """Return the cross-products of the design under a curvature."""
@@ -133,14 +137,7 @@ class OutputCoupling(Coupling):
 
     def covariances(self, covariances: Covariances) -> np.ndarray:
         """Return the covariance of the outputs of each row, (n_rows, J, J)."""
-        n_rows, n_outputs = self.design.n_rows, self.design.n_outputs
-        result = np.empty((n_rows, n_outputs, n_outputs))
-        for j in range(n_outputs):
-            for k in range(j, n_outputs):
-                block = _output_block(covariances, j, k, n_outputs)
-                values = predictor_covariances(self._single, None, block)
-                result[:, j, k] = result[:, k, j] = values
-        return result
+        return output_covariances(self.design, covariances)
 
 
 class UntiedOutputCoupling(OutputCoupling):
@@ -148,14 +145,7 @@ class UntiedOutputCoupling(OutputCoupling):
 
     def covariances(self, covariances: Covariances) -> np.ndarray:
         """Return the variance of each output, (n_rows, J)."""
-        n_outputs = self.design.n_outputs
-        columns = [
-            predictor_variances(
-                self._single, _output_block(covariances, j, j, n_outputs)
-            )
-            for j in range(n_outputs)
-        ]
-        return np.stack(columns, axis=1)
+        return output_variances(self.design, covariances)
 
     def concave(self, curvature: np.ndarray) -> np.ndarray | None:
         """Return the curvature with 0 for negative values."""
@@ -199,20 +189,6 @@ def couple(design: Design, family: Family) -> Coupling:
     if family.n_outputs == 1 and design.n_outputs == 1:
         return RowCoupling(design)
     return OutputCoupling(design) if family.is_tied else UntiedOutputCoupling(design)
-
-
-def _output_block(
-    covariances: Covariances, j: int, k: int, n_outputs: int
-) -> Covariances:
-    """Covariance of the effects on output j with those on output k, symmetrised."""
-    at_j, at_k = slice(j, None, n_outputs), slice(k, None, n_outputs)
-    own, cross, rest = covariances
-    own_jk, rest_jk = own[:, at_j, at_k], rest[at_j, at_k]
-    return Covariances(
-        0.5 * (own_jk + own_jk.transpose(0, 2, 1)),
-        0.5 * (cross[:, at_j, at_k] + cross[:, at_k, at_j]),
-        0.5 * (rest_jk + rest_jk.T),
-    )
 
 
 def factorize(

@@ -13,25 +13,22 @@ _CHUNK_ELEMENTS = 4_000_000
 
 
 def predictor_covariances(
-    left: Design, right: Design | None, covariances: Covariances
+    left: Design, right: Design, covariances: Covariances
 ) -> np.ndarray:
     """Return Cov(eta_i, eta_i') for pairs of rows of the same linear predictor.
 
     Parameters
     ----------
     left, right : Design
-        First and second row of each pair; None is the same rows as ``left``.
+        First and second row of each pair.
     covariances : Covariances
-        Covariance of the effects, with or without the fixed part. Its blocks may be
-        any symmetric matrices.
+        Covariance of the effects, with or without the fixed part.
 
     Returns
     -------
     values : ndarray of shape (n_pairs,)
         Covariances.
     """
-    if right is None:
-        return _quadratic_forms(left, covariances)
     m = len(covariances.rest)
     left_parts, right_parts = _present_parts(left, m), _present_parts(right, m)
     values = np.zeros(left.n_rows)
@@ -74,6 +71,47 @@ def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
         factor and t of the rest.
     """
     return np.maximum(_quadratic_forms(design, covariances), 0.0)
+
+
+def output_covariances(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return the covariance of the outputs of each row, (n_rows, J, J).
+
+    Parameters
+    ----------
+    design : Design
+        Rows, with J outputs.
+    covariances : Covariances
+        Covariance of the effects on all outputs.
+    """
+    single, n_outputs = design.per_output(), design.n_outputs
+    result = np.empty((design.n_rows, n_outputs, n_outputs))
+    for j in range(n_outputs):
+        for k in range(j, n_outputs):
+            block = _output_block(covariances, j, k, n_outputs)
+            values = _quadratic_forms(single, block)
+            result[:, j, k] = result[:, k, j] = values
+    return result
+
+
+def output_variances(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return the variance of each output of each row, (n_rows, J)."""
+    single, n_outputs = design.per_output(), design.n_outputs
+    blocks = (_output_block(covariances, j, j, n_outputs) for j in range(n_outputs))
+    return np.stack([predictor_variances(single, block) for block in blocks], axis=1)
+
+
+def _output_block(
+    covariances: Covariances, j: int, k: int, n_outputs: int
+) -> Covariances:
+    """Covariance of the effects on output j with those on output k, symmetrised."""
+    at_j, at_k = slice(j, None, n_outputs), slice(k, None, n_outputs)
+    own, cross, rest = covariances
+    own_jk, rest_jk = own[:, at_j, at_k], rest[at_j, at_k]
+    return Covariances(
+        0.5 * (own_jk + own_jk.transpose(0, 2, 1)),
+        0.5 * (cross[:, at_j, at_k] + cross[:, at_k, at_j]),
+        0.5 * (rest_jk + rest_jk.T),
+    )
 
 
 def _quadratic_forms(design: Design, covariances: Covariances) -> np.ndarray:
