@@ -182,7 +182,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 estimate=mixed_effects.estimate_variance_components,
                 initial_variance=mixed_effects.prior_variance,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
-                zero_factors=held,
+                zero_factors=tuple(sorted(held)),
             ),
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),

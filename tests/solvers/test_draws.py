@@ -144,7 +144,7 @@ def test_posterior_draws_have_the_joint_moments(kind, family):
 
 def test_posterior_draws_with_a_variance_of_zero():
     design = make_design("crossed")
-    posterior = fit(design, Normal(), zero_factors=frozenset({"i"}))
+    posterior = fit(design, Normal(), zero_factors=("i",))
     draws = draw_posterior(
         posterior,
         design,

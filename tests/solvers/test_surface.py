@@ -143,7 +143,7 @@ def test_a_zero_deviation_has_its_derivative_to_the_right():
 
 def test_correlation_without_variance_is_not_defined():
     problem = make_problem(
-        Normal(), SolverOptions(variances=VarianceOptions(zero_factors={"g"}))
+        Normal(), SolverOptions(variances=VarianceOptions(zero_factors=("g",)))
     )
     fit = problem.fit()
     quantity = Correlation("cor", 0, np.array([1.0, 0.0]), np.array([0.0, 1.0]))

@@ -6,16 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
-import sklearn
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from bead_sklearn import BinaryClassifier, MagnitudeRegressor
-from bead_sklearn.model_selection import make_group_scorer
 from bead_sklearn.persistence import load, save
 
 pd = pytest.importorskip("pandas")
@@ -100,7 +96,6 @@ def test_ranef_without_random_effects():
 def test_linear_predictor(binary, magnitude):
     eta, std = binary.predict_linear(FRAME, return_std=True)
     np.testing.assert_array_equal(binary.predict_linear(FRAME), eta)
-    np.testing.assert_array_equal(binary.decision_function(FRAME), eta)
     np.testing.assert_array_equal(binary.predict(FRAME), np.where(eta > 0, "yes", "no"))
     np.testing.assert_allclose(
         binary.predict_proba(FRAME)[:, 1],
@@ -122,20 +117,6 @@ def test_linear_predictor_needs_a_fit():
         ):
             with pytest.raises(NotFittedError):
                 ask()
-
-
-def test_decision_function_gets_groups_with_routing():
-    by_group = make_group_scorer(roc_auc_score, response_method="decision_function")
-    cv = StratifiedKFold(5, shuffle=True, random_state=0)
-    options = {"cv": cv, "params": {"groups": P}, "error_score": "raise"}
-    with sklearn.config_context(enable_metadata_routing=True):
-        known, new = (
-            cross_val_score(
-                BinaryClassifier(), X[:, None], LABELS, scoring=scoring, **options
-            ).mean()
-            for scoring in (by_group, "roc_auc")
-        )
-    assert known > new + 0.05
 
 
 # ------------------------------------------------------------------ population
