@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._mirror import mirrored
 from bead_sklearn.solvers._optimize import Maximum, maximize
 from bead_sklearn.solvers._parameters import VarianceParameters
 from bead_sklearn.solvers._start import em_step, theta_units
@@ -17,6 +18,11 @@ _EM_STEPS = 2
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
+
+#: How often a search goes on beyond a zero diagonal entry of L, and by how much the
+#: likelihood must rise there.
+_MAX_MIRRORS = 4
+_RISE = 1e-6
 
 #: (free, theta) -> value, gradient in free, gradient in theta.
 Likelihood = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
@@ -108,17 +114,33 @@ def search(
             print(f"iteration {len(history)}: scales of the effects {shown}")
 
     unbounded = np.full(k, np.inf)
-    optimum = maximize(
-        at,
-        np.append(np.zeros(k), theta / unit),
-        np.append(-unbounded, lower / unit),
-        np.append(unbounded, upper / unit),
-        reference=np.append(np.zeros(k), parameters.ordinary / unit),
-        max_iter=max_iter,
-        tol=tol,
-        callback=record,
-        spread=parameters.spread if parameters.is_near else None,
-    )
+
+    def from_point(x: np.ndarray, spread: np.ndarray | None, n_iter: int) -> Maximum:
+        found = maximize(
+            at,
+            x,
+            np.append(-unbounded, lower / unit),
+            np.append(unbounded, upper / unit),
+            reference=np.append(np.zeros(k), parameters.ordinary / unit),
+            max_iter=max_iter - n_iter,
+            tol=tol,
+            callback=record,
+            spread=spread,
+        )
+        return found._replace(n_iter=found.n_iter + n_iter)
+
+    spread = parameters.spread if parameters.is_near else None
+    optimum = from_point(np.append(np.zeros(k), theta / unit), spread, 0)
+    for _ in range(_MAX_MIRRORS):
+        other = mirrored(design, unit * optimum.x[k:], parameters.ordinary)
+        x = np.append(optimum.x[:k], other / unit)
+        if (x == optimum.x).all() or optimum.n_iter >= max_iter:
+            break
+        again = from_point(x, None, optimum.n_iter)
+        if again.value <= optimum.value + _RISE:
+            optimum = optimum._replace(n_iter=again.n_iter)
+            break
+        optimum = again
     theta = _zero_if_singular(unit * optimum.x[k:], parameters)
     return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
 
