@@ -9,9 +9,8 @@ import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._algebra import NormalEquations, choose_algebra, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization, factorize
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._optimize import Maximum, maximize
@@ -161,6 +160,7 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
+        algebra=choose_algebra(design),
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
     if parameters.absolute.any():
@@ -222,7 +222,13 @@ def _fit_laplace(
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent
     objective = LaplaceObjective(
-        design, family, y, weights, with_fixed=with_fixed, reml=options.reml
+        design,
+        family,
+        y,
+        weights,
+        with_fixed=with_fixed,
+        reml=options.reml,
+        algebra=choose_algebra(design),
     )
     p = 0 if with_fixed else design.n_fixed
     center, basis = _start(objective, family, y, weights, parameters)
@@ -306,24 +312,33 @@ def _start(
     The joint mode is that of all effects, fixed ones included, at the starting scales.
     """
     design = objective.design
-    joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
+    joint = LaplaceObjective(
+        design,
+        family,
+        y,
+        weights,
+        with_fixed=True,
+        reml=False,
+        algebra=objective.algebra,
+    )
     fixed = design.rest_slices[-1]
     if family.has_intercept and design.n_fixed:
         joint.rest[fixed.start] = family.initial_eta(y, weights)
     joint.find_mode(np.zeros(design.n_rows), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
-    covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
+    covariances = joint.factorization.covariances(design.n_rest)
+    covariance = covariances.fixed_block(design.n_fixed)
     return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
 
 
 def _factorization_with_fixed(
     objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
-) -> Factorization:
+) -> NormalEquations:
     """Return the normal equations with the fixed part as unknowns too."""
     design = objective.design
     curvature = weights * objective.family.derivatives(y, objective.eta).curvature
-    return factorize(Crossproducts(design), curvature, objective.scales, True)
+    return factorize(objective.algebra, curvature, objective.scales, True)
 
 
 def _recorder(

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._algebra import DenseAlgebra, LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _TINY = np.finfo(np.float64).tiny
@@ -38,6 +37,8 @@ class GaussianObjective:
     absolute : ndarray of bool of shape (n_parameters,)
         Parameters held fixed in the unit of the response rather than relative to
         sigma. When there is one, log(sigma) becomes the last parameter.
+    algebra : LinearAlgebra, default=None
+        Who solves the normal equations; None is `DenseAlgebra`.
 
     Attributes
     ----------
@@ -45,7 +46,7 @@ class GaussianObjective:
         Residual standard deviation at the last evaluation.
     own, rest : ndarray
         Standardised latent variables at the last evaluation.
-    factorization : Factorization
+    factorization : NormalEquations
         Normal equations at the last evaluation.
     """
 
@@ -57,6 +58,7 @@ class GaussianObjective:
         *,
         reml: bool,
         absolute: np.ndarray,
+        algebra: LinearAlgebra | None = None,
     ) -> None:
         self._design = design
         self._y = y
@@ -64,7 +66,8 @@ class GaussianObjective:
         self._reml = reml
         self._absolute = absolute
         self._has_sigma = bool(absolute.any())
-        self._products = Crossproducts(design).compute(weights, with_fixed=True)
+        self._algebra = DenseAlgebra(design) if algebra is None else algebra
+        self._products = self._algebra.compute(weights, with_fixed=True)
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
@@ -108,7 +111,9 @@ class GaussianObjective:
     def _solve(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         design = self._design
         self.scales = Scales(design, theta)
-        self.factorization = Factorization(design, self._products, self.scales)
+        self.factorization: NormalEquations = self._algebra.factorize(
+            self._products, self.scales
+        )
         self.own, self.rest = self.factorization.solve(
             self._own_right @ self.scales.first,
             self.scales.rest(self._rest_right, transpose=True),

@@ -17,11 +17,9 @@ from __future__ import annotations
 import numpy as np
 
 from bead_sklearn.families import Derivatives, Family
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._algebra import DenseAlgebra, LinearAlgebra, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import factorize
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
-from bead_sklearn.solvers._variances import predictor_variances
 
 _MAX_NEWTON = 100
 _MAX_HALVINGS = 30
@@ -47,6 +45,8 @@ class LaplaceObjective:
         otherwise they are arguments of the objective.
     reml : bool
         Whether the fixed effects are integrated out (restricted likelihood).
+    algebra : LinearAlgebra, default=None
+        Who solves the normal equations; None is `DenseAlgebra`.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class LaplaceObjective:
         Standardised latent variables at the mode.
     own_skew, rest_skew : ndarray
         q at the mode.
-    factorization : Factorization
+    factorization : NormalEquations
         Normal equations at the mode.
     eta : ndarray of shape (n_rows,)
         Linear predictor at the mode.
@@ -73,6 +73,7 @@ class LaplaceObjective:
         *,
         with_fixed: bool,
         reml: bool,
+        algebra: LinearAlgebra | None = None,
     ) -> None:
         self.design = design
         self.family = family
@@ -82,7 +83,7 @@ class LaplaceObjective:
         self._n_rest = design.n_rest - (0 if with_fixed else design.n_fixed)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._constant = 0.5 * design.n_fixed * np.log(2 * np.pi) if reml else 0.0
-        self._crossproducts = Crossproducts(design)
+        self.algebra = DenseAlgebra(design) if algebra is None else algebra
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
@@ -145,7 +146,7 @@ class LaplaceObjective:
         for _ in range(_MAX_NEWTON):
             curvature = self._weights * derivatives.curvature
             self.factorization = factorize(
-                self._crossproducts, curvature, scales, self._with_fixed
+                self.algebra, curvature, scales, self._with_fixed
             )
             score = self._weights * derivatives.gradient
             own_score, rest_score = self._rmatvec(score)
@@ -194,8 +195,7 @@ class LaplaceObjective:
     def _find_skewness(self, derivatives: Derivatives) -> None:
         """Set the skewness vectors and what follows from them for each row."""
         first, factorization = self.scales.first, self.factorization
-        covariances = factorization.covariances(self._n_log_det)
-        self._variances = predictor_variances(self.design, covariances)
+        self._variances = factorization.row_variances(self._n_log_det)
         self._c = self._weights * derivatives.third * self._variances
         own, rest = self._rmatvec(self._c)
         self.own_skew, self.rest_skew = factorization.solve(

@@ -53,6 +53,19 @@ class Scales:
         self.ridge = float(theta[slices[-1]][0]) if design.ridge is not None else 0.0
         self.penalty = np.ones(design.n_rest)
         self.penalty[design.rest_slices[-1]] = 0.0
+        self._diagonal = self._find_diagonal()
+
+    def _find_diagonal(self) -> np.ndarray | None:
+        """Lambda of the rest as a vector where it is diagonal."""
+        design = self._design
+        if any(factor.size > 1 for factor in design.rest_factors):
+            return None
+        diagonal = np.ones(design.n_rest)
+        *factor_slices, ridge, _ = design.rest_slices
+        for scale, part in zip(self.factors[1:], factor_slices, strict=True):
+            diagonal[part] = scale[0, 0]
+        diagonal[ridge] = self.ridge
+        return diagonal
 
     @property
     def first(self) -> np.ndarray:
@@ -64,6 +77,9 @@ class Scales:
 
         ``x`` has one row per column of the rest, with or without the fixed part.
         """
+        if self._diagonal is not None:
+            diagonal = self._diagonal[: len(x)]
+            return x * diagonal.reshape(len(x), *(1,) * (x.ndim - 1))
         result = np.array(x, dtype=np.float64)
         *factor_slices, ridge, _ = self._design.rest_slices
         rest = zip(
