@@ -43,7 +43,7 @@ class EffectCovariances(Protocol):
         """Return Var(eta_i) of the rows of a design; unknown levels add nothing."""
 
     def level_blocks(self, start: int, n_levels: int, size: int) -> np.ndarray:
-        """Return the diagonal blocks of a factor of the rest, (n_levels, size, size)."""
+        """Return the diagonal blocks of a factor of the rest, (n, size, size)."""
 
     def fixed_block(self, n_fixed: int) -> np.ndarray:
         """Return the covariance of the last ``n_fixed`` columns of the rest."""

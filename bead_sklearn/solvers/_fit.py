@@ -178,6 +178,7 @@ def _fit_gaussian(
         max_iter=options.max_iter,
         tol=options.tol,
         callback=_recorder(history, slice(0, size), options),
+        value_only=objective.value,
     )
     theta = _zero_if_singular(optimum.x[:size], parameters)
     value, _ = objective(np.append(theta, optimum.x[size:]))
@@ -253,6 +254,11 @@ def _fit_laplace(
             [basis[:p, :p].T @ by_beta[:p], by_theta - pull, by_own]
         )
 
+    def height(x: np.ndarray) -> float:
+        beta, theta, own = split(x)
+        value = objective.value(beta, theta, own)
+        return value - 0.5 * float(parameters.precision @ theta**2)
+
     free = np.full(p, np.inf), np.full(len(own_start), np.inf)
     optimum = maximize(
         at,
@@ -262,6 +268,7 @@ def _fit_laplace(
         max_iter=options.max_iter,
         tol=options.tol,
         callback=_recorder(history, slice(p, p + n_theta), options),
+        value_only=height if evaluate is objective else None,
     )
     beta, theta, own = split(optimum.x)
     theta = _zero_if_singular(theta, parameters)
@@ -336,7 +343,6 @@ def _factorization_with_fixed(
     objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
 ) -> NormalEquations:
     """Return the normal equations with the fixed part as unknowns too."""
-    design = objective.design
     curvature = weights * objective.family.derivatives(y, objective.eta).curvature
     return factorize(objective.algebra, curvature, objective.scales, True)
 

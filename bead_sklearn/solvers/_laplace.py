@@ -103,13 +103,8 @@ class LaplaceObjective:
         beta, theta, own_parameters : ndarray
             Fixed effects, variance parameters, parameters of the family.
         """
-        design = self.design
-        self.family = self.family.with_parameters(own_parameters)
-        offset = np.zeros(design.n_rows)
-        if not self._with_fixed:
-            offset = design.fixed.matvec(beta)
-        derivatives, curvature, h = self.find_mode(offset, theta)
-        value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
+        value = self.value(beta, theta, own_parameters)
+        design, derivatives, curvature = self.design, self._derivatives, self._curvature
         score = self._weights * derivatives.gradient
         own_score, rest_score = self._rmatvec(score)
         if self._n_log_det or design.factors:
@@ -131,6 +126,19 @@ class LaplaceObjective:
             gradient = np.zeros(0)
         by_parameter = self._parameter_gradient(own_parameters)
         return value, design.fixed.rmatvec(self.rho), gradient, by_parameter
+
+    def value(
+        self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
+    ) -> float:
+        """Return the log-likelihood; see :meth:`__call__`."""
+        design = self.design
+        self.family = self.family.with_parameters(own_parameters)
+        offset = np.zeros(design.n_rows)
+        if not self._with_fixed:
+            offset = design.fixed.matvec(beta)
+        self._derivatives, self._curvature, h = self.find_mode(offset, theta)
+        log_det = self.factorization.log_det(self._n_log_det)
+        return h - 0.5 * log_det + self._constant
 
     def find_mode(
         self, offset: np.ndarray, theta: np.ndarray

@@ -63,6 +63,7 @@ def maximize(
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
+    value_only: Callable[[np.ndarray], float] | None = None,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -78,6 +79,8 @@ def maximize(
         The search stops when no component of the gradient exceeds ``tol``.
     callback : callable
         Called with x after each iteration.
+    value_only : callable, default=None
+        x -> value, if that costs less than value and gradient.
 
     Returns
     -------
@@ -89,8 +92,9 @@ def maximize(
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
     objective = _remember_last(objective)
+    height = value_only if value_only is not None else lambda x: objective(x)[0]
     scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
-    x = _probe(objective, start, start, scales, (_DOWN, _UP))
+    x = _probe(height, start, start, scales, (_DOWN, _UP))
     n_iter, reason = 0, ""
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
@@ -99,7 +103,7 @@ def maximize(
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
         small = scales[x[scales] < _SMALL * start[scales]]
-        elsewhere = _probe(objective, x, start, small, tuple((s,) for s in _FINE))
+        elsewhere = _probe(height, x, start, small, tuple((s,) for s in _FINE))
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
@@ -159,7 +163,7 @@ def _search(
 
 
 def _probe(
-    objective: Objective,
+    height: Callable[[np.ndarray], float],
     x: np.ndarray,
     start: np.ndarray,
     indices: np.ndarray,
@@ -171,13 +175,13 @@ def _probe(
     """
     if not len(indices):
         return x
-    best, best_value = x, objective(x)[0]
+    best, best_value = x, height(x)
     for index in indices:
         for chain in chains:
             for share in chain:
                 moved = best.copy()
                 moved[index] = share * start[index]
-                value = objective(moved)[0]
+                value = height(moved)
                 if value <= best_value + _RISE:
                     break
                 best, best_value = moved, value

@@ -14,6 +14,7 @@ import numpy as np
 
 from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._scales import pull_back
 
@@ -90,7 +91,9 @@ class QuadratureObjective:
         laplace(beta, theta, own_parameters)
         family, first = laplace.family, laplace.scales.first
         offset = design.fixed.matvec(beta)
-        spread = np.linalg.cholesky(laplace.factorization.inverse_own)
+        factorization = laplace.factorization
+        assert isinstance(factorization, Factorization)  # one factor: dense algebra
+        spread = np.linalg.cholesky(factorization.inverse_own)
         log_terms, points, rows = [], [], []
         for node, log_weight in zip(self._nodes, self._log_weights, strict=True):
             v = laplace.own + spread @ node

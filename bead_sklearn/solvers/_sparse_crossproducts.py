@@ -7,6 +7,7 @@ and dense columns: small factors, ridge, fixed part.
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class SparseProducts(NamedTuple):
     blocks : list of ndarray of shape (q_k, r_k, r_k)
         Z_k'WZ_k of each level of each large factor of the rest.
     between : dict of (int, int) to csr_array
-        Products of two large factors of the rest, (q_k r_k, q_l r_l), k < l.
+        Products of two large factors of the rest, (q_k r_k, q_j r_j), k < j.
     sparse_dense : ndarray of shape (m_sparse, m_dense)
         Products of the sparse with the dense columns.
     dense : ndarray of shape (m_dense, m_dense)
@@ -218,9 +219,8 @@ class SparseCrossproducts:
         self.large = large_factors(design, dense_up_to)
         self.pattern = Pattern(first, self.large)
         self.between = {
-            (k, l): FactorPairs(self.large[k], self.large[l])
-            for l in range(len(self.large))
-            for k in range(l)
+            (k, j): FactorPairs(self.large[k], self.large[j])
+            for k, j in itertools.combinations(range(len(self.large)), 2)
         }
         parts = _rest_parts(design)[len(self.large) :]
         self._own = _own_products(first)

@@ -104,10 +104,9 @@ class SparseCovariances:
 
     def _times_rest(self, levels: np.ndarray) -> np.ndarray:
         """Return B times ``rest`` for some levels, (n, r, m)."""
-        r, n_entries = self.entries.shape
         n_sparse = len(self.rest) - self.dense.shape[2]
         result = self.dense[levels] @ self.rest[n_sparse:]
-        for effect in range(r):
+        for effect in range(len(self.entries)):
             matrix = sparse.csr_array(
                 (self.entries[effect], self.columns, self.starts),
                 shape=(len(self.starts) - 1, n_sparse),
@@ -154,10 +153,10 @@ class SparseFactorization:
             index = part.start + np.arange(q * r).reshape(q, r)
             schur[index[:, :, None], index[:, None, :]] += blocks
         slices = self.design.rest_slices
-        for (k, l), between in products.between.items():
+        for (k, j), between in products.between.items():
             dense = between.toarray()
-            schur[slices[k], slices[l]] += dense
-            schur[slices[l], slices[k]] += dense.T
+            schur[slices[k], slices[j]] += dense
+            schur[slices[j], slices[k]] += dense.T
         schur[:n_sparse, n_sparse:] = products.sparse_dense - half.T @ half_dense
         schur[n_sparse:, :n_sparse] = schur[:n_sparse, n_sparse:].T
         schur[n_sparse:, n_sparse:] = products.dense - half_dense.T @ half_dense
@@ -232,7 +231,9 @@ class SparseFactorization:
         rows = np.arange(design.n_rows)
         for part, part_slice in present_parts(design, n_rest)[len(pattern.others) :]:
             shift = pattern.n_columns
-            table = spread_dense[:, :, part_slice.start - shift : part_slice.stop - shift]
+            table = spread_dense[
+                :, :, part_slice.start - shift : part_slice.stop - shift
+            ]
             variances -= 2.0 * level_bilinear(
                 own_z, pattern.first.codes, table, part, rows
             )

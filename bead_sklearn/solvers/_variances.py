@@ -103,9 +103,7 @@ def own_variances(first: RandomFactor, own: np.ndarray) -> np.ndarray:
     return np.where(first.codes >= 0, products, 0.0)
 
 
-def level_blocks(
-    rest: np.ndarray, start: int, n_levels: int, size: int
-) -> np.ndarray:
+def level_blocks(rest: np.ndarray, start: int, n_levels: int, size: int) -> np.ndarray:
     """Return the diagonal blocks of a factor's columns, (n_levels, size, size)."""
     stop = start + n_levels * size
     blocks = rest[start:stop, start:stop].reshape(n_levels, size, n_levels, size)
