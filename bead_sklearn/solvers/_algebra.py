@@ -13,6 +13,8 @@ import numpy as np
 from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
+from bead_sklearn.solvers._iterative import IterativeAlgebra
+from bead_sklearn.solvers._probes import IterativeOptions
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._sparse_crossproducts import (
     SparseCrossproducts,
@@ -24,6 +26,11 @@ from bead_sklearn.solvers._sparse_factorization import SparseFactorization
 #: Elements of the cross-products of the first factor with the large factors of the
 #: rest below which dense products are fastest whatever their pattern.
 _SMALL_CROSS = 20_000
+
+#: Number of effects of large factors in the rest from which solutions are iterated.
+_ITERATE_FROM = 2_000
+
+_KINDS = ("auto", "dense", "sparse", "iterative")
 
 #: Share of these elements that are not zero up to which sparse products pay.
 _SPARSE_UP_TO = 0.06
@@ -67,8 +74,14 @@ class NormalEquations(Protocol):
     def log_det(self, n_rest: int) -> float:
         """Return log|H|."""
 
+    def log_det_error(self, n_rest: int) -> float:
+        """Return the standard error of :meth:`log_det`; 0 where it is exact."""
+
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
+
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the covariance of the fixed effects."""
 
     def row_variances(self, n_rest: int) -> np.ndarray:
         """Return Var(eta_i) of the rows of the fitted design."""
@@ -144,9 +157,42 @@ class SparseAlgebra:
         return SparseFactorization(self._crossproducts, products, scales)
 
 
-def choose_algebra(design: Design) -> LinearAlgebra:
-    """Return the linear algebra that is fastest for a design."""
-    if is_sparse(design):
+def choose_algebra(
+    design: Design,
+    kind: str = "auto",
+    options: IterativeOptions = IterativeOptions(),  # noqa: B008 - it is frozen
+) -> LinearAlgebra:
+    """Return who solves the normal equations of a design.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    kind : {"auto", "dense", "sparse", "iterative"}, default="auto"
+        "dense" and "sparse" factorise the Schur complement, and differ in how they
+        keep cross-products only; "iterative" does not. "auto" iterates from
+        2,000 effects of large factors in the rest on, and is exact below. Where there
+        is nothing to be sparse about, or to iterate over, all are "dense": with fewer
+        than two factors, or if only the eliminated one is large.
+    options : IterativeOptions
+        For iterations.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is not one of these.
+    """
+    if kind not in _KINDS:
+        raise ValueError(
+            f"linear_algebra must be one of {', '.join(map(repr, _KINDS))}. "
+            f"Got {kind!r}."
+        )
+    n_sparse = sum(factor.n_effects for factor in large_factors(design))
+    if kind == "dense" or not n_sparse:
+        return DenseAlgebra(design)
+    if kind == "iterative" or (kind == "auto" and n_sparse > _ITERATE_FROM):
+        return IterativeAlgebra(design, options)
+    if kind == "sparse" or is_sparse(design):
         return SparseAlgebra(design)
     return DenseAlgebra(design)
 

@@ -60,6 +60,10 @@ class Factorization:
         """Return log|H| over the eliminated factor and the first ``n_rest`` others."""
         return self.log_det_own + self.schur.log_det(n_rest)
 
+    def log_det_error(self, n_rest: int) -> float:
+        """Return the standard error of :meth:`log_det`, which is exact."""
+        return 0.0
+
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
         partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
@@ -83,6 +87,11 @@ class Factorization:
             cross=-(first @ spread if len(first) > 1 else first[0, 0] * spread),
             rest=self.schur.inverse(n_rest)[1],
         )
+
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the covariance of the fixed effects."""
+        fixed = self.design.rest_slices[-1]
+        return self.schur.inverse(self.design.n_rest)[1][fixed, fixed]
 
     def row_variances(self, n_rest: int) -> np.ndarray:
         """Return Var(eta_i) of the rows of the design; see :meth:`covariances`."""

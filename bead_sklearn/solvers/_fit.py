@@ -9,7 +9,12 @@ import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._algebra import NormalEquations, choose_algebra, factorize
+from bead_sklearn.solvers._algebra import (
+    LinearAlgebra,
+    NormalEquations,
+    choose_algebra,
+    factorize,
+)
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._laplace import LaplaceObjective
@@ -20,6 +25,7 @@ from bead_sklearn.solvers._parameters import (
     variance_parameters,
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
+from bead_sklearn.solvers._probes import IterativeOptions
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 
 #: A standard deviation below this share of its starting scale is reported as zero.
@@ -45,6 +51,17 @@ class SolverOptions:
         approximation.
     verbose : bool
         Whether each iteration prints a line.
+    linear_algebra : {"auto", "dense", "sparse", "iterative"}
+        How the normal equations are solved: exactly, with cross-products stored
+        densely or where levels meet, or by conjugate gradients with stochastic
+        log-determinants. "auto" iterates where several factors have thousands of
+        levels, and is exact elsewhere.
+    n_probes : int
+        Random vectors of the iterative algebra.
+    cg_tol : float
+        Relative residual at which it solves the systems of random vectors.
+    seed : int
+        Seed of the random vectors. They are the same throughout a fit.
     """
 
     reml: bool = False
@@ -53,6 +70,17 @@ class SolverOptions:
     variances: VarianceOptions = field(default_factory=VarianceOptions)
     n_quadrature: int = 1
     verbose: bool = False
+    linear_algebra: str = "auto"
+    n_probes: int = 32
+    cg_tol: float = 1e-3
+    seed: int = 0
+
+    def algebra(self, design: Design) -> LinearAlgebra:
+        """Return who solves the normal equations of a design."""
+        iterative = IterativeOptions(
+            n_probes=self.n_probes, tol=self.cg_tol, seed=self.seed
+        )
+        return choose_algebra(design, self.linear_algebra, iterative)
 
 
 @dataclass(frozen=True)
@@ -160,7 +188,7 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
-        algebra=choose_algebra(design),
+        algebra=options.algebra(design),
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
     if parameters.absolute.any():
@@ -229,7 +257,7 @@ def _fit_laplace(
         weights,
         with_fixed=with_fixed,
         reml=options.reml,
-        algebra=choose_algebra(design),
+        algebra=options.algebra(design),
     )
     p = 0 if with_fixed else design.n_fixed
     center, basis = _start(objective, family, y, weights, parameters)
@@ -334,8 +362,7 @@ def _start(
     joint.find_mode(np.zeros(design.n_rows), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
-    covariances = joint.factorization.covariances(design.n_rest)
-    covariance = covariances.fixed_block(design.n_fixed)
+    covariance = joint.factorization.fixed_covariance()
     return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
 
 

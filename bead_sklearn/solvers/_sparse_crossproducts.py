@@ -197,7 +197,25 @@ class Pattern:
         r = self.first.size
         if r == 1:
             return rows[:, None, :]
-        return rows.reshape(r, -1, rows.shape[1]).transpose(1, 0, 2)
+        return rows.reshape(r, self.first.n_levels, rows.shape[1]).transpose(1, 0, 2)
+
+
+def cross_matvec(
+    pattern: Pattern, products: SparseProducts, x: np.ndarray
+) -> np.ndarray:
+    """Return Z'WT x for x (n_rest, t), as a table (q, r, t)."""
+    n, n_dense = pattern.n_columns, len(x) - pattern.n_columns
+    sparse_part = pattern.table(pattern.matrix(products.cross) @ x[:n])
+    return sparse_part + products.cross_dense[:, :, :n_dense] @ x[n:]
+
+
+def cross_rmatvec(
+    pattern: Pattern, products: SparseProducts, own: np.ndarray, n_rest: int
+) -> np.ndarray:
+    """Return (Z'WT)' times a table (q, r, t), (n_rest, t)."""
+    rows, n_dense = pattern.rows(own), n_rest - pattern.n_columns
+    dense = pattern.rows(products.cross_dense[:, :, :n_dense])
+    return np.vstack([pattern.matrix(products.cross).T @ rows, dense.T @ rows])
 
 
 class SparseCrossproducts:

@@ -20,6 +20,8 @@ from bead_sklearn.solvers._schur import SchurComplement
 from bead_sklearn.solvers._sparse_crossproducts import (
     SparseCrossproducts,
     SparseProducts,
+    cross_matvec,
+    cross_rmatvec,
 )
 from bead_sklearn.solvers._variances import (
     level_bilinear,
@@ -167,31 +169,20 @@ class SparseFactorization:
         """Return log|H| over the eliminated factor and the first ``n_rest`` others."""
         return self._own.log_det + self.schur.log_det(n_rest)
 
+    def log_det_error(self, n_rest: int) -> float:
+        """Return the standard error of :meth:`log_det`, which is exact."""
+        return 0.0
+
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
         partial = (self._own.inverse @ own[:, :, None])[:, :, 0]
-        back = self._cross_rmatvec(partial @ self.scales.first.T)
+        table = (partial @ self.scales.first.T)[:, :, None]
+        back = cross_rmatvec(self._pattern, self._products, table, len(rest))[:, 0]
         x_rest = self.schur.solve(rest - self.scales.rest(back, transpose=True))
-        forward = self._cross_matvec(self.scales.rest(x_rest))
-        x_own = partial - (self._own.solved @ forward[:, :, None])[:, :, 0]
+        scaled = self.scales.rest(x_rest)[:, None]
+        forward = cross_matvec(self._pattern, self._products, scaled)
+        x_own = partial - (self._own.solved @ forward)[:, :, 0]
         return x_own, x_rest
-
-    def _cross_matvec(self, rest: np.ndarray) -> np.ndarray:
-        """Z'WT times a vector, (q, r)."""
-        products, n_sparse = self._products, self._pattern.n_columns
-        rows = self._pattern.matrix(products.cross) @ rest[:n_sparse]
-        sums = rows.reshape(len(products.cross), -1).T
-        return sums + products.cross_dense @ rest[n_sparse:]
-
-    def _cross_rmatvec(self, own: np.ndarray) -> np.ndarray:
-        """(Z'WT)' times (q, r)."""
-        products = self._products
-        return np.concatenate(
-            [
-                self._pattern.matrix(products.cross).T @ own.T.ravel(),
-                np.tensordot(products.cross_dense, own, axes=([0, 1], [0, 1])),
-            ]
-        )
 
     def covariances(self, n_rest: int) -> SparseCovariances:
         """Return the inverse of H, in the unit of the effects.
@@ -212,6 +203,11 @@ class SparseFactorization:
             entries=times_entries(blocks, pattern.levels, self._products.cross),
             dense=blocks @ self._products.cross_dense[:, :, :n_dense],
         )
+
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the covariance of the fixed effects."""
+        fixed = self.design.rest_slices[-1]
+        return self.schur.inverse(self.design.n_rest)[1][fixed, fixed]
 
     def row_variances(self, n_rest: int) -> np.ndarray:
         """Return Var(eta_i) of the rows of the design; see :meth:`covariances`."""
