@@ -94,7 +94,15 @@ class NormalEquations(Protocol):
 
 
 class LinearAlgebra(Protocol):
-    """Makes normal equations of one design from row weights and scales."""
+    """Makes normal equations of one design from row weights and scales.
+
+    Attributes
+    ----------
+    is_exact : bool
+        Whether log-determinants and gradients are exact rather than estimated.
+    """
+
+    is_exact: bool
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Any:
         """Return the cross-products under ``weights``, without the fixed part or with.
@@ -121,6 +129,8 @@ class DenseAlgebra:
         The linear predictor.
     """
 
+    is_exact = True
+
     def __init__(self, design: Design) -> None:
         self._design = design
         self._crossproducts = Crossproducts(design)
@@ -142,6 +152,8 @@ class SparseAlgebra:
     design : Design
         The linear predictor, with at least one factor.
     """
+
+    is_exact = True
 
     def __init__(self, design: Design) -> None:
         self._crossproducts = SparseCrossproducts(design)

@@ -111,6 +111,9 @@ class MixedModelFit:
         Whether the likelihood is restricted.
     n_quadrature : int
         Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
+    monte_carlo_error : float
+        Standard error of ``log_likelihood`` from the random vectors of the iterative
+        algebra; 0 if it is exact.
     """
 
     posterior: Posterior
@@ -124,6 +127,7 @@ class MixedModelFit:
     history: list[np.ndarray]
     reml: bool
     n_quadrature: int
+    monte_carlo_error: float = 0.0
 
 
 def fit_mixed_model(
@@ -191,11 +195,13 @@ def _fit_gaussian(
         algebra=options.algebra(design),
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
+    units = parameters.units
     if parameters.absolute.any():
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.log(spread if spread > 0 else 1.0)
         start = np.append(start, log_sigma)
         lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
+        units = np.append(units, 1.0 / np.sqrt(2.0 * weights.sum()))
     history: list[np.ndarray] = []
     size = len(parameters.start)
     optimum = maximize(
@@ -207,6 +213,8 @@ def _fit_gaussian(
         tol=options.tol,
         callback=_recorder(history, slice(0, size), options),
         value_only=objective.value,
+        units=units,
+        is_exact=objective.algebra.is_exact,
     )
     theta = _zero_if_singular(optimum.x[:size], parameters)
     value, _ = objective(np.append(theta, optimum.x[size:]))
@@ -237,6 +245,7 @@ def _fit_gaussian(
         history=history,
         reml=options.reml,
         n_quadrature=1,
+        monte_carlo_error=objective.error,
     )
 
 
@@ -268,6 +277,7 @@ def _fit_laplace(
         objective = evaluate.laplace
     n_theta = len(parameters.start)
     own_start = family.parameters
+    own_units = np.full(len(own_start), 2.0 / np.sqrt(weights.sum()))
     history: list[np.ndarray] = []
 
     def split(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -297,10 +307,13 @@ def _fit_laplace(
         tol=options.tol,
         callback=_recorder(history, slice(p, p + n_theta), options),
         value_only=height if evaluate is objective else None,
+        units=np.concatenate([np.ones(p), parameters.units, own_units]),
+        is_exact=objective.algebra.is_exact,
     )
     beta, theta, own = split(optimum.x)
     theta = _zero_if_singular(theta, parameters)
     value, *_ = evaluate(beta, theta, own)
+    error = objective.error
     if with_fixed:
         fixed = objective.rest[design.rest_slices[-1]]
         if options.reml:
@@ -332,6 +345,7 @@ def _fit_laplace(
         history=history,
         reml=options.reml,
         n_quadrature=options.n_quadrature,
+        monte_carlo_error=error,
     )
 
 

@@ -66,8 +66,8 @@ class GaussianObjective:
         self._reml = reml
         self._absolute = absolute
         self._has_sigma = bool(absolute.any())
-        self._algebra = DenseAlgebra(design) if algebra is None else algebra
-        self._products = self._algebra.compute(weights, with_fixed=True)
+        self.algebra = DenseAlgebra(design) if algebra is None else algebra
+        self._products = self.algebra.compute(weights, with_fixed=True)
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
@@ -108,6 +108,11 @@ class GaussianObjective:
         residual = self._prss / variance
         return -0.5 * (log_det + n * np.log(2 * np.pi * variance) + residual)
 
+    @property
+    def error(self) -> float:
+        """Standard error of the last value; 0 if that is exact."""
+        return 0.5 * self.factorization.log_det_error(self._n_log_det)
+
     def _relative(self, parameters: np.ndarray) -> np.ndarray:
         """Variance parameters relative to sigma."""
         if not self._has_sigma:
@@ -122,7 +127,7 @@ class GaussianObjective:
     def _solve(self, theta: np.ndarray) -> None:
         design = self._design
         self.scales = Scales(design, theta)
-        self.factorization: NormalEquations = self._algebra.factorize(
+        self.factorization: NormalEquations = self.algebra.factorize(
             self._products, self.scales
         )
         self.own, self.rest = self.factorization.solve(

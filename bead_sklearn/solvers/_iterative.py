@@ -266,6 +266,8 @@ class IterativeAlgebra:
         Random signs, the same for every evaluation.
     """
 
+    is_exact = False
+
     def __init__(
         self,
         design: Design,

@@ -140,6 +140,11 @@ class LaplaceObjective:
         log_det = self.factorization.log_det(self._n_log_det)
         return h - 0.5 * log_det + self._constant
 
+    @property
+    def error(self) -> float:
+        """Standard error of the last value; 0 if that is exact."""
+        return 0.5 * self.factorization.log_det_error(self._n_log_det)
+
     def find_mode(
         self, offset: np.ndarray, theta: np.ndarray
     ) -> tuple[Derivatives, np.ndarray, float]:

@@ -14,6 +14,12 @@ _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
 _DIFFERENCE = 1e-5
 
+#: Rise of an estimated objective over one unit below which it is at its maximum.
+_SMALL_SLOPE = 0.02
+
+#: Units that the first step of the search may take, or half the parameter.
+_REACH = 10.0
+
 #: Shares of its starting value at which a standard deviation is tried before the
 #: search, and after it if it ended below the last figure. The likelihood is even in a
 #: standard deviation, so that zero is always stationary but need not be a maximum.
@@ -64,6 +70,8 @@ def maximize(
     tol: float,
     callback: Callable[[np.ndarray], None],
     value_only: Callable[[np.ndarray], float] | None = None,
+    units: np.ndarray | None = None,
+    is_exact: bool = True,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -81,6 +89,13 @@ def maximize(
         Called with x after each iteration.
     value_only : callable, default=None
         x -> value, if that costs less than value and gradient.
+    units : ndarray of shape (k,), default=None
+        Changes of the parameters that change the objective about equally; ones by
+        default.
+    is_exact : bool, default=True
+        Whether the gradient is that of the value to rounding error. Otherwise the
+        search ends where the value rises by less than a part in 10^11, and there are
+        no Newton steps.
 
     Returns
     -------
@@ -93,12 +108,21 @@ def maximize(
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
     objective = _remember_last(objective)
     height = value_only if value_only is not None else lambda x: objective(x)[0]
+    units = np.ones(len(start)) if units is None else units
     scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
     x = _probe(height, start, start, scales, (_DOWN, _UP))
     n_iter, reason = 0, ""
     for _ in range(_MAX_SEARCHES):
         x, value, gradient, n, reason = _search(
-            objective, x, lower, upper, max_iter - n_iter, tol, callback
+            objective,
+            x,
+            lower,
+            upper,
+            units,
+            max_iter - n_iter,
+            tol,
+            1e-14 if is_exact else 1e-11,
+            callback,
         )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
@@ -107,13 +131,16 @@ def maximize(
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
-    if moving.sum() <= _POLISH_UP_TO:
+    if is_exact and moving.sum() <= _POLISH_UP_TO:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
-    norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
+    steepness = np.abs(gradient) * _free(x, gradient, lower, upper)
+    norm = float(steepness.max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small.
     converged = norm <= max(100.0 * tol, 1e-3)
+    if not is_exact:
+        converged = float((units * steepness).max(initial=0.0)) <= _SMALL_SLOPE
     return Maximum(x, value, norm, n_iter, converged, reason)
 
 
@@ -122,43 +149,50 @@ def _search(
     start: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    units: np.ndarray,
     max_iter: int,
     tol: float,
+    smallest_rise: float,
     callback: Callable[[np.ndarray], None],
 ) -> tuple[np.ndarray, float, np.ndarray, int, str]:
     """Search from one point by L-BFGS-B."""
     moving = lower < upper
+    units = units[moving]
     # The first step of the method is the gradient itself; a long one would jump to
     # the bounds.
-    unit = max(1.0, float(np.abs(objective(start)[1][moving]).max()))
+    step = units**2 * np.abs(objective(start)[1][moving])
+    reach = np.maximum(0.5 * np.abs(start[moving]), _REACH * units)
+    shrink = max(1.0, float((step / reach).max()))
 
-    def complete(x: np.ndarray) -> np.ndarray:
+    def complete(z: np.ndarray) -> np.ndarray:
         full = start.copy()
-        full[moving] = x
+        full[moving] = np.clip(start[moving] + units * z, lower[moving], upper[moving])
         return full
 
-    def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective(complete(x))
-        return -value / unit, -gradient[moving] / unit
+    def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(complete(z))
+        return -value / shrink, -units * gradient[moving] / shrink
 
     result = optimize.minimize(
         negative,
-        start[moving],
+        np.zeros(len(units)),
         jac=True,
         method="L-BFGS-B",
-        bounds=optimize.Bounds(lower[moving], upper[moving]),
-        callback=lambda x: callback(complete(x)),
+        bounds=optimize.Bounds(
+            (lower - start)[moving] / units, (upper - start)[moving] / units
+        ),
+        callback=lambda z: callback(complete(z)),
         options={
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
-            "gtol": tol / unit,
-            "ftol": 1e-14,
+            "gtol": tol * float(units.min()) / shrink,
+            "ftol": smallest_rise,
         },
     )
     gradient = np.zeros_like(start)
-    gradient[moving] = -unit * np.asarray(result.jac)
-    value = -unit * float(result.fun)
+    gradient[moving] = -shrink * np.asarray(result.jac) / units
+    value = -shrink * float(result.fun)
     return complete(result.x), value, gradient, int(result.nit), str(result.message)
 
 

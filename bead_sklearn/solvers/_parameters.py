@@ -56,6 +56,8 @@ class VarianceParameters:
         the residual standard deviation.
     precision : ndarray of shape (n_parameters,)
         Precision of a normal prior around 0; 0 is no prior.
+    units : ndarray of shape (n_parameters,)
+        About the standard error that judgments without end would leave.
     """
 
     start: np.ndarray
@@ -63,6 +65,7 @@ class VarianceParameters:
     upper: np.ndarray
     absolute: np.ndarray
     precision: np.ndarray
+    units: np.ndarray
 
     @property
     def n_free(self) -> int:
@@ -96,12 +99,15 @@ def variance_parameters(
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
-    precision = np.zeros(size)
+    precision, units = np.zeros(size), np.ones(size)
     largest = _LARGEST * scale
     lower, upper = np.full(size, -largest), np.full(size, largest)
     for factor, part in zip(design.factors, slices, strict=False):
         structure = factor.structure
         lower[part] = np.where(structure.is_scale, 0.0, -largest)
+        # The information on the logarithm of a standard deviation is at most twice
+        # the number of levels.
+        units[part] = scale / np.sqrt(2.0 * factor.n_levels)
         if options.estimate:
             start[part] = scale * np.sqrt(options.initial_variance) * structure.is_scale
         else:
@@ -114,12 +120,13 @@ def variance_parameters(
             absolute[part] = relative
     if design.ridge is not None:
         unit = scale / feature_scale(design.ridge, weights)
+        units[-1] = unit / np.sqrt(2.0 * max(1, design.ridge.n_columns))
         if options.alpha is None:
             start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
             precision[-1] = 0.0 if relative else (_LATENT_SD * unit) ** -2
         else:
             start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
-    return VarianceParameters(start, lower, upper, absolute, precision)
+    return VarianceParameters(start, lower, upper, absolute, precision, units)
 
 
 def feature_scale(block: DenseBlock, weights: np.ndarray) -> float:
