@@ -47,8 +47,9 @@ def predict_outputs(
     """
     n_outputs = design.n_outputs
     covariances = output_covariances if tied else output_variances
-    with blas_threads(len(posterior.joint.rest)):
-        total = covariances(design, posterior.joint)
+    joint = posterior.exact_joint()
+    with blas_threads(joint.side):
+        total = covariances(design, joint)
     for factor, prior in _marginal_factors(posterior, design, marginal):
         new = np.flatnonzero(factor.codes < 0)
         z, r = factor.z[new], factor.z.shape[1]
@@ -87,10 +88,9 @@ def predict_sets(
         Covariances at the pairs of rows.
     """
     left, right = pairs
-    with blas_threads(len(posterior.joint.rest)):
-        total = predictor_covariances(
-            design.take(left), design.take(right), posterior.joint
-        )
+    joint = posterior.exact_joint()
+    with blas_threads(joint.side):
+        total = predictor_covariances(design.take(left), design.take(right), joint)
     for factor, prior in _marginal_factors(posterior, design, marginal):
         new = (factor.codes[left] < 0) & (factor.codes[right] < 0)
         if factor.varies_in_sets:
