@@ -90,7 +90,7 @@ class Posterior:
         """
         if not isinstance(self.joint, Covariances):
             raise ValueError(
-                "The joint covariance of all effects is not known, because a model with "
+                "The joint covariance of all effects is not known: a model with "
                 "so many levels is solved iteratively. Means and variances are."
             )
         return self.joint

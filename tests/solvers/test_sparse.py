@@ -11,6 +11,7 @@ from crossed_designs import CROSSED, as_covariances, crossed_design, some_theta
 from bead_sklearn.families import Bernoulli, Normal
 from bead_sklearn.solvers import SolverOptions, fit_mixed_model
 from bead_sklearn.solvers._algebra import DenseAlgebra, SparseAlgebra, choose_algebra
+from bead_sklearn.solvers._coupling import RowCoupling
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
@@ -139,7 +140,7 @@ def test_objectives_agree(reml):
             np.ones(N),
             with_fixed=reml,
             reml=reml,
-            algebra=algebra(design),
+            coupling=RowCoupling(design, algebra(design)),
         )(np.zeros(design.n_fixed), theta, np.zeros(0))
         for algebra in (DenseAlgebra, SparseAlgebra)
     ]
