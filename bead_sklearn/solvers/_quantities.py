@@ -13,6 +13,9 @@ from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
 
+#: A standard deviation below this share of sigma is zero but for rounding.
+_NEGLIGIBLE = 1e-12
+
 
 @dataclass(frozen=True)
 class Quantity(ABC):
@@ -102,7 +105,9 @@ class Correlation(Quantity):
         covariance = fit.posterior.covariances[self.factor]
         pair = np.array([self.first, self.second])
         [[a, c], [_, b]] = pair @ covariance @ pair.T
-        return float(c / np.sqrt(a * b)) if a > 0 and b > 0 else float("nan")
+        if min(a, b) <= (_NEGLIGIBLE * fit.sigma) ** 2:
+            return float("nan")
+        return float(c / np.sqrt(a * b))
 
     def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return its value and gradient at the parameters of a surface."""

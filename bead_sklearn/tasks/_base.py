@@ -202,7 +202,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 estimate=mixed_effects.estimates_variances,
                 initial_variance=mixed_effects.held_variance,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
-                zero_factors=held,
+                zero_factors=tuple(sorted(held)),
             ),
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
@@ -223,8 +223,8 @@ class MixedModel(MixedModelInference, BaseEstimator):
             raise
         constant = self._unit_constant()
         fit = replace(fit, log_likelihood=fit.log_likelihood + constant)
-        self._earlier = EarlierSolution(
-            Start.of(design, fit.family, weights, fit.theta, fit.sigma),
+        self._end = EarlierSolution(
+            Start.of(design, weights, fit),
             self._target_labels(),
         )
         self._store(fit, design, family, target, weights)
@@ -238,13 +238,13 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     def _begin_at(self, fitted: MixedModel) -> None:
         """Let the next fit begin at the solution of another estimator."""
-        self._handed_on = fitted._earlier
+        self._handed_on = fitted._end
 
     def _earlier_solution(self) -> EarlierSolution | None:
         """Where the fit begins; a solution handed on serves once."""
         handed_on: EarlierSolution | None = self.__dict__.pop("_handed_on", None)
         if handed_on is None and self.warm_start:
-            return getattr(self, "_earlier", None)
+            return getattr(self, "_end", None)
         return handed_on
 
     def _target_labels(self) -> list[Any]:

@@ -133,8 +133,6 @@ class BinaryClassifier(MixedModelClassifier):
     True
     """
 
-    __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"groups": True}
-
     _response = "binary"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -198,24 +196,6 @@ class BinaryClassifier(MixedModelClassifier):
         """
         positive = self._family_mean(X, groups)
         return np.column_stack([1.0 - positive, positive])
-
-    def decision_function(self, X: Any, *, groups: Any = None) -> np.ndarray:
-        """Return the linear predictor, positive where the positive class is likelier.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame, list of str or list of dict
-            What is judged.
-        groups : array-like of shape (n_samples,) or DataFrame, default=None
-            Who judges.
-
-        Returns
-        -------
-        eta : ndarray of shape (n_samples,)
-            Its posterior mean, in logits (or probits); `predict_linear` has its
-            standard error too.
-        """
-        return np.asarray(self.predict_linear(X, groups=groups))
 
     @property
     def _n_quadrature(self) -> int:  # type: ignore[override]

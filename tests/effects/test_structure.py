@@ -43,8 +43,8 @@ def build(formula, ids, covariates, *, rotation_invariant=False, center=True):
         covariates,
         NAMES,
         np.arange(1.0, N_ROWS + 1),
+        mixed_effects=MixedEffects(estimate_variance_components=center),
         rotation_invariant=rotation_invariant,
-        center=center,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mpmath as mp
 import numpy as np
+import pytest
 
 from bead_sklearn.families import (
     Bernoulli,

@@ -178,11 +178,11 @@ def test_sleepstudy_bootstrap_intervals(sleepstudy):
         X,
         y,
         method="bootstrap",
-        n_bootstrap=300,
+        n_bootstrap=200,
         random_state=0,
     )
     # bootMer with 500 simulations; the tolerance is about three standard errors of
-    # an end of an interval from 300.
+    # an end of an interval from 200.
     expected = {
         "sd_(Intercept)|subject": (10.6944464194, 33.8080455821),
         "cor_days.(Intercept)|subject": (-0.50569522928, 0.9999999959),

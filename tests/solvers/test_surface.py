@@ -19,7 +19,6 @@ from bead_sklearn.solvers import (
     VarianceOptions,
     likelihood_surface,
     n_free_scales,
-    take_rows,
 )
 
 N = 200
@@ -143,7 +142,7 @@ def test_a_zero_deviation_has_its_derivative_to_the_right():
 
 def test_correlation_without_variance_is_not_defined():
     problem = make_problem(
-        Normal(), SolverOptions(variances=VarianceOptions(zero_factors={"g"}))
+        Normal(), SolverOptions(variances=VarianceOptions(zero_factors=("g",)))
     )
     fit = problem.fit()
     quantity = Correlation("cor", 0, np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -209,7 +208,7 @@ def test_repeated_rows_are_weights():
 def test_rows_of_a_design():
     design = make_problem(Normal(), ridge=True).design
     rows = np.array([3, 3, 0, 150])
-    taken = take_rows(take_rows(design, np.arange(N)), rows)
+    taken = design.take(np.arange(N)).take(rows)
     np.testing.assert_array_equal(taken.fixed.rows(), design.fixed.rows()[rows])
     np.testing.assert_array_equal(taken.ridge.rows(), design.ridge.rows()[rows])
     for factor, whole in zip(taken.factors, design.factors, strict=True):
