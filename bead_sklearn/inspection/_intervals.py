@@ -159,8 +159,9 @@ def confidence_intervals(
     Raises
     ------
     ValueError
-        If an argument is not valid, the data are missing or not those of the fit, or
-        a fixed effect is to be profiled in a restricted likelihood.
+        If an argument is not valid, the data are missing or not those of the fit, a
+        fixed effect is to be profiled in a restricted likelihood, or anything in a fit
+        with ``n_quadrature=0``.
 
     References
     ----------
@@ -245,6 +246,12 @@ def _profile(
     level: float,
 ) -> ConfidenceIntervals:
     messages = []
+    if model._solution.n_quadrature == 0 and not model.is_reml_:
+        raise ValueError(
+            "n_quadrature=0 does not maximise the likelihood over the fixed effects, "
+            "so that there is no profile of it. Fit with n_quadrature=1, or use "
+            "method='wald' or 'bootstrap'."
+        )
     if model.is_reml_:
         fixed = [q.name for q in quantities if isinstance(q, Coefficient)]
         if fixed and parameters is not None:

@@ -234,6 +234,8 @@ def _likelihood(family: Family, fit: MixedModelFit) -> str:
     how = " (Laplace approximation)"
     if isinstance(family, QuadraticFamily):
         how = ""
+    elif fit.n_quadrature == 0 and not fit.reml:
+        how = " (Laplace approximation at the joint mode)"
     elif fit.n_quadrature > 1:
         how = f" (adaptive quadrature, {fit.n_quadrature} nodes)"
     return f"fitted by maximum {restricted}marginal likelihood{how}"

@@ -111,7 +111,8 @@ class MixedModelFit:
     reml : bool
         Whether the likelihood is restricted.
     n_quadrature : int
-        Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
+        Nodes of the quadrature; 1 for the Laplace approximation and exact fits, 0 for
+        the Laplace approximation at the joint mode.
     family_covariance : ndarray of shape (k, k)
         Covariance of the estimated parameters of the family.
     monte_carlo_error : float
