@@ -8,9 +8,9 @@ class SingularFitWarning(ConvergenceWarning):
 
 
 class SeparationWarning(ConvergenceWarning):
-    """A combination of covariates predicts the response perfectly.
+    """Covariates or levels of a grouping factor predict the response perfectly.
 
-    The unpenalised maximum-likelihood coefficients are then infinite.
+    The unpenalised maximum-likelihood coefficients, or variances, are then infinite.
     """
 
 

@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*linear combination of others:UserWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
     pytest.mark.filterwarnings("ignore:The features under the ridge explain nothing"),
+    pytest.mark.filterwarnings("ignore:The predictors reproduce y"),
 ]
 
 

@@ -5,6 +5,7 @@ from bead_sklearn.effects._covariance import (
     block_covariance,
     diagonal_covariance,
     full_covariance,
+    output_covariance,
     shared_covariance,
 )
 from bead_sklearn.effects._factor import RandomFactor
@@ -14,6 +15,7 @@ from bead_sklearn.effects._mixed_effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
+from bead_sklearn.effects._prior import LevelPrior
 from bead_sklearn.effects._structure import (
     FactorStructure,
     build_structures,
@@ -25,6 +27,7 @@ __all__ = [
     "CovarianceStructure",
     "FactorStructure",
     "FormulaTerm",
+    "LevelPrior",
     "MixedEffects",
     "RandomFactor",
     "block_covariance",
@@ -32,6 +35,7 @@ __all__ = [
     "combine_ids",
     "diagonal_covariance",
     "full_covariance",
+    "output_covariance",
     "parse_formula",
     "resolve_mixed_effects",
     "shared_covariance",

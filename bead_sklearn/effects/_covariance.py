@@ -149,3 +149,68 @@ def block_covariance(blocks: list[CovarianceStructure]) -> CovarianceStructure:
         scales=np.concatenate([block.scales for block in blocks]),
         is_scale=np.concatenate([block.is_scale for block in blocks]),
     )
+
+
+def output_covariance(
+    base: CovarianceStructure, contrast: np.ndarray, kind: str
+) -> CovarianceStructure:
+    """Covariance of effects that exist once per output.
+
+    Parameters
+    ----------
+    base : CovarianceStructure
+        Of the effects on one output.
+    contrast : ndarray of shape (J, J)
+        L such that L L' is the covariance over the outputs that treats all classes
+        alike: the identity for independent responses, the root of I + 11' for logits
+        against a reference class.
+    kind : {"full", "diagonal", "isotropic"}
+        Any covariance over the outputs; a variance of each output and no covariance;
+        one variance and the covariance of ``contrast``.
+
+    Returns
+    -------
+    structure : CovarianceStructure
+        Of size ``base.size * J``, the outputs of one effect next to each other.
+
+    Notes
+    -----
+    "diagonal" depends on the reference class of a multinomial logit; the others do
+    not.
+    """
+    n_outputs = len(contrast)
+    all_rows, all_columns = np.indices((n_outputs, n_outputs)).reshape(2, -1)
+    lower = all_rows >= all_columns
+    entries: list[tuple[int, int, int, float, bool]] = []
+    numbers: dict[tuple[int, int, int], int] = {}
+    for row, column, parameter, scale in zip(
+        base.rows, base.columns, base.parameters, base.scales, strict=True
+    ):
+        on_diagonal = row == column
+        for j, k in zip(
+            all_rows[lower | (not on_diagonal)],
+            all_columns[lower | (not on_diagonal)],
+            strict=True,
+        ):
+            factor, own = scale, (int(parameter), int(j), int(k))
+            if kind == "isotropic":
+                factor, own = scale * contrast[j, k], (int(parameter), 0, 0)
+            if factor == 0.0 or (kind == "diagonal" and j != k):
+                continue
+            number = numbers.setdefault(own, len(numbers))
+            is_scale = bool(on_diagonal and own[1] == own[2])
+            place = row * n_outputs + j, column * n_outputs + k
+            entries.append((*place, number, factor, is_scale))
+    rows, columns, parameters, scales, is_scale_entry = map(
+        np.array, zip(*entries, strict=True)
+    )
+    is_scale_parameter = np.zeros(len(numbers), dtype=bool)
+    is_scale_parameter[parameters[is_scale_entry]] = True
+    return CovarianceStructure(
+        size=base.size * n_outputs,
+        rows=rows,
+        columns=columns,
+        parameters=parameters,
+        scales=scales,
+        is_scale=is_scale_parameter,
+    )

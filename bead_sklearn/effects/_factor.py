@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bead_sklearn.effects._covariance import CovarianceStructure
+from bead_sklearn.effects._covariance import CovarianceStructure, diagonal_covariance
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class RandomFactor:
     z : ndarray of shape (n_rows, r)
         Covariates of the random effects; a column of ones is an intercept.
     structure : CovarianceStructure
-        How the r effects of one level vary together.
+        How the effects of one level vary together: r of them, or r times the number
+        of outputs, ordered by covariate and then by output.
     effect_names : tuple of str
-        Names of the r effects.
+        Names of the effects.
     """
 
     name: str
@@ -38,8 +39,13 @@ class RandomFactor:
 
     @property
     def size(self) -> int:
-        """Number of effects per level, r."""
+        """Number of effects per level."""
         return self.structure.size
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of linear predictors per row, J."""
+        return self.size // self.z.shape[1]
 
     @property
     def n_effects(self) -> int:
@@ -47,15 +53,41 @@ class RandomFactor:
         return self.n_levels * self.size
 
     def matvec(self, effects: np.ndarray) -> np.ndarray:
-        """Return the contribution of ``effects`` (q, r) to each row; 0 if unknown."""
+        """Return the contribution of ``effects`` (q, r J) to eta, (n J,).
+
+        An unknown level contributes nothing.
+        """
         known = self.codes >= 0
-        product = np.einsum("ij,ij->i", self.z, effects[self.codes])
-        return product if known.all() else np.where(known, product, 0.0)
+        n_rows, r = self.z.shape
+        if self.size == 1:
+            product = self.z[:, 0] * effects[:, 0][self.codes]
+        elif self.n_outputs == 1:
+            product = np.einsum("ij,ij->i", self.z, effects[self.codes])
+        else:
+            by_output = effects.reshape(self.n_levels, r, self.n_outputs)
+            product = np.zeros((n_rows, self.n_outputs))
+            for column in range(r):
+                product += self.z[:, [column]] * by_output[self.codes, column]
+        product = product.reshape(n_rows, -1)
+        if not known.all():
+            product = np.where(known[:, None], product, 0.0)
+        return product.ravel()
 
     def rmatvec(self, x: np.ndarray) -> np.ndarray:
-        """Return the sums of ``x`` times the covariates per level, (q, r)."""
+        """Return the sums of ``x`` times the covariates per level, (q, r J)."""
+        by_output = x.reshape(-1, self.n_outputs).T
         sums = [
-            np.bincount(self.codes, weights=x * column, minlength=self.n_levels)
+            np.bincount(self.codes, weights=output * column, minlength=self.n_levels)
             for column in self.z.T
+            for output in by_output
         ]
         return np.stack(sums, axis=1)
+
+    def take(self, rows: np.ndarray) -> RandomFactor:
+        """Return the factor at some rows."""
+        return replace(self, codes=self.codes[rows], z=self.z[rows])
+
+    def per_output(self) -> RandomFactor:
+        """Return the factor as it acts on one output."""
+        structure = diagonal_covariance(np.ones(self.z.shape[1]))
+        return replace(self, structure=structure)

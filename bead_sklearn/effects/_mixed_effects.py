@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
@@ -29,12 +29,22 @@ class MixedEffects(BaseEstimator):
         Random-effects formula in the notation of lme4, such as
         ``"(1 | participant) + (1 | item)"``. Factors are columns of X or of
         ``groups``; the name ``groups`` stands for the fit argument.
+    prior_mean : float, default=0.0
+        Mean of every random effect, u ~ N(prior_mean, G): of intercepts, and of
+        slopes per unit of their column of X (under "random_slopes": per unit of the
+        features as the model standardises them). A participant not seen in fit is
+        expected there. Where a fixed effect is estimated without a penalty beside the
+        random one, as the intercept always is, it takes up the mean: ``intercept_``
+        falls by what ``effects_`` rises, and likelihood and predictions stay the
+        same. Coefficients under a ridge do not: then the slopes of all participants
+        shrink towards the mean, and predictions and likelihood change.
     prior_variance : float, default=1.0
         Variance of every random effect on the scale of the linear predictor: the
         value that is held if ``estimate_variance_components`` is False, otherwise
         where the search starts (families with a residual variance start at that).
     estimate_variance_components : bool, default=True
-        Whether the variances and covariances are estimated.
+        Whether the variances and covariances are estimated. They are not where
+        ``regularization_strength`` is given.
     variance_estimation_method : {"auto", "ml", "reml"}, default="auto"
         Maximum likelihood or restricted maximum likelihood, which integrates over the
         fixed effects. "auto" is "reml" where coefficients are under a ridge or where
@@ -43,6 +53,31 @@ class MixedEffects(BaseEstimator):
     correlation_structure : {"correlated", "independent"}, default="correlated"
         Whether the intercept and slopes of one level are correlated. A formula says
         so itself, by ``|`` or ``||``.
+    regularization_strength : float, default=None
+        Strength lambda > 0 of the penalty ``lambda * sum_g w_g |u_g - prior_mean|^2``
+        on the mean negative log-likelihood of the N judgments, in place of estimated
+        variances and of ``prior_variance``. It is a normal prior with the variance
+        ``1 / (2 N lambda w_g)``, held for each level g, and fixed effects are
+        estimated by the marginal likelihood under this prior; conditional modes are
+        the minimum of the penalised objective at these fixed effects. The prior
+        depends on the number of judgments, N: the more judgments of other
+        participants, the more a participant is shrunk. None: no penalty.
+    adaptive_regularization : bool, default=None
+        Whether ``w_g`` is ``1 / max(n_g, min_samples_for_random_effects)``, n_g the
+        number of judgments of the level (0 for one not seen in fit), rather than 1.
+        None: yes if ``regularization_strength`` is given, without which a value here
+        is an error.
+    min_samples_for_random_effects : int, default=1
+        Levels with fewer judgments (a smaller sum of ``sample_weight``), of
+        participants and of items alike, are predicted as levels not seen in fit.
+        They take part in the likelihood all the same, and ``effects_`` has their
+        conditional modes, marked by ``known``; ``groups_`` leaves them out.
+
+    Notes
+    -----
+    With equal numbers of judgments per level, m, a ``regularization_strength`` of
+    lambda is the same as ``prior_variance=m / (2 * N * lambda)`` (or ``1 / (2 * N *
+    lambda)`` if not adaptive) with ``estimate_variance_components=False``.
 
     Examples
     --------
@@ -54,10 +89,14 @@ class MixedEffects(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "mode": [StrOptions(set(MODES))],
         "formula": [str, None],
+        "prior_mean": [Interval(Real, None, None, closed="neither")],
         "prior_variance": [Interval(Real, 0, None, closed="neither")],
         "estimate_variance_components": ["boolean"],
         "variance_estimation_method": [StrOptions({"auto", "ml", "reml"})],
         "correlation_structure": [StrOptions({"correlated", "independent"})],
+        "regularization_strength": [Interval(Real, 0, None, closed="neither"), None],
+        "adaptive_regularization": ["boolean", None],
+        "min_samples_for_random_effects": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -65,21 +104,63 @@ class MixedEffects(BaseEstimator):
         mode: str = "auto",
         *,
         formula: str | None = None,
+        prior_mean: float = 0.0,
         prior_variance: float = 1.0,
         estimate_variance_components: bool = True,
         variance_estimation_method: str = "auto",
         correlation_structure: str = "correlated",
+        regularization_strength: float | None = None,
+        adaptive_regularization: bool | None = None,
+        min_samples_for_random_effects: int = 1,
     ) -> None:
         self.mode = mode
         self.formula = formula
+        self.prior_mean = prior_mean
         self.prior_variance = prior_variance
         self.estimate_variance_components = estimate_variance_components
         self.variance_estimation_method = variance_estimation_method
         self.correlation_structure = correlation_structure
+        self.regularization_strength = regularization_strength
+        self.adaptive_regularization = adaptive_regularization
+        self.min_samples_for_random_effects = min_samples_for_random_effects
+
+    @property
+    def estimates_variances(self) -> bool:
+        """Whether variances are estimated rather than held."""
+        return (
+            self.estimate_variance_components and self.regularization_strength is None
+        )
+
+    @property
+    def held_variance(self) -> float:
+        """Variance that is held, in the unit of each level's own prior."""
+        return self.prior_variance if self.regularization_strength is None else 1.0
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the penalty on a level depends on its number of judgments."""
+        return self.adaptive_regularization in (None, True)
 
     def terms(self) -> list[FormulaTerm]:
         """Return the terms of the formula; empty without one."""
         return [] if self.formula is None else parse_formula(self.formula)
+
+    def check(self) -> None:
+        """Raise a ValueError if a field is out of range or would have no effect."""
+        self._validate_params()
+        if self.regularization_strength is None:
+            if self.adaptive_regularization is not None:
+                raise ValueError(
+                    f"adaptive_regularization={self.adaptive_regularization} has no "
+                    "effect without a penalty: set regularization_strength too, or "
+                    "leave adaptive_regularization=None."
+                )
+        elif self.prior_variance != 1.0:
+            raise ValueError(
+                f"regularization_strength={self.regularization_strength:g} takes the "
+                f"place of prior_variance={self.prior_variance:g}: set one of them "
+                "only."
+            )
 
 
 def resolve_mixed_effects(value: str | MixedEffects) -> MixedEffects:
@@ -103,7 +184,7 @@ def resolve_mixed_effects(value: str | MixedEffects) -> MixedEffects:
         If the value is of another type.
     """
     if isinstance(value, MixedEffects):
-        value._validate_params()
+        value.check()
         return value
     if not isinstance(value, str):
         raise TypeError(

@@ -17,6 +17,8 @@ from bead_sklearn.effects._covariance import (
 )
 from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm
+from bead_sklearn.effects._mixed_effects import MixedEffects
+from bead_sklearn.effects._prior import LevelPrior, level_prior
 from bead_sklearn.inputs import encode_levels, match_levels
 
 #: Participant-specific heads with more coefficients than this share one variance
@@ -77,6 +79,8 @@ class FactorStructure:
         What varies.
     effect_names : tuple of str
         Names of all effects of a level.
+    prior : LevelPrior
+        What is known beforehand about the effects of each level.
     """
 
     name: str
@@ -84,24 +88,42 @@ class FactorStructure:
     levels: np.ndarray
     blocks: tuple[VaryingBlock, ...]
     effect_names: tuple[str, ...]
+    prior: LevelPrior
 
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns effects into those of uncentred covariates."""
         return block_diag(*(block.to_columns() for block in self.blocks))
 
+    def prior_offset(self, covariates: np.ndarray) -> np.ndarray:
+        """Return what effects at their prior mean add to each row."""
+        total = np.zeros(len(covariates))
+        for block in self.blocks:
+            total += block.intercept + covariates[:, block.columns].sum(axis=1)
+        return self.prior.mean * total
+
     def factor(
-        self, ids: Mapping[str, np.ndarray], covariates: np.ndarray
+        self,
+        ids: Mapping[str, np.ndarray],
+        covariates: np.ndarray,
+        *,
+        fitting: bool = False,
     ) -> RandomFactor:
-        """Return the random effects of new rows; ids not given are unknown."""
+        """Return the random effects of rows; ids not given are unknown.
+
+        In prediction levels with too few judgments are unknown too.
+        """
         if all(source in ids for source in self.sources):
             codes = match_levels(self.levels, combine_ids(ids, self.sources))
         else:
             codes = np.full(len(covariates), -1)
+        if not fitting:
+            codes = self.prior.known_codes(codes)
+        z = np.column_stack([block.z(covariates) for block in self.blocks])
         return RandomFactor(
             name=self.name,
             codes=codes,
             n_levels=len(self.levels),
-            z=np.column_stack([block.z(covariates) for block in self.blocks]),
+            z=self.prior.scale(z, codes),
             structure=block_covariance([block.structure for block in self.blocks]),
             effect_names=self.effect_names,
         )
@@ -123,8 +145,8 @@ def build_structures(
     covariate_names: list[str],
     weights: np.ndarray,
     *,
+    mixed_effects: MixedEffects,
     rotation_invariant: bool,
-    center: bool,
 ) -> list[FactorStructure]:
     """Learn the levels and structures of all factors.
 
@@ -139,18 +161,20 @@ def build_structures(
     covariate_names : list of str
         Their names.
     weights : ndarray of shape (n_rows,)
-        Row weights, for the typical size of a covariate.
+        Row weights.
+    mixed_effects : MixedEffects
+        Prior of the effects. Where variances are held rather than estimated,
+        covariates are not centred, which would change the model.
     rotation_invariant : bool
         Whether the covariates are features without meaning of their own, whose
         coefficients share one variance.
-    center : bool
-        Whether covariates may be centred where that leaves the model the same.
 
     Raises
     ------
     ValueError
         If a term names a factor or covariate that is not there.
     """
+    center = mixed_effects.estimates_variances
     by_factor: dict[tuple[str, ...], list[FormulaTerm]] = {}
     for term in terms:
         by_factor.setdefault(term.factor, []).append(term)
@@ -181,10 +205,15 @@ def build_structures(
                 f"factor {':'.join(sources)!r}. A term has an intercept unless it "
                 "begins with 0 +."
             )
-        levels, _ = encode_levels(combine_ids(ids, sources))
+        levels, codes = encode_levels(combine_ids(ids, sources))
         structures.append(
             FactorStructure(
-                ":".join(sources), sources, levels, tuple(blocks), tuple(names)
+                name=":".join(sources),
+                sources=sources,
+                levels=levels,
+                blocks=tuple(blocks),
+                effect_names=tuple(names),
+                prior=level_prior(mixed_effects, codes, weights),
             )
         )
     return structures

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-#: Nodes of the Gauss-Hermite rule that integrates a prediction over its uncertainty.
-N_NODES = 15
+from bead_sklearn.families._integrate import integrate_normal
 
-#: Bands of the standard deviation of the linear predictor in which the trapezoidal rule
-#: takes over, and how many standard deviations it covers.
-_WIDE_SDS = (2.0, 4.0, 8.0, 16.0, 32.0, np.inf)
-_RANGE = 8.0
+
+class LikelihoodDerivatives(Protocol):
+    """What solvers need of a log-likelihood, whatever the shape of ``eta``."""
+
+    @property
+    def log_likelihood(self) -> np.ndarray:
+        """One value per row."""
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """First derivative, in the shape of ``eta``."""
+
+    @property
+    def curvature(self) -> np.ndarray:
+        """Negative second derivative, with entries for all that is coupled."""
+
+    def skew(self, covariance: np.ndarray) -> np.ndarray:
+        """Return d tr(W S) / d eta for S in the layout of the curvature."""
 
 
 class Derivatives(NamedTuple):
@@ -38,6 +49,10 @@ class Derivatives(NamedTuple):
     curvature: np.ndarray
     third: np.ndarray
 
+    def skew(self, covariance: np.ndarray) -> np.ndarray:
+        """Return ``third`` times the variance of each ``eta``."""
+        return self.third * covariance
+
 
 class ParameterDerivatives(NamedTuple):
     """Derivatives in the k parameters of a family.
@@ -58,8 +73,9 @@ class ParameterDerivatives(NamedTuple):
 
 
 class Family(ABC):
-    """A response distribution with a scalar linear predictor ``eta``.
+    """A response distribution given a linear predictor ``eta``.
 
+    ``eta`` is one number per row, or ``n_outputs`` numbers of shape (n, n_outputs).
     A family never sees X, groups or the labels a user gave: its ``y`` is numeric and
     already encoded. A family object holds the values of its own parameters, such as
     thresholds or a dispersion, on an unbounded scale; solvers move them through
@@ -70,10 +86,27 @@ class Family(ABC):
     name: ClassVar[str]
     #: Name of the function that maps the mean to ``eta``.
     link: ClassVar[str]
-    #: Kind of response: "binary" (0 or 1), "ordinal" (0, 1, ...), "real" or "bounded".
+    #: Kind of response: "binary" (0 or 1), "categorical" or "ordinal" (0, 1, ...),
+    #: "choice" (1 for the chosen row of a set), "multilabel", "real" or "bounded".
     response: ClassVar[str]
     #: Whether the linear predictor has an intercept; thresholds take its place.
     has_intercept: ClassVar[bool] = True
+
+    #: Choice set of each row where rows compete with each other, and all pairs of rows
+    #: of one set.
+    sets: np.ndarray | None = None
+    pairs: tuple[np.ndarray, np.ndarray] | None = None
+    #: Whether the curvature ties the outputs of a row to each other.
+    is_tied: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of linear predictors per row."""
+        return 1
+
+    def output_contrast(self) -> np.ndarray:
+        """Return L such that L L' is the neutral covariance over the outputs."""
+        return np.eye(self.n_outputs)
 
     @property
     def parameters(self) -> np.ndarray:
@@ -98,7 +131,7 @@ class Family(ABC):
         del y  # every response is inside
 
     @abstractmethod
-    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
+    def derivatives(self, y: np.ndarray, eta: np.ndarray) -> LikelihoodDerivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
 
     def parameter_derivatives(
@@ -127,7 +160,7 @@ class Family(ABC):
         """Draw one response for each ``eta``."""
 
     @abstractmethod
-    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
+    def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float | np.ndarray:
         """Return the constant ``eta`` that fits the mean response."""
 
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -178,37 +211,3 @@ class QuadraticFamily(Family):
         self, mean: np.ndarray, variance: np.ndarray, level: float
     ) -> np.ndarray:
         """Return a quantile of a response when ``eta`` is normal."""
-
-
-def integrate_normal(
-    function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, variance: np.ndarray
-) -> np.ndarray:
-    """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k).
-
-    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2; beyond it
-    the trapezoidal rule, whose steps stay below the unit on which f varies.
-    """
-    sd = np.sqrt(variance)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
-    result = _weighted_sum(function, mean, sd, nodes, weights)
-    for low, high in itertools.pairwise(_WIDE_SDS):
-        rows = np.flatnonzero((sd > low) & (sd <= high))
-        if len(rows):
-            nodes = np.linspace(-_RANGE, _RANGE, int(2 * _RANGE * min(high, 64.0)) + 1)
-            weights = np.exp(-0.5 * nodes**2)
-            result[rows] = _weighted_sum(function, mean[rows], sd[rows], nodes, weights)
-    return result
-
-
-def _weighted_sum(
-    function: Callable[[np.ndarray], np.ndarray],
-    mean: np.ndarray,
-    sd: np.ndarray,
-    nodes: np.ndarray,
-    weights: np.ndarray,
-) -> np.ndarray:
-    shares = weights / weights.sum()
-    total = shares[0] * np.asarray(function(mean + sd * nodes[0]))
-    for node, share in zip(nodes[1:], shares[1:], strict=True):
-        total = total + share * function(mean + sd * node)
-    return total

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, log_expit, log_ndtr, logit, ndtr, ndtri
+from scipy.special import expit, log_ndtr, logit, ndtr, ndtri
 
 from bead_sklearn.families._base import Derivatives, Family
+from bead_sklearn.families._truncation import TAIL_EDGE, tail_moments
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -30,13 +31,19 @@ class Bernoulli(Family):
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
-        p = expit(eta)
-        curvature = p * expit(-eta)
+        # One exponential serves all; the smaller probability is exact.
+        tail = np.exp(-np.abs(eta))
+        larger = 1.0 / (1.0 + tail)
+        smaller = tail * larger
+        positive = eta >= 0
+        curvature = larger * smaller
+        p = np.where(positive, larger, smaller)
+        q = np.where(positive, smaller, larger)
         return Derivatives(
-            y * log_expit(eta) + (1.0 - y) * log_expit(-eta),
-            y - p,
+            y * eta - np.maximum(eta, 0.0) - np.log1p(tail),
+            y * q - (1.0 - y) * p,
             curvature,
-            curvature * (1.0 - 2.0 * p),
+            curvature * (q - p),
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -77,14 +84,18 @@ class BernoulliProbit(Bernoulli):
         sign = 2.0 * y - 1.0
         x = sign * eta
         log_p = log_ndtr(x)
+        tail = x < -TAIL_EDGE
         ratio = np.exp(-0.5 * x**2 - _LOG_SQRT_2PI - log_p)
-        curvature = ratio * np.maximum(ratio + x, 0.0)
-        return Derivatives(
-            log_p,
-            sign * ratio,
-            curvature,
-            sign * (ratio - curvature * (2.0 * ratio + x)),
-        )
+        curvature = ratio * (ratio + x)
+        third = ratio - curvature * (2.0 * ratio + x)
+        rows = np.flatnonzero(tail)
+        if len(rows):
+            edge = -x[rows]
+            moments = tail_moments(edge, np.full(len(rows), np.inf))
+            ratio[rows] = edge + moments.mean
+            curvature[rows] = 1.0 - moments.variance
+            third[rows] = -moments.third
+        return Derivatives(log_p, sign * ratio, curvature, sign * third)
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return P(y = 1 | eta)."""

@@ -9,6 +9,8 @@ from scipy.special import digamma, expit, gammaln, log_expit, logit, polygamma
 
 from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
 
+_TINY = np.finfo(float).tiny
+
 
 class Beta(Family):
     """Beta distribution with mean 1 / (1 + exp(-eta)) and precision phi.
@@ -78,8 +80,9 @@ class Beta(Family):
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:
         """Draw one response for each ``eta``."""
-        mu = expit(eta)
-        return random_state.beta(mu * self.precision, (1.0 - mu) * self.precision)
+        p, q = self.precision * expit(eta), self.precision * expit(-eta)
+        y = random_state.beta(np.maximum(p, _TINY), np.maximum(q, _TINY))
+        return np.clip(y, _TINY, 1.0 - 0.5 * np.finfo(float).eps)
 
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the logit of the weighted mean."""
@@ -176,7 +179,7 @@ class OrderedBeta(Family):
         width = self.upper_threshold - self.lower_threshold
         between = Derivatives(
             log_expit(high) + log_expit(-low) + np.log(-np.expm1(-width)),
-            f_high - expit(-low),
+            f_low - expit(-high),
             d_low + d_high,
             below.third + above.third,
         )
@@ -265,7 +268,7 @@ def _moment_precision(y: np.ndarray, weights: np.ndarray) -> float:
 def _beta_derivatives(y: np.ndarray, eta: np.ndarray, phi: float) -> Derivatives:
     shapes = _Shapes(eta, phi)
     mu, nu, log_y, log_1y = shapes.mu, shapes.nu, np.log(y), np.log1p(-y)
-    h, tilt = mu * nu, nu - mu
+    h, tilt = mu * nu, shapes.tilt
     score = phi * h * (log_y - log_1y) - nu * shapes.p0 + mu * shapes.q0
     spread = nu**2 * shapes.p1 + mu**2 * shapes.q1
     return Derivatives(
@@ -274,9 +277,10 @@ def _beta_derivatives(y: np.ndarray, eta: np.ndarray, phi: float) -> Derivatives
         - shapes.log_gamma_q
         + (mu * phi - 1.0) * log_y
         + (nu * phi - 1.0) * log_1y,
-        score,
-        -tilt * score + spread,
-        -(1.0 - 6.0 * h) * score
+        score + tilt,
+        2.0 * h - tilt * score + spread,
+        2.0 * h * tilt
+        - (1.0 - 6.0 * h) * score
         + 3.0 * tilt * spread
         + nu**3 * shapes.p2
         - mu**3 * shapes.q2,
@@ -289,24 +293,32 @@ def _beta_precision_derivatives(
     """Return derivatives of l, l' and W in log(phi)."""
     shapes = _Shapes(eta, phi)
     mu, nu, log_y, log_1y = shapes.mu, shapes.nu, np.log(y), np.log1p(-y)
-    h, tilt = mu * nu, nu - mu
+    h, tilt = mu * nu, shapes.tilt
     score = phi * h * (log_y - log_1y) - nu * shapes.p0 + mu * shapes.q0
+    spread = nu**2 * shapes.p1 + mu**2 * shapes.q1
     by_score = score - nu * shapes.p1 + mu * shapes.q1
     return (
-        phi * (digamma(phi) + mu * log_y + nu * log_1y) - shapes.p0 - shapes.q0,
+        1.0
+        + phi * (digamma(1.0 + phi) + mu * log_y + nu * log_1y)
+        - shapes.p0
+        - shapes.q0,
         by_score,
-        -tilt * by_score
-        + 2.0 * (nu**2 * shapes.p1 + mu**2 * shapes.q1)
-        + nu**2 * shapes.p2
-        + mu**2 * shapes.q2,
+        -tilt * by_score + 2.0 * spread + nu**2 * shapes.p2 + mu**2 * shapes.q2,
     )
 
 
 class _Shapes:
-    """Shapes p = mu phi and q = nu phi with p^k+1 psi_k(p), finite down to 0."""
+    """Shapes p = mu phi and q = nu phi with their polygammas, finite down to 0.
+
+    psi_k(p) has a pole at 0, where p^(k+1) psi_k(p) tends to a constant. The constants
+    nearly cancel in the derivatives of the log-likelihood, so they are taken out
+    beforehand: ``p0`` = p psi(1 + p), ``p1`` = p^2 psi'(1 + p), ``p2`` =
+    p^3 psi''(1 + p).
+    """
 
     def __init__(self, eta: np.ndarray, phi: float) -> None:
         self.mu, self.nu = expit(eta), expit(-eta)
+        self.tilt = -np.tanh(0.5 * eta)  # nu - mu
         log_phi = np.log(phi)
         self.log_gamma_p, self.p0, self.p1, self.p2 = _scaled_polygammas(
             self.mu * phi, log_phi + log_expit(eta)
@@ -319,12 +331,10 @@ class _Shapes:
 def _scaled_polygammas(
     x: np.ndarray, log_x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return log Gamma(x), x psi(x), x^2 psi'(x) and x^3 psi''(x)."""
-    tiny = x < 1e-8
-    safe = np.where(tiny, 1.0, x)
+    """Return log Gamma(x), x psi(1 + x), x^2 psi'(1 + x) and x^3 psi''(1 + x)."""
     return (
-        np.where(tiny, -log_x, gammaln(safe)),
-        np.where(tiny, -1.0, safe * digamma(safe)),
-        np.where(tiny, 1.0, safe**2 * polygamma(1, safe)),
-        np.where(tiny, -2.0, safe**3 * polygamma(2, safe)),
+        gammaln(1.0 + x) - log_x,
+        x * digamma(1.0 + x),
+        x**2 * polygamma(1, 1.0 + x),
+        x**3 * polygamma(2, 1.0 + x),
     )

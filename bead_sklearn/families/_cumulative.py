@@ -69,10 +69,7 @@ class Cumulative(Family):
     @property
     def thresholds(self) -> np.ndarray:
         """The thresholds, (n_categories - 1,)."""
-        first, distances = self._parameters[0], np.exp(self._parameters[1:])
-        if self.equidistant:
-            distances = np.repeat(distances, self.n_categories - 2)
-        return first + np.concatenate([[0.0], np.cumsum(distances)])
+        return self._parameters[0] + np.append(0.0, np.cumsum(self._distances()))
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with thresholds at the observed cumulative shares."""
@@ -96,13 +93,21 @@ class Cumulative(Family):
     ) -> ParameterDerivatives:
         """Return derivatives in the parameters of the thresholds."""
         interval = self._interval(*self._bounds(y, eta))
-        jacobian = self._bound_jacobian()
+        jacobian = self._threshold_jacobian()
         category = y.astype(int)
-        upper, lower = jacobian[category + 1], jacobian[category]
+        # Both bounds move with the lower one, eta in the other direction; the width
+        # moves the upper one alone.
+        last = self.n_categories - 2
+        shift = jacobian[np.maximum(category - 1, 0)]
+        inner = (category > 0) & (category <= last)
+        width = np.where(
+            inner[:, None], jacobian[np.minimum(category, last)] - shift, 0.0
+        )
+        by_shift = -interval.gradient, interval.curvature, -interval.third
         return ParameterDerivatives(
             *(
-                part[0][:, None] * upper + part[1][:, None] * lower
-                for part in interval[4:]
+                first[:, None] * shift + second[:, None] * width
+                for first, second in zip(by_shift, interval[4:], strict=True)
             )
         )
 
@@ -127,28 +132,39 @@ class Cumulative(Family):
         """Return 0: the thresholds hold the level."""
         return 0.0
 
-    def _bounds(self, y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cuts = np.concatenate([[-np.inf], self.thresholds, [np.inf]])
-        category = y.astype(int)
-        return cuts[category + 1] - eta, cuts[category] - eta
-
-    def _bound_jacobian(self) -> np.ndarray:
-        """Return derivatives of -inf, thresholds, inf in the parameters."""
-        n_cuts = self.n_categories - 1
-        jacobian = np.zeros((self.n_categories + 1, len(self._parameters)))
-        jacobian[1:-1, 0] = 1.0
+    def _distances(self) -> np.ndarray:
+        """Distances between neighbouring thresholds, (n_categories - 2,)."""
         distances = np.exp(self._parameters[1:])
-        steps = np.tri(n_cuts, n_cuts, -1)[:, : n_cuts - 1]
         if self.equidistant:
-            if len(distances):
-                jacobian[1:-1, 1] = distances[0] * np.arange(n_cuts)
-        else:
-            jacobian[1:-1, 1:] = steps * distances
+            distances = np.repeat(distances, self.n_categories - 2)
+        return distances
+
+    def _bounds(
+        self, y: np.ndarray, eta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Upper and lower bound of each response less ``eta``, and their distance."""
+        cuts = np.concatenate([[-np.inf], self.thresholds, [np.inf]])
+        widths = np.concatenate([[np.inf], self._distances(), [np.inf]])
+        category = y.astype(int)
+        return cuts[category + 1] - eta, cuts[category] - eta, widths[category]
+
+    def _threshold_jacobian(self) -> np.ndarray:
+        """Return derivatives of the thresholds in the parameters."""
+        n_cuts = self.n_categories - 1
+        jacobian = np.zeros((n_cuts, len(self._parameters)))
+        jacobian[:, 0] = 1.0
+        distances = np.exp(self._parameters[1:])
+        if not self.equidistant:
+            jacobian[:, 1:] = np.tri(n_cuts, n_cuts - 1, -1) * distances
+        elif len(distances):
+            jacobian[:, 1] = distances[0] * np.arange(n_cuts)
         return jacobian
 
     @staticmethod
     @abstractmethod
-    def _interval(upper: np.ndarray, lower: np.ndarray) -> IntervalDerivatives: ...
+    def _interval(
+        upper: np.ndarray, lower: np.ndarray, width: np.ndarray
+    ) -> IntervalDerivatives: ...
 
     @staticmethod
     @abstractmethod

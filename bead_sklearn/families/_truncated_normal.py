@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
-from bead_sklearn.families._interval import IntervalDerivatives, normal_interval
+from bead_sklearn.families._truncation import (
+    NARROW_WIDTH,
+    Truncation,
+    truncate_normal,
+)
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -70,11 +74,22 @@ class TruncatedNormal(Family):
         s = self.sigma
         z = (y - eta) / s
         inside = self._inside(eta)
+        edge = self._edge(y, eta, inside)
+        log_density = np.where(
+            edge.is_near,
+            edge.log_density - edge.distance * (0.5 * edge.distance + edge.at),
+            -0.5 * z**2 - _LOG_SQRT_2PI - inside.log_probability,
+        )
+        residual = np.where(
+            edge.is_near,
+            edge.sign * (edge.distance - edge.mean_distance),
+            z - inside.mean,
+        )
         return Derivatives(
-            -0.5 * z**2 - np.log(s) - _LOG_SQRT_2PI - inside.log_probability,
-            z / s - inside.gradient / s,
-            np.maximum(1.0 - inside.curvature, 0.0) / s**2,
-            -inside.third / s**3,
+            log_density - np.log(s),
+            residual / s,
+            inside.variance / s**2,
+            inside.third / s**3,
         )
 
     def parameter_derivatives(
@@ -84,21 +99,55 @@ class TruncatedNormal(Family):
         s = self.sigma
         z = (y - eta) / s
         inside = self._inside(eta)
-        # A bound (x - eta) / sigma moves by minus itself with log(sigma).
-        bounds = self._bounds(eta)
-        moves = np.where(np.isfinite(bounds), -bounds, 0.0)
-        log_p = (inside.by_bound * moves).sum(axis=0)
-        gradient = (inside.gradient_by_bound * moves).sum(axis=0)
-        curvature = (inside.curvature_by_bound * moves).sum(axis=0)
+        edge = self._edge(y, eta, inside)
+        variance, below, above = inside.variance, inside.below_upper, inside.above_lower
+        # A bound (x - eta) / sigma moves by minus itself with log(sigma), and so do the
+        # width and all distances.
+        upper, lower = self._bounds(eta)
+        by_upper = inside.upper_density * np.where(np.isfinite(upper), upper, 0.0)
+        by_lower = inside.lower_density * np.where(np.isfinite(lower), lower, 0.0)
+        width = self._width()
+        by_width = edge.far_density * (width if np.isfinite(width) else 0.0)
+        log_likelihood = np.where(
+            edge.is_near,
+            edge.distance * (edge.distance + 2.0 * edge.at)
+            - edge.at * edge.mean_distance
+            + by_width,
+            z**2 + by_upper - by_lower,
+        )
+        gradient = np.where(
+            edge.is_near,
+            edge.sign
+            * (
+                edge.mean_distance
+                - 2.0 * edge.distance
+                - edge.at * variance
+                + by_width * edge.far_distance
+            ),
+            inside.mean - 2.0 * z + by_upper * below + by_lower * above,
+        )
+        curvature = np.where(
+            edge.is_near,
+            edge.at * edge.sign * inside.third
+            - by_width * (edge.far_distance**2 - variance),
+            by_lower * (above**2 - variance) - by_upper * (below**2 - variance),
+        )
         return ParameterDerivatives(
-            (z**2 - 1.0 - log_p)[:, None],
-            (-2.0 * z / s - (gradient - inside.gradient) / s)[:, None],
-            (-(curvature + 2.0 * (1.0 - inside.curvature)) / s**2)[:, None],
+            (log_likelihood - 1.0)[:, None],
+            (gradient / s)[:, None],
+            ((curvature - 2.0 * variance) / s**2)[:, None],
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the mean of the truncated distribution."""
-        mean = eta + self.sigma * self._inside(eta).gradient
+        inside = self._inside(eta)
+        edge = self._edge(eta, eta, inside)
+        bound = np.where(edge.sign > 0, self.lower, self.upper)
+        mean = np.where(
+            edge.is_near,
+            bound + edge.sign * self.sigma * edge.mean_distance,
+            eta + self.sigma * inside.mean,
+        )
         return np.clip(mean, self.lower, self.upper)
 
     def latent_variance(self) -> float:
@@ -129,5 +178,45 @@ class TruncatedNormal(Family):
         bounds = np.array([[self.upper], [self.lower]])
         return np.asarray((bounds - eta) / self.sigma)
 
-    def _inside(self, eta: np.ndarray) -> IntervalDerivatives:
-        return normal_interval(*self._bounds(eta))
+    def _width(self) -> float:
+        """Width of the interval in standard units."""
+        return (self.upper - self.lower) / self.sigma
+
+    def _inside(self, eta: np.ndarray) -> Truncation:
+        upper, lower = self._bounds(eta)
+        return truncate_normal(upper, lower, np.full(eta.shape, self._width()))
+
+    def _edge(self, y: np.ndarray, eta: np.ndarray, inside: Truncation) -> _Edge:
+        """See responses from the bound nearer to the mean of the interval's mass."""
+        upper, lower = self._bounds(eta)
+        flip = upper + lower < 0
+        at = np.where(flip, -upper, lower)
+        is_near = (at > 0) | (self._width() < NARROW_WIDTH)
+        density = np.where(flip, inside.upper_density, inside.lower_density)
+        return _Edge(
+            is_near,
+            np.where(flip, -1.0, 1.0),
+            at,
+            np.where(flip, self.upper - y, y - self.lower) / self.sigma,
+            np.where(flip, inside.below_upper, inside.above_lower),
+            np.where(flip, inside.above_lower, inside.below_upper),
+            np.log(np.where(is_near, density, 1.0)),
+            np.where(flip, inside.lower_density, inside.upper_density),
+        )
+
+
+class _Edge(NamedTuple):
+    """Responses seen from the bound where the density is highest, in standard units.
+
+    Where eta is outside the interval, differences from it are large and nearly equal;
+    distances from the bound are not.
+    """
+
+    is_near: np.ndarray
+    sign: np.ndarray
+    at: np.ndarray
+    distance: np.ndarray
+    mean_distance: np.ndarray
+    far_distance: np.ndarray
+    log_density: np.ndarray
+    far_density: np.ndarray

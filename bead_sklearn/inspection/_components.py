@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bead_sklearn.effects import FactorStructure
 from bead_sklearn.solvers import Design, Posterior
 
 #: An eigenvalue of the correlation matrix below this makes a fit singular.
@@ -14,7 +15,7 @@ _SINGULAR = 1e-6
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Estimated covariance of the effects of one grouping factor.
+    """Covariance of the effects of one grouping factor.
 
     Attributes
     ----------
@@ -29,13 +30,18 @@ class VarianceComponents:
     covariance : ndarray of shape (r, r)
         The covariance matrix G.
     correlation : ndarray of shape (r, r)
-        Correlations; NaN where a variance is zero.
+        Correlations; 0 with an effect whose variance is zero.
     n_groups : int
         Number of levels.
     n_observations_per_group : ndarray of shape (n_groups,)
         Sum of the weights of each level's judgments.
     mean_square : float
         Average of z'Gz over the judgments: the variance this factor adds.
+    is_estimated : bool
+        Whether the covariance is estimated rather than held.
+    level_variances : ndarray of shape (n_groups,) or None
+        Variance of every effect of each level where ``regularization_strength`` sets
+        it; ``covariance`` is then the mean over the levels.
     """
 
     grouping_factor: str
@@ -47,6 +53,8 @@ class VarianceComponents:
     n_groups: int
     n_observations_per_group: np.ndarray
     mean_square: float
+    is_estimated: bool = True
+    level_variances: np.ndarray | None = None
 
     @property
     def sd(self) -> np.ndarray:
@@ -77,6 +85,11 @@ class FactorEffects:
         Conditional modes, in the unit of the linear predictor.
     covariances : ndarray of shape (n_levels, r, r)
         Conditional covariances, the uncertainty of the fixed effects included.
+    n_observations : ndarray of shape (n_levels,)
+        Sum of the weights of each level's judgments.
+    known : ndarray of bool of shape (n_levels,)
+        Whether predictions use these effects; levels with fewer than
+        ``min_samples_for_random_effects`` judgments are predicted as new ones.
     """
 
     grouping_factor: str
@@ -84,6 +97,8 @@ class FactorEffects:
     effect_names: tuple[str, ...]
     modes: np.ndarray
     covariances: np.ndarray
+    n_observations: np.ndarray
+    known: np.ndarray
 
     @property
     def sds(self) -> np.ndarray:
@@ -95,9 +110,11 @@ def variance_components(
     design: Design,
     posterior: Posterior,
     weights: np.ndarray,
-    to_columns: dict[str, np.ndarray],
+    structures: dict[str, FactorStructure],
+    *,
+    estimated: bool,
 ) -> list[VarianceComponents]:
-    """Describe the estimated covariance of each factor.
+    """Describe the covariance of each factor's effects.
 
     Parameters
     ----------
@@ -107,17 +124,24 @@ def variance_components(
         Its estimates.
     weights : ndarray of shape (n_rows,)
         Row weights.
-    to_columns : dict of str to ndarray of shape (r, r)
-        By factor, the matrix that turns effects into those of the columns of X.
+    structures : dict of str to FactorStructure
+        The factors by name, which know the columns of X.
+    estimated : bool
+        Whether the covariances are estimated rather than held.
     """
     components = []
     for factor, fitted in zip(design.factors, posterior.covariances, strict=True):
-        matrix = to_columns[factor.name]
+        matrix = structures[factor.name].to_columns()
         covariance = matrix @ fitted @ matrix.T
+        sds = structures[factor.name].prior.sds
+        level_variances = None if sds is None else sds**2
+        if level_variances is not None:
+            covariance = covariance * level_variances.mean()
         variance = np.diagonal(covariance).copy()
         sd = np.sqrt(variance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlation = covariance / np.outer(sd, sd)
+        units = np.where(sd > 0, sd, 1.0)
+        correlation = covariance / np.outer(units, units)
+        np.fill_diagonal(correlation, 1.0)
         intercept = "(Intercept)" in factor.effect_names
         slopes = len(factor.effect_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes
@@ -131,10 +155,10 @@ def variance_components(
                 covariance=covariance,
                 correlation=correlation,
                 n_groups=factor.n_levels,
-                n_observations_per_group=np.bincount(
-                    factor.codes, weights=weights, minlength=factor.n_levels
-                ),
+                n_observations_per_group=structures[factor.name].prior.n_observations,
                 mean_square=float(np.average(added, weights=weights)),
+                is_estimated=estimated,
+                level_variances=level_variances,
             )
         )
     return components

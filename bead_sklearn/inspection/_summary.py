@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.inspection._components import VarianceComponents
+from bead_sklearn.inspection._components import FactorEffects, VarianceComponents
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
@@ -202,7 +202,10 @@ def summarize(
         if design.ridge is None
         else design.ridge.matvec(posterior.ridge)
     )
-    explained = _variance(design.fixed.matvec(posterior.fixed) + ridge, weights)
+    expected = design.fixed.matvec(posterior.fixed) + ridge
+    if design.offset is not None:
+        expected = expected + design.offset
+    explained = _variance(expected, weights)
     between = sum(component.mean_square for component in components)
     latent = family.latent_variance()
     total = explained + between + latent
@@ -222,7 +225,7 @@ def summarize(
         icc=between / (between + latent) if between + latent > 0 else np.nan,
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
-        messages=_messages(fit, components),
+        messages=_messages(fit, components) + _effects_messages(estimator.effects_),
     )
 
 
@@ -246,6 +249,12 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
         messages.append(
             "The features under the ridge explain nothing: alpha is infinite"
         )
+    for component in components:
+        if not component.is_estimated:
+            message = f"The variance of {component.grouping_factor} is held"
+            if component.level_variances is not None:
+                message += "; shown is the mean over its levels"
+            messages.append(message)
     messages += [
         f"Singular fit: {component.grouping_factor} has a zero variance or a "
         "correlation of 1"
@@ -253,6 +262,16 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
         if component.is_singular
     ]
     return messages
+
+
+def _effects_messages(effects: dict[str, FactorEffects]) -> list[str]:
+    """Say which levels are predicted as new ones."""
+    return [
+        f"{(~factor.known).sum()} of {len(factor.known)} levels of {name} have too few "
+        "judgments for effects of their own: they are predicted as new ones"
+        for name, factor in effects.items()
+        if not factor.known.all()
+    ]
 
 
 def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_p
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
-from bead_sklearn.solvers._problem import Problem, take_rows
+from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._profile import Profiler
 from bead_sklearn.solvers._quantities import (
     Coefficient,
@@ -20,6 +20,7 @@ from bead_sklearn.solvers._surface import (
     likelihood_surface,
     n_free_scales,
 )
+from bead_sklearn.solvers._warm import Start
 
 __all__ = [
     "Coefficient",
@@ -36,6 +37,7 @@ __all__ = [
     "Satterthwaite",
     "SolverOptions",
     "StandardDeviation",
+    "Start",
     "VarianceOptions",
     "draw_conditional",
     "draw_posterior",
@@ -44,5 +46,4 @@ __all__ = [
     "likelihood_surface",
     "n_free_scales",
     "satterthwaite",
-    "take_rows",
 ]

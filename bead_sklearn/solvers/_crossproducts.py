@@ -15,6 +15,9 @@ from bead_sklearn.solvers._design import DenseBlock, Design
 #: than one sparse product per effect.
 _DENSE_FROM = 6
 
+#: Rows of a dense block that are weighted at once.
+_CHUNK = 4096
+
 
 class Products(NamedTuple):
     """Cross-products under one set of row weights W.
@@ -41,21 +44,29 @@ class Crossproducts:
     ----------
     design : Design
         The linear predictor.
+    right : Design, default=None
+        The same columns at other rows: products are sums over pairs of rows, row i of
+        ``design`` and row i of ``right``. The level of the eliminated factor must be
+        the same in both. None takes the same rows.
     """
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, right: Design | None = None) -> None:
         self.design = design
+        left_parts = _rest_parts(design)
+        right_parts = left_parts if right is None else _rest_parts(right)
         first = design.eliminated
-        self._own = None if first is None else _own_products(first)
-        self._with_rest: list[list[Callable[[np.ndarray], np.ndarray]]] = []
-        parts = _rest_parts(design)
-        self._cross = (
-            []
-            if first is None
-            else [_factor_products(first, part, by_level=True) for part in parts]
-        )
-        for i, left in enumerate(parts):
-            self._with_rest.append([_part_products(left, right) for right in parts[i:]])
+        self._own: Product | None = None
+        self._cross: list[Product] = []
+        if first is not None:
+            other = first if right is None else right.factors[0]
+            self._own = _own_products(first, other)
+            self._cross = [
+                _factor_products(first, part, by_level=True) for part in right_parts
+            ]
+        self._with_rest = [
+            [_part_products(left, part) for part in right_parts[i:]]
+            for i, left in enumerate(left_parts)
+        ]
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Products:
         """Return the cross-products under ``weights`` (n_rows,).
@@ -82,6 +93,7 @@ class Crossproducts:
 
 
 _Part = RandomFactor | DenseBlock
+Product = Callable[[np.ndarray], np.ndarray]
 
 
 def _rest_parts(design: Design) -> list[_Part]:
@@ -90,28 +102,27 @@ def _rest_parts(design: Design) -> list[_Part]:
     return [*design.rest_factors, ridge, design.fixed]
 
 
-def _own_products(factor: RandomFactor) -> Callable[[np.ndarray], np.ndarray]:
-    """Z'WZ of each level."""
+def _own_products(factor: RandomFactor, other: RandomFactor) -> Product:
+    """Z'WZ of each level, for two sets of rows with the same levels."""
     z, codes, q, r = factor.z, factor.codes, factor.n_levels, factor.size
+    right = other.z
     if r >= _DENSE_FROM:
         levels = _Levels(codes, q)
-        return lambda weights: levels.products(z, z, weights)
+        return lambda weights: levels.products(z, right, weights)
 
     def products(weights: np.ndarray) -> np.ndarray:
         result = np.empty((q, r, r))
         for a in range(r):
             weighted = weights * z[:, a]
             for b in range(a, r):
-                sums = np.bincount(codes, weights=weighted * z[:, b], minlength=q)
+                sums = np.bincount(codes, weights=weighted * right[:, b], minlength=q)
                 result[:, a, b] = result[:, b, a] = sums
         return result
 
     return products
 
 
-def _factor_products(
-    factor: RandomFactor, part: _Part, *, by_level: bool
-) -> Callable[[np.ndarray], np.ndarray]:
+def _factor_products(factor: RandomFactor, part: _Part, *, by_level: bool) -> Product:
     """Z'W(part): (q, r, columns) by level, or flat (q r, columns)."""
     q, r, z = factor.n_levels, factor.size, factor.z
     shape = (q, r, -1) if by_level else (q * r, -1)
@@ -148,7 +159,7 @@ def _factor_products(
     return with_factor
 
 
-def _part_products(left: _Part, right: _Part) -> Callable[[np.ndarray], np.ndarray]:
+def _part_products(left: _Part, right: _Part) -> Product:
     """(left)'W(right) as a dense matrix."""
     if isinstance(left, RandomFactor):
         if left is right:
@@ -162,7 +173,7 @@ def _part_products(left: _Part, right: _Part) -> Callable[[np.ndarray], np.ndarr
         values = left.values
 
         def gram(weights: np.ndarray) -> np.ndarray:
-            return (values.T * left.distinct_sums(weights)) @ values
+            return _gram(values, left.distinct_sums(weights))
 
         return gram
     if left.index is None and right.index is None:
@@ -173,8 +184,20 @@ def _part_products(left: _Part, right: _Part) -> Callable[[np.ndarray], np.ndarr
     return lambda weights: left.values.T @ (pairs.sums(weights) @ right.values)
 
 
-def _block_diagonal(factor: RandomFactor) -> Callable[[np.ndarray], np.ndarray]:
-    own = _own_products(factor)
+def _gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return X'WX, by halves of the work where the weights have a root."""
+    if (weights < 0).any():
+        return (values.T * weights) @ values
+    roots = np.sqrt(weights)[:, None]
+    result = np.zeros((values.shape[1], values.shape[1]))
+    for start in range(0, len(values), _CHUNK):
+        scaled = values[start : start + _CHUNK] * roots[start : start + _CHUNK]
+        result += scaled.T @ scaled
+    return result
+
+
+def _block_diagonal(factor: RandomFactor) -> Product:
+    own = _own_products(factor, factor)
     q, r = factor.n_levels, factor.size
 
     def products(weights: np.ndarray) -> np.ndarray:

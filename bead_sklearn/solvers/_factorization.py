@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
-from bead_sklearn.solvers._crossproducts import Crossproducts, Products
+from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales
 
@@ -88,7 +88,7 @@ class Factorization:
         self.schur = products.rest - half.T @ half
         scaled = scales.rest(scales.rest(self.schur, transpose=True).T, transpose=True)
         scaled[np.diag_indices(m)] += scales.penalty[:m]
-        self._lower = linalg.cholesky(scaled, lower=True, check_finite=False)
+        self._lower = _cholesky(scaled)
         self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def log_det(self, n_rest: int) -> float:
@@ -101,7 +101,9 @@ class Factorization:
         partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
         back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))
         right = rest - self.scales.rest(back, transpose=True)
-        x_rest = linalg.cho_solve((self._lower, True), right, check_finite=False)
+        x_rest = right
+        if len(right):
+            x_rest, _ = lapack.dpotrs(self._lower, right, lower=True)
         x_own = partial - self.solved @ self.scales.rest(x_rest)
         return x_own, x_rest
 
@@ -130,10 +132,7 @@ class Factorization:
     def _solved(self, n_rest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lambda A^-1, Lambda A^-1 Lambda' and the latter times ``solved``, kept."""
         if n_rest not in self._kept:
-            lower = self._lower[:n_rest, :n_rest]
-            inverse = linalg.cho_solve(
-                (lower, True), np.eye(n_rest), check_finite=False
-            )
+            inverse = _inverse(self._lower[:n_rest, :n_rest])
             half = self.scales.rest(inverse)
             rest = self.scales.rest(half.T)
             spread = times_rest(self.solved[:, :, :n_rest], rest)
@@ -154,7 +153,7 @@ class Factorization:
         design, scales, products = self.design, self.scales, self.products
         half, _, spread = self._solved(n_rest)
         gradients = []
-        if design.factors:
+        if design.n_eliminated:
             direct = np.einsum(
                 "gab,gbc->ac",
                 products.own @ scales.first,
@@ -172,8 +171,28 @@ class Factorization:
             right = half[:, part].T.reshape(shape)
             gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
         if design.ridge is not None:
-            gradients.append(np.array([[(schur[ridge] * half[:, ridge].T).sum()]]))
+            shape = (-1, design.n_outputs, n_rest)
+            left, right = schur[ridge].reshape(shape), half[:, ridge].T.reshape(shape)
+            gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
         return gradients
+
+
+def _cholesky(matrix: np.ndarray) -> np.ndarray:
+    """Return the lower triangular root of a positive definite matrix."""
+    if not len(matrix):
+        return matrix
+    lower, info = lapack.dpotrf(matrix, lower=True, clean=True)
+    if info:
+        raise np.linalg.LinAlgError("H is indefinite")
+    return lower
+
+
+def _inverse(lower: np.ndarray) -> np.ndarray:
+    """Return the inverse of a matrix from its lower triangular root."""
+    if not len(lower):
+        return lower
+    half, _ = lapack.dpotri(lower, lower=True)
+    return np.tril(half) + np.tril(half, -1).T
 
 
 def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -187,40 +206,3 @@ def level_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if left.shape[1] == 1:
         return np.einsum("gam,gam->ga", left, right)[:, :, None]
     return left @ right.transpose(0, 2, 1)
-
-
-def factorize(
-    crossproducts: Crossproducts,
-    curvature: np.ndarray,
-    scales: Scales,
-    with_fixed: bool,
-) -> Factorization:
-    """Factorise H at the observed curvature, or where that is not concave, above it.
-
-    Parameters
-    ----------
-    crossproducts : Crossproducts
-        Of the design.
-    curvature : ndarray of shape (n_rows,)
-        Weighted curvature of each row; may be negative for families that are not
-        log-concave.
-    scales : Scales
-        Prior scales.
-    with_fixed : bool
-        Whether the fixed part belongs to the unknowns.
-
-    Notes
-    -----
-    The observed curvature is what the Laplace approximation needs. Away from the mode
-    H may be indefinite; negative curvatures are then set to 0, which keeps Newton
-    steps uphill.
-    """
-    design = crossproducts.design
-    if (curvature < 0).any():
-        try:
-            products = crossproducts.compute(curvature, with_fixed=with_fixed)
-            return Factorization(design, products, scales)
-        except np.linalg.LinAlgError:
-            curvature = np.maximum(curvature, 0.0)
-    products = crossproducts.compute(curvature, with_fixed=with_fixed)
-    return Factorization(design, products, scales)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._coupling import factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization, factorize
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
-from bead_sklearn.solvers._optimize import Maximum, maximize
+from bead_sklearn.solvers._optimize import Maximum
 from bead_sklearn.solvers._parameters import (
     VarianceOptions,
     VarianceParameters,
@@ -22,9 +22,8 @@ from bead_sklearn.solvers._parameters import (
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
-
-#: A standard deviation below this share of its starting scale is reported as zero.
-_SINGULAR = 1e-4
+from bead_sklearn.solvers._search import search
+from bead_sklearn.solvers._warm import Start
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class SolverOptions:
         How variance parameters are treated.
     n_quadrature : int
         Nodes of the adaptive quadrature over the effects of a level; 1 is the Laplace
-        approximation.
+        approximation; 0 the same with fixed effects taken from the joint mode, which
+        is faster and less exact (lme4's ``nAGQ=0``).
     verbose : bool
         Whether each iteration prints a line.
     """
@@ -84,6 +84,8 @@ class MixedModelFit:
         Whether the likelihood is restricted.
     n_quadrature : int
         Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
+    family_covariance : ndarray of shape (k, k)
+        Covariance of the estimated parameters of the family.
     """
 
     posterior: Posterior
@@ -97,6 +99,7 @@ class MixedModelFit:
     history: list[np.ndarray]
     reml: bool
     n_quadrature: int
+    family_covariance: np.ndarray
 
 
 def fit_mixed_model(
@@ -105,6 +108,7 @@ def fit_mixed_model(
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
+    start: Start | None = None,
 ) -> MixedModelFit:
     """Estimate all parameters by maximum (restricted) marginal likelihood.
 
@@ -117,12 +121,14 @@ def fit_mixed_model(
         The linear predictor.
     family : Family
         Response distribution.
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Encoded responses.
     weights : ndarray of shape (n_rows,)
         Number of times each row counts.
     options : SolverOptions
         Likelihood, tolerances and treatment of the variances.
+    start : Start, default=None
+        An earlier solution for similar data, to begin with.
 
     Returns
     -------
@@ -137,6 +143,9 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
+    if start is not None:
+        family = start.family_for(family)
+        parameters = start.begin(design, weights, parameters)
     with blas_threads(design.n_rest):
         if isinstance(family, QuadraticFamily):
             return _fit_gaussian(design, family, y, weights, options, parameters)
@@ -162,25 +171,29 @@ def _fit_gaussian(
         reml=options.reml,
         absolute=parameters.absolute,
     )
-    start, lower, upper = parameters.start, parameters.lower, parameters.upper
+    log_sigma = np.zeros(0)
     if parameters.absolute.any():
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
-        log_sigma = np.log(spread if spread > 0 else 1.0)
-        start = np.append(start, log_sigma)
-        lower, upper = np.append(lower, -np.inf), np.append(upper, np.inf)
-    history: list[np.ndarray] = []
-    size = len(parameters.start)
-    optimum = maximize(
-        objective,
-        start,
-        lower,
-        upper,
+        log_sigma = np.array([np.log(spread if spread > 0 else 1.0)])
+
+    def likelihood(
+        free: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        value, gradient = objective(np.append(theta, free))
+        return value, gradient[len(theta) :], gradient[: len(theta)]
+
+    solution = search(
+        likelihood,
+        design,
+        parameters,
+        log_sigma,
+        np.eye(len(log_sigma)) / np.sqrt(2.0 * weights.sum()),
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=_recorder(history, slice(0, size), options),
+        verbose=options.verbose,
     )
-    theta = _zero_if_singular(optimum.x[:size], parameters)
-    value, _ = objective(np.append(theta, optimum.x[size:]))
+    theta = solution.theta
+    value, *_ = likelihood(solution.free, theta)
     sigma = objective.sigma
     relative = np.where(parameters.absolute, theta / sigma, theta)
     fixed = objective.rest[design.rest_slices[-1]].copy()
@@ -204,10 +217,11 @@ def _fit_gaussian(
         alpha=_alpha(design, relative),
         log_likelihood=value + family.log_jacobian(y, weights),
         n_parameters=design.n_fixed + parameters.n_free + 1,
-        optimum=optimum,
-        history=history,
+        optimum=solution.optimum,
+        history=solution.history,
         reml=options.reml,
         n_quadrature=1,
+        family_covariance=np.zeros((0, 0)),
     )
 
 
@@ -220,46 +234,36 @@ def _fit_laplace(
     parameters: VarianceParameters,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
-    with_fixed = options.reml or not has_latent
+    with_fixed = options.reml or not has_latent or options.n_quadrature == 0
     objective = LaplaceObjective(
         design, family, y, weights, with_fixed=with_fixed, reml=options.reml
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _start(objective, family, y, weights, parameters)
+    center, basis = _start(objective, family, y, weights, parameters, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
         evaluate = QuadratureObjective(design, family, y, weights, options.n_quadrature)
         objective = evaluate.laplace
-    n_theta = len(parameters.start)
-    own_start = family.parameters
-    history: list[np.ndarray] = []
 
-    def split(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        beta = center[:p] + basis[:p, :p] @ x[:p]
-        return beta, x[p : p + n_theta], x[p + n_theta :]
+    def likelihood(
+        free: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        value, by_beta, by_theta, by_own = evaluate(free[:p], theta, free[p:])
+        return value, np.append(by_beta[:p], by_own), by_theta
 
-    def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        beta, theta, own = split(x)
-        value, by_beta, by_theta, by_own = evaluate(beta, theta, own)
-        pull = parameters.precision * theta
-        return value - 0.5 * pull @ theta, np.concatenate(
-            [basis[:p, :p].T @ by_beta[:p], by_theta - pull, by_own]
-        )
-
-    free = np.full(p, np.inf), np.full(len(own_start), np.inf)
-    optimum = maximize(
-        at,
-        np.concatenate([np.zeros(p), parameters.start, own_start]),
-        np.concatenate([-free[0], parameters.lower, -free[1]]),
-        np.concatenate([free[0], parameters.upper, free[1]]),
+    solution = search(
+        likelihood,
+        design,
+        parameters,
+        center,
+        basis,
         max_iter=options.max_iter,
         tol=options.tol,
-        callback=_recorder(history, slice(p, p + n_theta), options),
+        verbose=options.verbose,
     )
-    beta, theta, own = split(optimum.x)
-    theta = _zero_if_singular(theta, parameters)
-    value, *_ = evaluate(beta, theta, own)
+    beta, theta = solution.free[:p], solution.theta
+    value, *_ = likelihood(solution.free, theta)
     if with_fixed:
         fixed = objective.rest[design.rest_slices[-1]]
         if options.reml:
@@ -279,18 +283,32 @@ def _fit_laplace(
         fixed=fixed,
         sigma=1.0,
     )
+    fitted_family = objective.family
+    within = (theta > parameters.lower) & (theta < parameters.upper)
+    covariance = parameter_covariance(
+        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+        solution.free,
+        theta,
+        basis,
+        solution.unit,
+        np.flatnonzero(within),
+        np.linalg.cholesky(posterior.fixed_covariance()[:p, :p]),
+    )
+    if p:
+        posterior = replace(posterior, fixed_marginal=covariance[:p, :p])
     return MixedModelFit(
         posterior=posterior,
-        family=objective.family,
+        family=fitted_family,
         theta=theta,
         sigma=1.0,
         alpha=_alpha(design, theta),
         log_likelihood=value,
-        n_parameters=design.n_fixed + parameters.n_free + len(own),
-        optimum=optimum,
-        history=history,
+        n_parameters=design.n_fixed + parameters.n_free + len(family.parameters),
+        optimum=solution.optimum,
+        history=solution.history,
         reml=options.reml,
         n_quadrature=options.n_quadrature,
+        family_covariance=covariance[p:, p:],
     )
 
 
@@ -300,51 +318,43 @@ def _start(
     y: np.ndarray,
     weights: np.ndarray,
     parameters: VarianceParameters,
+    n_fixed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start at the joint mode; return its fixed effects and a basis that whitens them.
+    """Start at the joint mode of all effects, fixed ones included.
 
-    The joint mode is that of all effects, fixed ones included, at the starting scales.
+    Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
+    and a root of their covariance.
     """
     design = objective.design
     joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
     fixed = design.rest_slices[-1]
     if family.has_intercept and design.n_fixed:
-        joint.rest[fixed.start] = family.initial_eta(y, weights)
-    joint.find_mode(np.zeros(design.n_rows), parameters.start)
+        intercepts = slice(fixed.start, fixed.start + design.n_outputs)
+        joint.rest[intercepts] = family.initial_eta(y, weights)
+    joint.approach_mode(np.zeros(design.n_eta), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
     covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
-    return joint.rest[fixed].copy(), np.linalg.cholesky(covariance)
+    by_own, own_root = joint.parameter_covariance()
+    return (
+        np.append(joint.rest[fixed][:n_fixed], family.parameters),
+        np.block(
+            [
+                [np.linalg.cholesky(covariance)[:n_fixed, :n_fixed], by_own[:n_fixed]],
+                [np.zeros((len(own_root), n_fixed)), own_root],
+            ]
+        ),
+    )
 
 
 def _factorization_with_fixed(
     objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
 ) -> Factorization:
     """Return the normal equations with the fixed part as unknowns too."""
-    design = objective.design
-    curvature = weights * objective.family.derivatives(y, objective.eta).curvature
-    return factorize(Crossproducts(design), curvature, objective.scales, True)
-
-
-def _recorder(
-    history: list[np.ndarray], part: slice, options: SolverOptions
-) -> Callable[[np.ndarray], None]:
-    """Return a callback that keeps, and perhaps prints, the variance parameters."""
-
-    def record(x: np.ndarray) -> None:
-        history.append(x[part].copy())
-        if options.verbose:
-            shown = np.array2string(x[part], precision=5, suppress_small=True)
-            print(f"iteration {len(history)}: scales of the effects {shown}")
-
-    return record
-
-
-def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
-    """Report a standard deviation that ran into zero as zero."""
-    free = parameters.lower < parameters.upper
-    near_zero = np.abs(theta) < _SINGULAR * np.maximum(np.abs(parameters.start), 0.0)
-    return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
+    coupling = objective.coupling
+    derivatives = objective.family.derivatives(y, coupling.shaped(objective.eta))
+    curvature = coupling.weighted(weights, derivatives.curvature)
+    return factorize(coupling, curvature, objective.scales, True)
 
 
 def _alpha(design: Design, theta: np.ndarray) -> float:

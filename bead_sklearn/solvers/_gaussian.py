@@ -62,6 +62,8 @@ class GaussianObjective:
         free_sigma: bool = False,
     ) -> None:
         self._design = design
+        if design.offset is not None:
+            y = y - design.offset
         self._y = y
         self._weights = weights
         self._reml = reml

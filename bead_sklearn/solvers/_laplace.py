@@ -16,17 +16,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from bead_sklearn.families import Derivatives, Family
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.families import Family, LikelihoodDerivatives
+from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import factorize
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
-from bead_sklearn.solvers._variances import predictor_variances
 
 _MAX_NEWTON = 100
 _MAX_HALVINGS = 30
+#: Step of the finite differences of the score of a family's parameters, and the
+#: smallest eigenvalue of their information relative to the largest.
+_DIFFERENCE = 1e-5
+_LEAST_INFORMATION = 1e-6
 #: The mode is found when a Newton step would raise h by less than this.
-_SMALLEST_GAIN = 1e-13
+_SMALLEST_GAIN = 1e-18
+#: Steps with the last factorisation before a new one is made, and the share of the
+#: gain to which each must reduce it.
+_MAX_CHORDS = 4
+_CHORD_RATE = 0.1
+#: The same in the search for a starting point, which ends when a step would raise h
+#: by less than this per fixed effect.
+_MAX_SLOW_CHORDS, _SLOW_RATE = 10, 0.7
+_ROUGH_GAIN = 0.1
+#: Columns of the rest from which a factorisation is dear.
+_WIDE = 200
 
 
 class LaplaceObjective:
@@ -82,15 +95,17 @@ class LaplaceObjective:
         self._n_rest = design.n_rest - (0 if with_fixed else design.n_fixed)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._constant = 0.5 * design.n_fixed * np.log(2 * np.pi) if reml else 0.0
-        self._crossproducts = Crossproducts(design)
+        self.coupling = couple(design, family)
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
-        self.eta = np.zeros(design.n_rows)
-        self._variances = self._skew_eta = self._c = np.zeros(design.n_rows)
+        self.eta = np.zeros(design.n_eta)
+        self._covariances = self._skew_eta = self._c = np.zeros(design.n_eta)
         self.own_skew = np.zeros_like(self.own)
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
+        self._chord: Factorization | None = None
+        self._curvature = np.zeros(0)
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
@@ -104,16 +119,17 @@ class LaplaceObjective:
         """
         design = self.design
         self.family = self.family.with_parameters(own_parameters)
-        offset = np.zeros(design.n_rows)
+        offset = np.zeros(design.n_eta)
         if not self._with_fixed:
-            offset = design.fixed.matvec(beta)
+            offset = design.dense_matvec(design.fixed, beta)
         derivatives, curvature, h = self.find_mode(offset, theta)
         value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
-        score = self._weights * derivatives.gradient
+        score = self._score(derivatives)
         own_score, rest_score = self._rmatvec(score)
         if self._n_log_det or design.factors:
             self._find_skewness(derivatives)
-            self.rho = score + 0.5 * (curvature * self._skew_eta - self._c)
+            moved = self.coupling.matvec(curvature, self._skew_eta)
+            self.rho = score + 0.5 * (moved - self._c)
             own_rho, rest_rho = self._rmatvec(self.rho)
             gradient = (
                 pull_back(design, own_rho, rest_rho, self.own, self.rest)
@@ -129,33 +145,66 @@ class LaplaceObjective:
             self.rho = score
             gradient = np.zeros(0)
         by_parameter = self._parameter_gradient(own_parameters)
-        return value, design.fixed.rmatvec(self.rho), gradient, by_parameter
+        by_beta = design.dense_rmatvec(design.fixed, self.rho)
+        return value, by_beta, gradient, by_parameter
 
-    def find_mode(
+    def approach_mode(self, offset: np.ndarray, theta: np.ndarray) -> None:
+        """Come near the mode, with one factorisation if there are many columns."""
+        enough = _ROUGH_GAIN * max(1, self.design.n_fixed)
+        if self._n_rest < _WIDE:
+            self.find_mode(offset, theta, enough)
+            return
+        eta, derivatives, h = self._begin(offset, theta)
+        self._curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+        self.factorization = self._chord = factorize(
+            self.coupling, self._curvature, self.scales, self._with_fixed
+        )
+        *_, self.eta, gain = self._chord_steps(
+            derivatives, h, eta, enough, _MAX_SLOW_CHORDS, _SLOW_RATE
+        )
+        if gain > enough:
+            self._chord = None
+            self.find_mode(offset, theta, enough)
+
+    def _begin(
         self, offset: np.ndarray, theta: np.ndarray
-    ) -> tuple[Derivatives, np.ndarray, float]:
-        """Newton's method from the last mode; returns what holds at the new one."""
+    ) -> tuple[np.ndarray, LikelihoodDerivatives, float]:
         scales = Scales(self.design, theta)
         if self._last is not None:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
-        penalty = scales.penalty[: self._n_rest]
+        if self.design.offset is not None:
+            offset = offset + self.design.offset
         eta = offset + self.predict(self.own, self.rest)
-        derivatives, h = self._evaluate(eta, self.own, self.rest)
+        return eta, *self._evaluate(eta, self.own, self.rest)
+
+    def find_mode(
+        self,
+        offset: np.ndarray,
+        theta: np.ndarray,
+        smallest_gain: float = _SMALLEST_GAIN,
+    ) -> tuple[LikelihoodDerivatives, np.ndarray, float]:
+        """Newton's method from the last mode; returns what holds at the new one."""
+        eta, derivatives, h = self._begin(offset, theta)
+        if self._chord is not None:
+            derivatives, h, eta, _ = self._chord_steps(
+                derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
+            )
         for _ in range(_MAX_NEWTON):
-            curvature = self._weights * derivatives.curvature
-            self.factorization = factorize(
-                self._crossproducts, curvature, scales, self._with_fixed
-            )
-            score = self._weights * derivatives.gradient
-            own_score, rest_score = self._rmatvec(score)
-            own_gradient = own_score @ scales.first - self.own
-            rest_gradient = (
-                scales.rest(rest_score, transpose=True) - penalty * self.rest
-            )
+            curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+            try:
+                self.factorization = factorize(
+                    self.coupling, curvature, self.scales, self._with_fixed
+                )
+            except np.linalg.LinAlgError:
+                if self._chord is None:
+                    raise
+                break  # flat: separated responses drive effects to infinity
+            self._chord, self._curvature = self.factorization, curvature
+            own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
-            if gain < _SMALLEST_GAIN:
+            if gain < smallest_gain:
                 break
             direction = self.predict(own_step, rest_step)
             step = 1.0
@@ -172,18 +221,60 @@ class LaplaceObjective:
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
         self.eta = eta
-        return derivatives, curvature, h
+        return derivatives, self._curvature, h
+
+    def _gradient(
+        self, derivatives: LikelihoodDerivatives
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient of h in the standardised latent variables."""
+        own, rest = self._rmatvec(self._score(derivatives))
+        penalty = self.scales.penalty[: self._n_rest]
+        return (
+            own @ self.scales.first - self.own,
+            self.scales.rest(rest, transpose=True) - penalty * self.rest,
+        )
+
+    def _chord_steps(
+        self,
+        derivatives: LikelihoodDerivatives,
+        h: float,
+        eta: np.ndarray,
+        smallest_gain: float,
+        max_steps: int,
+        rate: float,
+    ) -> tuple[LikelihoodDerivatives, float, np.ndarray, float]:
+        """Come close to the mode with the factorisation of the last one.
+
+        Between two likelihood evaluations the curvature changes little, so that these
+        steps are nearly Newton's and cost no factorisation.
+        """
+        last_gain = gain = np.inf
+        assert self._chord is not None
+        for _ in range(max_steps):
+            own_gradient, rest_gradient = self._gradient(derivatives)
+            own_step, rest_step = self._chord.solve(own_gradient, rest_gradient)
+            gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
+            if gain < smallest_gain or gain > rate * last_gain:
+                break
+            own, rest = self.own + own_step, self.rest + rest_step
+            new_eta = eta + self.predict(own_step, rest_step)
+            new_derivatives, new_h = self._evaluate(new_eta, own, rest)
+            if new_h < h:
+                break
+            self.own, self.rest, eta = own, rest, new_eta
+            derivatives, h, last_gain = new_derivatives, new_h, gain
+        return derivatives, h, eta, gain
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:
         """Start where the effects, not their standardised values, are the last ones."""
-        if self.design.factors and new.is_regular(0):
+        if self.design.n_eliminated and new.is_regular(0):
             self.own = self.own @ old.first.T @ np.linalg.inv(new.first).T
         self.rest = new.unscale_rest(old.rest(self.rest), otherwise=self.rest)
 
     def _evaluate(
         self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
-    ) -> tuple[Derivatives, float]:
-        derivatives = self.family.derivatives(self._y, eta)
+    ) -> tuple[LikelihoodDerivatives, float]:
+        derivatives = self.family.derivatives(self._y, self.coupling.shaped(eta))
         h = float(
             self._weights @ derivatives.log_likelihood
             - 0.5 * (own**2).sum()
@@ -191,12 +282,17 @@ class LaplaceObjective:
         )
         return derivatives, h
 
-    def _find_skewness(self, derivatives: Derivatives) -> None:
+    def _score(self, derivatives: LikelihoodDerivatives) -> np.ndarray:
+        """Weighted gradient in eta, flat."""
+        return self.coupling.weighted(self._weights, derivatives.gradient).ravel()
+
+    def _find_skewness(self, derivatives: LikelihoodDerivatives) -> None:
         """Set the skewness vectors and what follows from them for each row."""
         first, factorization = self.scales.first, self.factorization
         covariances = factorization.covariances(self._n_log_det)
-        self._variances = predictor_variances(self.design, covariances)
-        self._c = self._weights * derivatives.third * self._variances
+        self._covariances = self.coupling.covariances(covariances)
+        skew = derivatives.skew(self._covariances)
+        self._c = self.coupling.weighted(self._weights, skew).ravel()
         own, rest = self._rmatvec(self._c)
         self.own_skew, self.rest_skew = factorization.solve(
             own @ first, self.scales.rest(rest, transpose=True)
@@ -210,9 +306,49 @@ class LaplaceObjective:
         parts = self.family.parameter_derivatives(self._y, self.eta)
         return self._weights @ (
             parts.log_likelihood
-            - 0.5 * self._variances[:, None] * parts.curvature
+            - 0.5 * self._covariances[:, None] * parts.curvature
             - 0.5 * self._skew_eta[:, None] * parts.gradient
         )
+
+    def parameter_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return how the parameters of the family vary with the fixed effects.
+
+        Of the joint log-density at its mode, the fixed effects being searched too.
+
+        Returns
+        -------
+        by_root : ndarray of shape (p, k)
+            Covariance of the fixed effects with the parameters, times the inverse of
+            ``root'``.
+        root : ndarray of shape (k, k)
+            Root of the covariance of the parameters.
+        """
+        own_parameters = self.family.parameters
+        fixed = self.design.rest_slices[-1]
+        k = len(own_parameters)
+        if not k:
+            return np.zeros((self.design.n_fixed, 0)), np.zeros((0, 0))
+        parts = self.family.parameter_derivatives(self._y, self.eta)
+        score = self._weights @ parts.log_likelihood
+        information, moved = np.empty((k, k)), np.empty((self.design.n_fixed, k))
+        for a in range(k):
+            shifted = own_parameters.copy()
+            shifted[a] += _DIFFERENCE
+            other = self.family.with_parameters(shifted)
+            by_other = other.parameter_derivatives(self._y, self.eta).log_likelihood
+            information[a] = (score - self._weights @ by_other) / _DIFFERENCE
+            own, rest = self._rmatvec(self._weights * parts.gradient[:, a])
+            rest = self.scales.rest(rest, transpose=True)
+            own_move, rest_move = self.factorization.solve(
+                own @ self.scales.first, rest
+            )
+            moved[:, a] = rest_move[fixed]
+            direction = self.predict(own_move, rest_move)
+            information[a] -= (self._weights * direction) @ parts.gradient
+        values, vectors = np.linalg.eigh(0.5 * (information + information.T))
+        values = np.maximum(values, _LEAST_INFORMATION * values[-1])
+        root = vectors / np.sqrt(values)
+        return moved @ root, root
 
     def predict(self, own: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Contribution of standardised latent variables to eta."""

@@ -8,21 +8,32 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
+from bead_sklearn.solvers._coordinates import root_of
+
 #: Up to this many parameters the quasi-Newton solution is polished with Newton steps
-#: on a finite-difference Hessian of the exact gradient.
+#: on a finite-difference Hessian of the exact gradient, if that is not small yet.
 _POLISH_UP_TO = 12
 _POLISH_STEPS = 4
+_POLISH_FROM = 1e-4
 _DIFFERENCE = 1e-5
+#: By how much a step that makes the gradient smaller may lower the objective: that of
+#: adaptive quadrature is the gradient of the integral, not of the sum.
+_SLACK = 1e-3
 
-#: Shares of its starting value at which a standard deviation is tried before the
-#: search, and after it if it ended below the last figure. The likelihood is even in a
-#: standard deviation, so that zero is always stationary but need not be a maximum.
-_DOWN = (0.3, 0.1, 0.03)
-_UP = (3.0, 10.0)
+#: Shares of its reference value at which a standard deviation is tried if the search
+#: ended below the last figure. The likelihood is even in a standard deviation, so that
+#: zero is always stationary but need not be a maximum.
 _FINE = (0.3, 0.1, 0.03, 0.01)
 _SMALL = 0.02
 _RISE = 1e-6
 _MAX_SEARCHES = 4
+
+#: Times the square root of the rounding error of the objective: a smaller gradient
+#: cannot be told from none.
+_NOISE = 10.0
+
+#: With more parameters their inverse curvature is not kept.
+_SPREAD_UP_TO = 100
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -44,6 +55,9 @@ class Maximum(NamedTuple):
         Whether the optimizer stopped by itself.
     message : str
         Its reason.
+    spread : ndarray of shape (k, k) or None
+        Inverse curvature as the optimizer learned it; None if there are many
+        parameters or nothing to optimise.
     """
 
     x: np.ndarray
@@ -52,6 +66,7 @@ class Maximum(NamedTuple):
     n_iter: int
     converged: bool
     message: str
+    spread: np.ndarray | None = None
 
 
 def maximize(
@@ -60,11 +75,15 @@ def maximize(
     lower: np.ndarray,
     upper: np.ndarray,
     *,
+    reference: np.ndarray,
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
+    spread: np.ndarray | None = None,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
+
+    The parameters should be scaled such that their curvature is about 1.
 
     Parameters
     ----------
@@ -72,12 +91,17 @@ def maximize(
         x -> (value, gradient).
     start, lower, upper : ndarray of shape (k,)
         Starting point and bounds; equal bounds fix a parameter.
+    reference : ndarray of shape (k,)
+        Ordinary size of each parameter that is bounded by 0.
     max_iter : int
         Largest number of quasi-Newton iterations.
     tol : float
         The search stops when no component of the gradient exceeds ``tol``.
     callback : callable
         Called with x after each iteration.
+    spread : ndarray of shape (k, k), default=None
+        Inverse curvature, if it is known from a similar objective. One of another
+        shape is ignored.
 
     Returns
     -------
@@ -89,28 +113,33 @@ def maximize(
         value, _ = objective(start)
         return Maximum(start, value, 0.0, 0, True, "nothing to optimise")
     objective = _remember_last(objective)
-    scales = np.flatnonzero(moving & (lower == 0.0) & (start > 0.0))
-    x = _probe(objective, start, start, scales, (_DOWN, _UP))
-    n_iter, reason = 0, ""
+    scales = np.flatnonzero(moving & (lower == 0.0) & (reference > 0.0))
+    x, n_iter, reason = start, 0, ""
+    rounding = np.finfo(np.float64).eps * max(1.0, abs(objective(start)[0]))
+    tol = max(tol, _NOISE * float(np.sqrt(rounding)))
+    if spread is None or spread.shape != 2 * start.shape:
+        spread = np.eye(len(start))
     for _ in range(_MAX_SEARCHES):
-        x, value, gradient, n, reason = _search(
-            objective, x, lower, upper, max_iter - n_iter, tol, callback
+        root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
+        x, value, gradient, n, reason, spread = _search(
+            objective, x, lower, upper, root, max_iter - n_iter, tol, callback
         )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
-        small = scales[x[scales] < _SMALL * start[scales]]
-        elsewhere = _probe(objective, x, start, small, tuple((s,) for s in _FINE))
+        small = scales[x[scales] < _SMALL * reference[scales]]
+        elsewhere = _probe(objective, x, reference, small)
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
-    if moving.sum() <= _POLISH_UP_TO:
+    if moving.sum() <= _POLISH_UP_TO and np.abs(gradient).max() > _POLISH_FROM:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small.
     converged = norm <= max(100.0 * tol, 1e-3)
-    return Maximum(x, value, norm, n_iter, converged, reason)
+    kept = spread if len(x) <= _SPREAD_UP_TO else None
+    return Maximum(x, value, norm, n_iter, converged, reason, kept)
 
 
 def _search(
@@ -118,68 +147,65 @@ def _search(
     start: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    root: np.ndarray,
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
-) -> tuple[np.ndarray, float, np.ndarray, int, str]:
-    """Search from one point by L-BFGS-B."""
+) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
+    """Search from one point by L-BFGS-B, in steps ``root @ z`` from it."""
     moving = lower < upper
-    # The first step of the method is the gradient itself; a long one would jump to
-    # the bounds.
-    unit = max(1.0, float(np.abs(objective(start)[1][moving]).max()))
+    units = np.diagonal(root)
 
-    def complete(x: np.ndarray) -> np.ndarray:
+    def complete(z: np.ndarray) -> np.ndarray:
         full = start.copy()
-        full[moving] = x
-        return full
+        full[moving] += root @ z
+        return np.clip(full, lower, upper)
 
-    def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective(complete(x))
-        return -value / unit, -gradient[moving] / unit
+    def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(complete(z))
+        return -value, -root.T @ gradient[moving]
 
     result = optimize.minimize(
         negative,
-        start[moving],
+        np.zeros(len(root)),
         jac=True,
         method="L-BFGS-B",
-        bounds=optimize.Bounds(lower[moving], upper[moving]),
-        callback=lambda x: callback(complete(x)),
+        bounds=optimize.Bounds(
+            (lower - start)[moving] / units, (upper - start)[moving] / units
+        ),
+        callback=lambda z: callback(complete(z)),
         options={
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
-            "gtol": tol / unit,
+            "gtol": tol,
             "ftol": 1e-14,
         },
     )
-    gradient = np.zeros_like(start)
-    gradient[moving] = -unit * np.asarray(result.jac)
-    value = -unit * float(result.fun)
-    return complete(result.x), value, gradient, int(result.nit), str(result.message)
+    x = complete(result.x)
+    value, gradient = objective(x)
+    gradient[~moving] = 0.0
+    spread = np.eye(len(start))
+    spread[np.ix_(moving, moving)] = root @ result.hess_inv.todense() @ root.T
+    return x, value, gradient, int(result.nit), str(result.message), spread
 
 
 def _probe(
     objective: Objective,
     x: np.ndarray,
-    start: np.ndarray,
+    reference: np.ndarray,
     indices: np.ndarray,
-    chains: tuple[tuple[float, ...], ...],
 ) -> np.ndarray:
-    """Move each standard deviation to the best of some shares of its start.
-
-    A chain of shares is followed as long as the objective rises.
-    """
+    """Move each standard deviation to the best of some shares of its reference."""
     if not len(indices):
         return x
     best, best_value = x, objective(x)[0]
     for index in indices:
-        for chain in chains:
-            for share in chain:
-                moved = best.copy()
-                moved[index] = share * start[index]
-                value = objective(moved)[0]
-                if value <= best_value + _RISE:
-                    break
+        for share in _FINE:
+            moved = best.copy()
+            moved[index] = share * reference[index]
+            value = objective(moved)[0]
+            if value > best_value + _RISE:
                 best, best_value = moved, value
     return best
 
@@ -235,7 +261,7 @@ def _polish(
         proposal = np.clip(proposal, lower, upper)
         new_value, new_gradient = objective(proposal)
         smaller = np.abs(new_gradient[free]).max() < np.abs(gradient[free]).max()
-        if not (smaller and new_value >= value - 1e-8 * max(1.0, abs(value))):
+        if not (smaller and new_value >= value - _SLACK):
             break
         x, value, gradient = proposal, new_value, new_gradient
     return x, value, gradient

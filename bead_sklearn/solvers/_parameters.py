@@ -51,18 +51,27 @@ class VarianceParameters:
     ----------
     start, lower, upper : ndarray of shape (n_parameters,)
         Equal bounds hold a parameter fixed.
+    ordinary : ndarray of shape (n_parameters,)
+        Ordinary size of standard deviations; 0 for other parameters.
     absolute : ndarray of bool of shape (n_parameters,)
         Parameters held fixed in the unit of eta even where the others are relative to
         the residual standard deviation.
     precision : ndarray of shape (n_parameters,)
         Precision of a normal prior around 0; 0 is no prior.
+    is_near : bool
+        Whether ``start`` is an earlier solution, near the one sought.
+    spread : ndarray of shape (n, n) or None
+        Inverse curvature at the earlier solution.
     """
 
     start: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    ordinary: np.ndarray
     absolute: np.ndarray
     precision: np.ndarray
+    is_near: bool = False
+    spread: np.ndarray | None = None
 
     @property
     def n_free(self) -> int:
@@ -96,12 +105,13 @@ def variance_parameters(
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
-    precision = np.zeros(size)
+    precision, ordinary = np.zeros(size), np.zeros(size)
     largest = _LARGEST * scale
     lower, upper = np.full(size, -largest), np.full(size, largest)
     for factor, part in zip(design.factors, slices, strict=False):
         structure = factor.structure
         lower[part] = np.where(structure.is_scale, 0.0, -largest)
+        ordinary[part] = scale * structure.is_scale
         if options.estimate:
             start[part] = scale * np.sqrt(options.initial_variance) * structure.is_scale
         else:
@@ -114,12 +124,13 @@ def variance_parameters(
             absolute[part] = relative
     if design.ridge is not None:
         unit = scale / feature_scale(design.ridge, weights)
+        ordinary[-1] = unit
         if options.alpha is None:
             start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
             precision[-1] = 0.0 if relative else (_LATENT_SD * unit) ** -2
         else:
             start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
-    return VarianceParameters(start, lower, upper, absolute, precision)
+    return VarianceParameters(start, lower, upper, ordinary, absolute, precision)
 
 
 def feature_scale(block: DenseBlock, weights: np.ndarray) -> float:

@@ -32,7 +32,10 @@ class Posterior:
     fixed : ndarray of shape (p,)
         Fixed effects.
     joint : Covariances
-        Posterior covariance of all effects.
+        Posterior covariance of all effects at the estimated variances.
+    fixed_marginal : ndarray of shape (p, p) or None
+        Covariance of the fixed effects, the variances and the parameters of the family
+        being estimated too; None where that makes no difference.
     """
 
     factor_names: tuple[str, ...]
@@ -42,6 +45,7 @@ class Posterior:
     ridge: np.ndarray
     fixed: np.ndarray
     joint: Covariances
+    fixed_marginal: np.ndarray | None = None
 
     def predict(
         self, design: Design, *, marginal: Collection[str] | None = None
@@ -62,6 +66,8 @@ class Posterior:
             Moments of eta given the judgments, at the estimated variances.
         """
         mean = design.fixed.matvec(self.fixed)
+        if design.offset is not None:
+            mean = mean + design.offset
         with blas_threads(len(self.joint.rest)):
             if design.ridge is not None:
                 mean = mean + design.ridge.matvec(self.ridge)
@@ -76,6 +82,8 @@ class Posterior:
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
+        if self.fixed_marginal is not None:
+            return self.fixed_marginal
         start = len(self.joint.rest) - len(self.fixed)
         return self.joint.rest[start:, start:]
 
@@ -127,7 +135,7 @@ def make_posterior(
     scales = factorization.scales
     first = scales.first
     modes, effects = [], []
-    if design.factors:
+    if design.n_eliminated:
         modes.append(own @ first.T)
         effects.append((own - 0.5 * own_skew) @ first.T)
     rest_modes = scales.rest(rest)

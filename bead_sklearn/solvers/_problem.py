@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bead_sklearn.families import Family
-from bead_sklearn.solvers._design import DenseBlock, Design
+from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
 
 
@@ -65,25 +65,7 @@ class Problem:
         rows = np.repeat(np.arange(len(counts)), counts)
         return replace(
             self,
-            design=take_rows(self.design, rows),
+            design=self.design.take(rows),
             y=self.y[rows],
             weights=np.ones(len(rows)),
         )
-
-
-def take_rows(design: Design, rows: np.ndarray) -> Design:
-    """Return a design at some rows."""
-    return replace(
-        design,
-        n_rows=len(rows),
-        fixed=_take(design.fixed, rows),
-        ridge=None if design.ridge is None else _take(design.ridge, rows),
-        factors=tuple(
-            replace(factor, codes=factor.codes[rows], z=factor.z[rows])
-            for factor in design.factors
-        ),
-    )
-
-
-def _take(block: DenseBlock, rows: np.ndarray) -> DenseBlock:
-    return DenseBlock(block.values, rows if block.index is None else block.index[rows])

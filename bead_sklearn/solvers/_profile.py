@@ -84,8 +84,10 @@ class Profiler:
         self._problem, self._fit = problem, fit
         with blas_threads(problem.design.n_rest):
             self._surface = likelihood_surface(problem, fit)
-            at_fit = self._surface(self._surface.start)[0]
-            self._x, self._top = self._maximize(self._surface, self._surface.start)
+            start = self._surface.start
+            at_fit = self._surface(start)[0]
+            self._unit = _standard_errors(self._surface.covariance(start))
+            self._x, self._top = self._maximize(self._surface, start)
             self._covariance = self._surface.covariance(self._x)
         _check_maximum(at_fit, self._top)
 
@@ -201,17 +203,23 @@ class Profiler:
         objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
         start: np.ndarray,
     ) -> tuple[np.ndarray, float]:
-        options = self._problem.options
+        options, unit = self._problem.options, self._unit
+
+        def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = objective(x * unit)
+            return value, gradient * unit
+
         optimum = maximize(
-            objective,
-            start,
-            self._surface.lower,
-            self._surface.upper,
+            scaled,
+            start / unit,
+            self._surface.lower / unit,
+            self._surface.upper / unit,
+            reference=np.zeros(len(start)),
             max_iter=options.max_iter,
             tol=options.tol,
             callback=lambda x: None,
         )
-        return optimum.x, optimum.value
+        return optimum.x * unit, optimum.value
 
 
 def find_end(
@@ -273,6 +281,12 @@ def find_end(
         f"The end of a profile-likelihood interval was not found in {_MAX_POINTS} "
         f"steps: it lies beyond {estimate + direction * inside[0]:g}."
     )
+
+
+def _standard_errors(covariance: np.ndarray) -> np.ndarray:
+    """Return standard errors, 1 where there is none."""
+    variances = np.diagonal(covariance)
+    return np.sqrt(np.where(variances > 0, variances, 1.0))
 
 
 def _check_maximum(top: float, found: float) -> None:

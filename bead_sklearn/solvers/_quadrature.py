@@ -34,6 +34,8 @@ def check_quadrature(design: Design, *, reml: bool) -> None:
     reasons = {
         "there are several grouping factors": len(design.factors) > 1,
         "there is no grouping factor": not design.factors,
+        "rows of a choice set differ in their level": len(design.factors) == 1
+        and not design.n_eliminated,
         "coefficients are under a ridge (use alpha=0)": design.ridge is not None,
         "fixed effects are integrated out (use 'ml')": reml,
         f"more than {_MAX_EFFECTS} effects vary by level": any(
@@ -89,13 +91,15 @@ class QuadratureObjective:
         [factor] = design.factors
         laplace(beta, theta, own_parameters)
         family, first = laplace.family, laplace.scales.first
-        offset = design.fixed.matvec(beta)
+        offset = design.dense_matvec(design.fixed, beta)
+        if design.offset is not None:
+            offset = offset + design.offset
         spread = np.linalg.cholesky(laplace.factorization.inverse_own)
         log_terms, points, rows = [], [], []
         for node, log_weight in zip(self._nodes, self._log_weights, strict=True):
             v = laplace.own + spread @ node
             eta = offset + factor.matvec(v @ first.T)
-            derivatives = family.derivatives(self._y, eta)
+            derivatives = family.derivatives(self._y, laplace.coupling.shaped(eta))
             level_sums = np.bincount(
                 factor.codes,
                 weights=self._weights * derivatives.log_likelihood,
@@ -128,12 +132,12 @@ class QuadratureObjective:
         """Posterior means of the derivatives of the joint log-density."""
         design = self.laplace.design
         [factor] = design.factors
-        rho = np.zeros(design.n_rows)
+        rho = np.zeros(design.n_eta)
         by_theta = np.zeros(factor.structure.n_parameters)
         by_own = np.zeros(len(family.parameters))
         for share, v, (eta, gradient) in zip(shares, points, rows, strict=True):
             weights = self._weights * share[factor.codes]
-            score = weights * gradient
+            score = self.laplace.coupling.weighted(weights, gradient).ravel()
             rho += score
             by_theta += pull_back(
                 design, factor.rmatvec(score), np.zeros(0), v, np.zeros(0)
@@ -142,4 +146,4 @@ class QuadratureObjective:
                 parts = family.parameter_derivatives(self._y, eta)
                 by_own += weights @ parts.log_likelihood
         self.laplace.rho = rho
-        return design.fixed.rmatvec(rho), by_theta, by_own
+        return design.dense_rmatvec(design.fixed, rho), by_theta, by_own

@@ -39,6 +39,9 @@ class Scales:
         L of each factor.
     ridge : float
         tau; 0 without ridge.
+    ridge_factor : ndarray of shape (J, J)
+        L of the ridge coefficients of one feature: tau times the contrast of the
+        outputs.
     penalty : ndarray of shape (m,)
         Prior precision of the rest in standard units: 1, and 0 for the fixed part.
     """
@@ -51,13 +54,19 @@ class Scales:
             for factor, part in zip(design.factors, slices, strict=False)
         ]
         self.ridge = float(theta[slices[-1]][0]) if design.ridge is not None else 0.0
+        self.ridge_factor = self.ridge * _contrast(design)
         self.penalty = np.ones(design.n_rest)
         self.penalty[design.rest_slices[-1]] = 0.0
 
     @property
     def first(self) -> np.ndarray:
         """L of the eliminated factor."""
-        return self.factors[0] if self.factors else np.ones((1, 1))
+        return self.factors[0] if self._design.n_eliminated else np.ones((1, 1))
+
+    @property
+    def rest_factors(self) -> list[np.ndarray]:
+        """L of the other factors."""
+        return self.factors[self._design.n_eliminated :]
 
     def rest(self, x: np.ndarray, *, transpose: bool = False) -> np.ndarray:
         """Multiply the rows of ``x`` by Lambda, or its transpose.
@@ -65,15 +74,22 @@ class Scales:
         ``x`` has one row per column of the rest, with or without the fixed part.
         """
         result = np.array(x, dtype=np.float64)
-        *factor_slices, ridge, _ = self._design.rest_slices
+        *factor_slices, ridge, fixed = self._design.rest_slices
+        if fixed.start == 0:
+            return result
         rest = zip(
-            self._design.rest_factors, self.factors[1:], factor_slices, strict=True
+            self._design.rest_factors, self.rest_factors, factor_slices, strict=True
         )
         for factor, scale, part in rest:
             block = result[part].reshape(factor.n_levels, factor.size, -1)
             matrix = scale.T if transpose else scale
             result[part] = (matrix @ block).reshape(result[part].shape)
-        result[ridge] *= self.ridge
+        if self._design.ridge_contrast is None:
+            result[ridge] *= self.ridge
+        else:
+            matrix = self.ridge_factor.T if transpose else self.ridge_factor
+            block = result[ridge].reshape(-1, len(matrix), result[0].size)
+            result[ridge] = (matrix @ block).reshape(result[ridge].shape)
         return result
 
     def is_regular(self, factor: int) -> bool:
@@ -84,7 +100,10 @@ class Scales:
         """Divide the rest by Lambda; where that is zero, take ``otherwise``."""
         result = np.array(x)
         *factor_slices, ridge, _ = self._design.rest_slices
-        parts = enumerate(zip(self._design.rest_factors, factor_slices, strict=True), 1)
+        parts = enumerate(
+            zip(self._design.rest_factors, factor_slices, strict=True),
+            self._design.n_eliminated,
+        )
         for index, (factor, part) in parts:
             if self.is_regular(index):
                 block = result[part].reshape(factor.n_levels, factor.size)
@@ -93,7 +112,8 @@ class Scales:
             else:
                 result[part] = otherwise[part]
         if self.ridge > 0:
-            result[ridge] /= self.ridge
+            block = result[ridge].reshape(-1, self._design.n_outputs).T
+            result[ridge] = np.linalg.solve(self.ridge_factor, block).T.ravel()
         else:
             result[ridge] = otherwise[ridge]
         return result
@@ -119,13 +139,14 @@ def pull_back(
     """
     blocks = []
     *factor_slices, ridge, _ = design.rest_slices
-    if design.factors:
+    if design.n_eliminated:
         blocks.append(own_score.T @ own)
     for factor, part in zip(design.rest_factors, factor_slices, strict=True):
         shape = (factor.n_levels, factor.size)
         blocks.append(rest_score[part].reshape(shape).T @ rest[part].reshape(shape))
     if design.ridge is not None:
-        blocks.append(np.array([[rest_score[ridge] @ rest[ridge]]]))
+        shape = (-1, design.n_outputs)
+        blocks.append(rest_score[ridge].reshape(shape).T @ rest[ridge].reshape(shape))
     return pull_back_blocks(design, blocks)
 
 
@@ -136,6 +157,13 @@ def pull_back_blocks(design: Design, blocks: list[np.ndarray]) -> np.ndarray:
         for factor, block in zip(design.factors, blocks, strict=False)
     ]
     if design.ridge is not None:
-        parts.append(blocks[-1][0])
+        parts.append(np.array([(blocks[-1] * _contrast(design)).sum()]))
     slices = parameter_slices(design)
     return np.concatenate(parts) if slices else np.zeros(0)
+
+
+def _contrast(design: Design) -> np.ndarray:
+    """Factor of the prior covariance of ridge coefficients over the outputs."""
+    if design.ridge_contrast is None:
+        return np.eye(design.n_outputs)
+    return design.ridge_contrast

@@ -12,6 +12,51 @@ from bead_sklearn.solvers._factorization import Covariances
 _CHUNK_ELEMENTS = 4_000_000
 
 
+def predictor_covariances(
+    left: Design, right: Design | None, covariances: Covariances
+) -> np.ndarray:
+    """Return Cov(eta_i, eta_i') for pairs of rows of the same linear predictor.
+
+    Parameters
+    ----------
+    left, right : Design
+        First and second row of each pair; None is the same rows as ``left``.
+    covariances : Covariances
+        Covariance of the effects, with or without the fixed part. Its blocks may be
+        any symmetric matrices.
+
+    Returns
+    -------
+    values : ndarray of shape (n_pairs,)
+        Covariances.
+    """
+    if right is None:
+        return _quadratic_forms(left, covariances)
+    m = len(covariances.rest)
+    left_parts, right_parts = _present_parts(left, m), _present_parts(right, m)
+    values = np.zeros(left.n_rows)
+    for part, rows in left_parts:
+        for other, columns in right_parts:
+            block = covariances.rest[rows, columns]
+            values += (
+                _bilinear(other, part, block.T)
+                if isinstance(other, RandomFactor)
+                else _bilinear(part, other, block)
+            )
+    first, second = left.eliminated, right.eliminated
+    if first is None or second is None:
+        return values
+    known = np.flatnonzero((first.codes >= 0) & (second.codes >= 0))
+    codes, z, other_z = first.codes[known], first.z[known], second.z[known]
+    own = covariances.own[codes]
+    values[known] += np.einsum("ia,iab,ib->i", z, own, other_z, optimize=True)
+    for parts, covariates in ((right_parts, z), (left_parts, other_z)):
+        for part, columns in parts:
+            cross = covariances.cross[:, :, columns]
+            values[known] += _level_bilinear(covariates, codes, cross, part, known)
+    return values
+
+
 def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
     """Return Var(eta_i) from the covariance of all effects.
 
@@ -28,6 +73,11 @@ def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
         t'Vt + z'Sz + 2 z'Ct for a row with covariates z of its level of the first
         factor and t of the rest.
     """
+    return np.maximum(_quadratic_forms(design, covariances), 0.0)
+
+
+def _quadratic_forms(design: Design, covariances: Covariances) -> np.ndarray:
+    """Row by row g'Vg for a symmetric V."""
     parts = _present_parts(design, len(covariances.rest))
     variances = np.zeros(design.n_rows)
     for i, (left, left_slice) in enumerate(parts):
@@ -40,12 +90,15 @@ def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
         return variances
     known = np.flatnonzero(first.codes >= 0)
     codes, z = first.codes[known], first.z[known]
-    own = covariances.own[codes]
-    variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
+    if z.shape[1] == 1:
+        variances[known] += z[:, 0] ** 2 * covariances.own[:, 0, 0][codes]
+    else:
+        own = covariances.own[codes]
+        variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
     for part, part_slice in parts:
         cross = covariances.cross[:, :, part_slice]
         variances[known] += 2.0 * _level_bilinear(z, codes, cross, part, known)
-    return np.maximum(variances, 0.0)
+    return variances
 
 
 _Part = RandomFactor | DenseBlock

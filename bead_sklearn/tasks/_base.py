@@ -44,15 +44,30 @@ from bead_sklearn.solvers import (
     MixedModelFit,
     Problem,
     SolverOptions,
+    Start,
     VarianceOptions,
     fit_mixed_model,
     satterthwaite,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
+from bead_sklearn.tasks._identifiability import (
+    twin_factors,
+    warn_if_confounded,
+    warn_if_exact,
+)
 from bead_sklearn.tasks._inference import MixedModelInference
 from bead_sklearn.tasks._population import POPULATIONS, marginal_factors
+from bead_sklearn.tasks._priors import (
+    check_prior_mean,
+    warn_if_all_levels_are_new,
+)
 from bead_sklearn.tasks._reml import wants_reml
-from bead_sklearn.tasks._separation import warn_if_separated
+from bead_sklearn.tasks._separation import (
+    raise_if_separated,
+    warn_if_levels_separate,
+    warn_if_separated,
+)
+from bead_sklearn.tasks._warm import EarlierSolution
 
 #: Categorical answers say how much levels differ by the pairs of judgments that share
 #: a level. With fewer pairs the likelihood of the variance is nearly flat, and often
@@ -86,6 +101,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         "text_columns": ["array-like", str, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
+        "warm_start": ["boolean"],
         "device": [str, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -123,6 +139,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             If ids or texts are missing, lengths differ, y cannot be encoded, or a
             formula names what is not there.
         """
+        earlier = self._earlier_solution()
         mixed_effects = resolve_mixed_effects(self.mixed_effects)
         family = get_family(self.family, response=self._response)
         if y is None:
@@ -157,30 +174,33 @@ class MixedModel(MixedModelInference, BaseEstimator):
             {"device": self.device, "random_state": self.random_state},
         )
         columns = self._features.fit(judgments, weights)
+        check_prior_mean(mixed_effects, self._features)
         covariates = self._covariates(columns, judgments, mixed_effects)
         self._structures = build_structures(
             self._terms(mixed_effects, ids, covariates[1]),
             ids,
             *covariates,
             weights,
+            mixed_effects=mixed_effects,
             rotation_invariant=mixed_effects.formula is None,
-            center=mixed_effects.estimate_variance_components,
         )
+        warn_if_all_levels_are_new(self._structures)
         marginal_factors(self.population, [item.name for item in self._structures])
         sources = {name for item in self._structures for name in item.sources}
         self._group_factors = sorted(sources & set(given_ids))
-        design = self._design(columns, ids, covariates[0])
+        design = self._design(columns, ids, covariates[0], fitting=True)
         held: frozenset[str] = frozenset()
-        if mixed_effects.estimate_variance_components:
+        if mixed_effects.estimates_variances:
             held = self._held_factors(design, family, weights)
+            warn_if_confounded(design, family, weights, held)
         reml = wants_reml(mixed_effects.variance_estimation_method, design)
         options = SolverOptions(
             reml=reml,
             max_iter=self.max_iter,
             tol=self.tol,
             variances=VarianceOptions(
-                estimate=mixed_effects.estimate_variance_components,
-                initial_variance=mixed_effects.prior_variance,
+                estimate=mixed_effects.estimates_variances,
+                initial_variance=mixed_effects.held_variance,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
                 zero_factors=tuple(sorted(held)),
             ),
@@ -188,19 +208,48 @@ class MixedModel(MixedModelInference, BaseEstimator):
             verbose=bool(self.verbose),
         )
         self._options = options
-        fit = fit_mixed_model(design, family, target, weights, options)
+        names = np.array(self._features.fixed_names_)[self._features.kept_]
+        try:
+            fit = fit_mixed_model(
+                design,
+                family,
+                target,
+                weights,
+                options,
+                None if earlier is None else earlier.start_for(self._target_labels()),
+            )
+        except np.linalg.LinAlgError:
+            raise_if_separated(family, design.fixed.rows(), target, names)
+            raise
         constant = self._unit_constant()
         fit = replace(fit, log_likelihood=fit.log_likelihood + constant)
-        self._store(fit, design, family, target, weights)
-        self._warn(fit, held)
-        warn_if_separated(
-            family,
-            design.fixed.rows(),
-            fit.posterior.fixed,
-            target,
-            np.array(self._features.fixed_names_)[self._features.kept_],
+        self._end = EarlierSolution(
+            Start.of(design, weights, fit),
+            self._target_labels(),
         )
+        self._store(fit, design, family, target, weights)
+        if not warn_if_exact(family, fit.sigma, target, weights):
+            self._warn(fit, held)
+        rows = design.fixed.rows()
+        warn_if_separated(family, rows, fit.posterior.fixed, target, names)
+        if mixed_effects.estimates_variances:
+            warn_if_levels_separate(family, self.variance_components_)
         return self
+
+    def _begin_at(self, fitted: MixedModel) -> None:
+        """Let the next fit begin at the solution of another estimator."""
+        self._handed_on = fitted._end
+
+    def _earlier_solution(self) -> EarlierSolution | None:
+        """Where the fit begins; a solution handed on serves once."""
+        handed_on: EarlierSolution | None = self.__dict__.pop("_handed_on", None)
+        if handed_on is None and self.warm_start:
+            return getattr(self, "_end", None)
+        return handed_on
+
+    def _target_labels(self) -> list[Any]:
+        """Return what the codes of the target stand for; empty for numbers."""
+        return []
 
     def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
         """Columns of X that the formula names as factors are ids, not features."""
@@ -258,15 +307,26 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return rows, names
 
     def _design(
-        self, columns: Columns, ids: dict[str, np.ndarray], covariates: np.ndarray
+        self,
+        columns: Columns,
+        ids: dict[str, np.ndarray],
+        covariates: np.ndarray,
+        *,
+        fitting: bool = False,
     ) -> Design:
+        offset = None
+        if any(structure.prior.mean != 0 for structure in self._structures):
+            parts = [item.prior_offset(covariates) for item in self._structures]
+            offset = np.sum(parts, axis=0)
         return Design(
             n_rows=len(columns.fixed.rows()),
             fixed=columns.fixed,
             ridge=columns.ridge,
             factors=tuple(
-                structure.factor(ids, covariates) for structure in self._structures
+                structure.factor(ids, covariates, fitting=fitting)
+                for structure in self._structures
             ),
+            offset=offset,
         )
 
     def _held_factors(
@@ -289,6 +349,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
                         f"only {pairs:g} pairs of judgments share a level, fewer than "
                         f"{_MIN_PAIRS}"
                     )
+        held |= twin_factors(design, set(held))
         for name, reason in held.items():
             warnings.warn(
                 f"The variance of the factor {name!r} cannot be estimated because "
@@ -359,15 +420,25 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 grouping_factor=name,
                 levels=levels[name].levels,
                 effect_names=levels[name].effect_names,
-                modes=fit.posterior.modes[index] @ to_columns[name].T,
-                covariances=to_columns[name]
-                @ fit.posterior.conditional_covariances(index)
-                @ to_columns[name].T,
+                modes=levels[name].prior.effects(
+                    fit.posterior.modes[index] @ to_columns[name].T
+                ),
+                covariances=levels[name].prior.covariances(
+                    to_columns[name]
+                    @ fit.posterior.conditional_covariances(index)
+                    @ to_columns[name].T
+                ),
+                n_observations=levels[name].prior.n_observations,
+                known=levels[name].prior.known,
             )
             for index, name in enumerate(fit.posterior.factor_names)
         }
         self.variance_components_: list[VarianceComponents] = variance_components(
-            design, fit.posterior, weights, to_columns
+            design,
+            fit.posterior,
+            weights,
+            levels,
+            estimated=self._mixed_effects.estimates_variances,
         )
         self.variance_history_ = fit.history
         self.log_likelihood_ = fit.log_likelihood
@@ -376,7 +447,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self.aic_ = 2.0 * fit.n_parameters - 2.0 * fit.log_likelihood
         self.bic_ = np.log(n) * fit.n_parameters - 2.0 * fit.log_likelihood
         self.n_iter_ = max(1, fit.optimum.n_iter)
-        self.groups_ = levels[GROUPS].levels if GROUPS in levels else None
+        self.groups_ = None
+        if GROUPS in levels:
+            self.groups_ = levels[GROUPS].levels[levels[GROUPS].prior.known]
         self._summary = summarize(
             self, fit, design, fit.family, weights, satterthwaite(problem, fit)
         )

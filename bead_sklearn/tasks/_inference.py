@@ -27,7 +27,6 @@ from bead_sklearn.solvers import (
     draw_posterior,
     draw_prior,
     likelihood_surface,
-    take_rows,
 )
 from bead_sklearn.tasks._population import marginal_factors
 
@@ -358,7 +357,7 @@ class MixedModelInference:
         kept = np.flatnonzero(weights > 0)
         if len(kept) < len(weights):
             design, target, weights = (
-                take_rows(design, kept),
+                design.take(kept),
                 target[kept],
                 weights[kept],
             )

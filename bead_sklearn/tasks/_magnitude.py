@@ -65,6 +65,12 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         Largest number of optimizer iterations.
     tol : float, default=1e-6
         Gradient of the log-likelihood at which the optimizer stops.
+    warm_start : bool, default=False
+        Whether fit begins at the solution of the previous fit of this object, for
+        judgments like the previous ones: a few more, with other participants, items
+        or texts. The result is that of a fit without it, up to ``tol``; the search
+        is shorter. With other labels, and for factors that the previous model did
+        not have, it begins afresh.
     device : str, default=None
         Where a Hugging Face encoder runs.
     random_state : int, RandomState or None, default=None
@@ -141,6 +147,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         text_columns: Any = None,
         max_iter: int = 500,
         tol: float = 1e-6,
+        warm_start: bool = False,
         device: str | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -153,6 +160,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         self.text_columns = text_columns
         self.max_iter = max_iter
         self.tol = tol
+        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

@@ -9,9 +9,14 @@ from scipy.optimize import linprog
 
 from bead_sklearn.exceptions import SeparationWarning
 from bead_sklearn.families import Family
+from bead_sklearn.inspection import VarianceComponents
 
-#: Only fitted values this large on the scale of eta make the check worthwhile.
-_SUSPICIOUS = 12.0
+#: Only fitted probabilities this close to 0 or 1 make the check worthwhile.
+_SUSPICIOUS = 1e-5
+
+#: Effects with a standard deviation of so many times that of the response on the
+#: scale of eta predict responses perfectly; their variance has no finite estimate.
+_LARGEST_SD = 6.0
 
 
 def warn_if_separated(
@@ -38,21 +43,75 @@ def warn_if_separated(
     """
     if family.response != "binary":
         return
-    if np.abs(rows @ coefficients).max() < _SUSPICIOUS:
+    probabilities = family.mean(rows @ coefficients)
+    if np.minimum(probabilities, 1.0 - probabilities).min() > _SUSPICIOUS:
         return
+    message = _separation(rows, target, names)
+    if message is not None:
+        warnings.warn(message, SeparationWarning, stacklevel=4)
+
+
+def raise_if_separated(
+    family: Family, rows: np.ndarray, target: np.ndarray, names: np.ndarray
+) -> None:
+    """Raise a ValueError if separation explains why a fit broke down.
+
+    Parameters
+    ----------
+    family, rows, target, names
+        As in :func:`warn_if_separated`.
+    """
+    message = None
+    if family.response == "binary":
+        message = _separation(rows, target, names)
+    if message is not None:
+        raise ValueError(message)
+
+
+def warn_if_levels_separate(
+    family: Family, components: list[VarianceComponents]
+) -> None:
+    """Warn if effects of a factor predict binary responses perfectly.
+
+    Parameters
+    ----------
+    family : Family
+        Only families of binary responses can be separated.
+    components : list of VarianceComponents
+        The estimated variances.
+    """
+    if family.response != "binary":
+        return
+    for component in components:
+        sd = float(np.sqrt(component.mean_square))
+        if sd <= _LARGEST_SD * np.sqrt(family.latent_variance()):
+            continue
+        warnings.warn(
+            f"Separation: the levels of {component.grouping_factor!r}, perhaps with "
+            "the columns of X, predict the response perfectly for nearly all "
+            f"judgments. The estimate of their standard deviation, {sd:.3g}, is where "
+            "the search stopped: the likelihood has no maximum, or hardly one. Hold "
+            "the variance (MixedEffects with prior_variance and "
+            "estimate_variance_components=False, or regularization_strength), or "
+            "leave the factor out.",
+            SeparationWarning,
+            stacklevel=4,
+        )
+
+
+def _separation(rows: np.ndarray, target: np.ndarray, names: np.ndarray) -> str | None:
+    """Say which columns separate the responses; None if they do not."""
     direction = separating_direction(rows, target)
     if direction is None:
-        return
+        return None
     involved = names[(np.abs(direction) > 1e-6) & (names != "(Intercept)")]
     shown = ", ".join(repr(str(name)) for name in involved[:5])
     shown += f" and {len(involved) - 5} more" * (len(involved) > 5)
-    warnings.warn(
+    return (
         f"Separation: a combination of {shown or 'the columns'} predicts the response "
         "perfectly for some judgments, so the maximum-likelihood coefficients are "
-        "infinite and their standard errors mean nothing. Use a positive alpha, or "
-        "drop the columns.",
-        SeparationWarning,
-        stacklevel=4,
+        "infinite; standard errors, and variances if there are any, mean nothing. Use "
+        "a positive alpha, or drop the columns."
     )
 
 

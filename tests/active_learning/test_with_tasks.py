@@ -114,6 +114,7 @@ def test_groups_that_arrive_with_the_labels(judgments):
 
 def test_regressor_asks_where_it_is_unsure(judgments):
     X, _, g, eta = judgments
+    eta = eta + np.random.RandomState(0).normal(size=len(eta))
     model = ActiveLearningSearch(
         MagnitudeRegressor(),
         "predictive_std",

@@ -19,7 +19,6 @@ from bead_sklearn.solvers import (
     VarianceOptions,
     likelihood_surface,
     n_free_scales,
-    take_rows,
 )
 
 N = 200
@@ -209,7 +208,7 @@ def test_repeated_rows_are_weights():
 def test_rows_of_a_design():
     design = make_problem(Normal(), ridge=True).design
     rows = np.array([3, 3, 0, 150])
-    taken = take_rows(take_rows(design, np.arange(N)), rows)
+    taken = design.take(np.arange(N)).take(rows)
     np.testing.assert_array_equal(taken.fixed.rows(), design.fixed.rows()[rows])
     np.testing.assert_array_equal(taken.ridge.rows(), design.ridge.rows()[rows])
     for factor, whole in zip(taken.factors, design.factors, strict=True):

@@ -163,7 +163,8 @@ def test_one_judgment_each_confounds_participant_and_residual():
 
 def test_constant_response_is_predicted_as_it_is():
     X = np.random.RandomState(0).normal(size=(40, 2))
-    model = MagnitudeRegressor().fit(X, np.full(40, 3.0))
+    with pytest.warns(SingularFitWarning, match="y is constant: all 40 .* are 3"):
+        model = MagnitudeRegressor().fit(X, np.full(40, 3.0))
     np.testing.assert_allclose(model.predict(X), 3.0)
     assert model.sigma_ < 1e-6
     assert np.isfinite(model.log_likelihood_)

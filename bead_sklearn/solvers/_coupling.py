@@ -1,0 +1,248 @@
+"""How the curvature of the log-likelihood ties the entries of eta together.
+
+Most families have one eta per row and a curvature per row. Others have several
+outputs per row, tied or not, or rows that compete within a set. All that the solvers
+need is here: cross-products G'WG, products W x, and the covariances of eta in the
+layout of W, which the third derivatives are contracted with.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from bead_sklearn.families import Family
+from bead_sklearn.solvers._crossproducts import Crossproducts, Products
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Covariances, Factorization
+from bead_sklearn.solvers._scales import Scales
+from bead_sklearn.solvers._variances import predictor_covariances, predictor_variances
+
+
+class Coupling(ABC):
+    """Curvature W of a family on a design.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+
+    @abstractmethod
+    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
+        """Return the cross-products of the design under a curvature."""
+
+    @abstractmethod
+    def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return W x for ``x`` of shape (n_eta,)."""
+
+    @abstractmethod
+    def covariances(self, covariances: Covariances) -> np.ndarray:
+        """Return the covariance of eta in the layout of the curvature."""
+
+    def shaped(self, eta: np.ndarray) -> np.ndarray:
+        """Return flat ``eta`` as families take it."""
+        n_outputs = self.design.n_outputs
+        return eta if n_outputs == 1 else eta.reshape(-1, n_outputs)
+
+    def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Multiply the rows of a gradient or curvature by their weights."""
+        return weights.reshape(-1, *(1,) * (x.ndim - 1)) * x
+
+    def concave(self, curvature: np.ndarray) -> np.ndarray | None:
+        """Return the curvature without negative parts, or None if it has none."""
+        del curvature  # a softmax is concave
+        return None
+
+
+class RowCoupling(Coupling):
+    """One eta per row; W is diagonal, its layout (n_rows,)."""
+
+    def __init__(self, design: Design) -> None:
+        super().__init__(design)
+        self._crossproducts = Crossproducts(design)
+
+    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
+        """Return the cross-products of the design under a curvature."""
+        return self._crossproducts.compute(curvature, with_fixed=with_fixed)
+
+    def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return W x."""
+        return curvature * x
+
+    def covariances(self, covariances: Covariances) -> np.ndarray:
+        """Return the variance of each eta."""
+        return predictor_variances(self.design, covariances)
+
+    def concave(self, curvature: np.ndarray) -> np.ndarray | None:
+        """Return the curvature with 0 for negative values."""
+        if (curvature >= 0).all():
+            return None
+        return np.maximum(curvature, 0.0)
+
+
+class OutputCoupling(Coupling):
+    """J outputs per row; W is (n_rows, J, J), or (n_rows, J) if they are not tied.
+
+    Each pair of outputs is a problem with one output and the weights W_jk.
+    """
+
+    def __init__(self, design: Design) -> None:
+        super().__init__(design)
+        self._single = design.per_output()
+        self._crossproducts = Crossproducts(self._single)
+
+    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
+        """Return the cross-products of the design under a curvature."""
+        n_outputs = self.design.n_outputs
+        tied = curvature.ndim == 3
+        shape = (1, 1, n_outputs, 1, n_outputs)
+        own, cross, rest = np.zeros(shape), np.zeros(shape), np.zeros(shape[1:])
+        for j in range(n_outputs):
+            for k in range(j, n_outputs if tied else j + 1):
+                weights = np.ascontiguousarray(
+                    curvature[:, j, k] if tied else curvature[:, j]
+                )
+                part = self._crossproducts.compute(weights, with_fixed=with_fixed)
+                if j == k == 0:
+                    q, r, m = part.cross.shape
+                    own = np.zeros((q, r, n_outputs, r, n_outputs))
+                    cross = np.zeros((q, r, n_outputs, m, n_outputs))
+                    rest = np.zeros((m, n_outputs, m, n_outputs))
+                for a, b in {(j, k), (k, j)}:
+                    own[:, :, a, :, b] = part.own
+                    cross[:, :, a, :, b] = part.cross
+                    rest[:, a, :, b] = part.rest
+        size, m = own.shape[1] * n_outputs, len(rest) * n_outputs
+        return Products(
+            own.reshape(len(own), size, size),
+            cross.reshape(len(own), size, m),
+            rest.reshape(m, m),
+        )
+
+    def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return W x."""
+        outputs = self.shaped(x)
+        if curvature.ndim == 2:
+            return (curvature * outputs).ravel()
+        return np.einsum("njk,nk->nj", curvature, outputs).ravel()
+
+    def covariances(self, covariances: Covariances) -> np.ndarray:
+        """Return the covariance of the outputs of each row, (n_rows, J, J)."""
+        n_rows, n_outputs = self.design.n_rows, self.design.n_outputs
+        result = np.empty((n_rows, n_outputs, n_outputs))
+        for j in range(n_outputs):
+            for k in range(j, n_outputs):
+                block = _output_block(covariances, j, k, n_outputs)
+                values = predictor_covariances(self._single, None, block)
+                result[:, j, k] = result[:, k, j] = values
+        return result
+
+
+class UntiedOutputCoupling(OutputCoupling):
+    """J outputs per row whose responses are independent given eta."""
+
+    def covariances(self, covariances: Covariances) -> np.ndarray:
+        """Return the variance of each output, (n_rows, J)."""
+        n_outputs = self.design.n_outputs
+        columns = [
+            predictor_variances(
+                self._single, _output_block(covariances, j, j, n_outputs)
+            )
+            for j in range(n_outputs)
+        ]
+        return np.stack(columns, axis=1)
+
+    def concave(self, curvature: np.ndarray) -> np.ndarray | None:
+        """Return the curvature with 0 for negative values."""
+        if (curvature >= 0).all():
+            return None
+        return np.maximum(curvature, 0.0)
+
+
+class SetCoupling(Coupling):
+    """Rows that compete within sets; W is at the pairs of rows of each set."""
+
+    def __init__(self, design: Design, pairs: tuple[np.ndarray, np.ndarray]) -> None:
+        super().__init__(design)
+        self._left, self._right = pairs
+        self._design_left = design.take(self._left)
+        self._design_right = design.take(self._right)
+        self._crossproducts = Crossproducts(self._design_left, self._design_right)
+
+    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
+        """Return the cross-products of the design under a curvature."""
+        return self._crossproducts.compute(curvature, with_fixed=with_fixed)
+
+    def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return W x."""
+        products = curvature * x[self._right]
+        return np.bincount(self._left, weights=products, minlength=len(x))
+
+    def covariances(self, covariances: Covariances) -> np.ndarray:
+        """Return the covariance of eta at the pairs of rows."""
+        return predictor_covariances(self._design_left, self._design_right, covariances)
+
+    def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Multiply the rows of a gradient, or pairs of a curvature, by weights."""
+        return (weights if len(x) == len(weights) else weights[self._left]) * x
+
+
+def couple(design: Design, family: Family) -> Coupling:
+    """Return the coupling that a family has on a design."""
+    if family.pairs is not None:
+        return SetCoupling(design, family.pairs)
+    if family.n_outputs == 1 and design.n_outputs == 1:
+        return RowCoupling(design)
+    return OutputCoupling(design) if family.is_tied else UntiedOutputCoupling(design)
+
+
+def _output_block(
+    covariances: Covariances, j: int, k: int, n_outputs: int
+) -> Covariances:
+    """Covariance of the effects on output j with those on output k, symmetrised."""
+    at_j, at_k = slice(j, None, n_outputs), slice(k, None, n_outputs)
+    own, cross, rest = covariances
+    own_jk, rest_jk = own[:, at_j, at_k], rest[at_j, at_k]
+    return Covariances(
+        0.5 * (own_jk + own_jk.transpose(0, 2, 1)),
+        0.5 * (cross[:, at_j, at_k] + cross[:, at_k, at_j]),
+        0.5 * (rest_jk + rest_jk.T),
+    )
+
+
+def factorize(
+    coupling: Coupling, curvature: np.ndarray, scales: Scales, with_fixed: bool
+) -> Factorization:
+    """Factorise H at the observed curvature, or where that is not concave, above it.
+
+    Parameters
+    ----------
+    coupling : Coupling
+        Of the design.
+    curvature : ndarray
+        Weighted curvature; may be negative for families that are not log-concave.
+    scales : Scales
+        Prior scales.
+    with_fixed : bool
+        Whether the fixed part belongs to the unknowns.
+
+    Notes
+    -----
+    The observed curvature is what the Laplace approximation needs. Away from the mode
+    H may be indefinite; negative curvatures are then set to 0, which keeps Newton
+    steps uphill.
+    """
+    concave = coupling.concave(curvature)
+    if concave is not None:
+        try:
+            products = coupling.products(curvature, with_fixed=with_fixed)
+            return Factorization(coupling.design, products, scales)
+        except np.linalg.LinAlgError:
+            curvature = concave
+    products = coupling.products(curvature, with_fixed=with_fixed)
+    return Factorization(coupling.design, products, scales)

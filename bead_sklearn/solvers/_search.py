@@ -1,0 +1,152 @@
+"""The search for the maximum of a likelihood, in coordinates that suit an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._mirror import mirrored
+from bead_sklearn.solvers._optimize import Maximum, maximize
+from bead_sklearn.solvers._parameters import VarianceParameters
+from bead_sklearn.solvers._start import em_step, theta_units
+
+#: Steps of the EM algorithm before the search.
+_EM_STEPS = 2
+
+#: A standard deviation below this share of its ordinary size is reported as zero.
+_SINGULAR = 1e-4
+
+#: How often a search goes on beyond a zero diagonal entry of L, and by how much the
+#: likelihood must rise there.
+_MAX_MIRRORS = 4
+_RISE = 1e-6
+
+#: (free, theta) -> value, gradient in free, gradient in theta.
+Likelihood = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
+
+
+class Solution(NamedTuple):
+    """Where a likelihood is largest.
+
+    Attributes
+    ----------
+    free : ndarray of shape (k,)
+        Parameters without bounds: fixed effects and those of the family.
+    theta : ndarray of shape (n_parameters,)
+        Variance parameters; exactly 0 where they ran into zero.
+    optimum : Maximum
+        How the optimizer ended.
+    history : list of ndarray
+        ``theta`` after each iteration.
+    unit : ndarray of shape (n_parameters,)
+        About the standard errors of ``theta``.
+    """
+
+    free: np.ndarray
+    theta: np.ndarray
+    optimum: Maximum
+    history: list[np.ndarray]
+    unit: np.ndarray
+
+
+def search(
+    likelihood: Likelihood,
+    design: Design,
+    parameters: VarianceParameters,
+    center: np.ndarray,
+    basis: np.ndarray,
+    *,
+    max_iter: int,
+    tol: float,
+    verbose: bool,
+) -> Solution:
+    """Maximise a likelihood from a good starting point.
+
+    Parameters
+    ----------
+    likelihood : callable
+        (free, theta) -> value, gradient in free, gradient in theta.
+    design : Design
+        The linear predictor.
+    parameters : VarianceParameters
+        Start, bounds and prior of ``theta``.
+    center : ndarray of shape (k,)
+        Start of the free parameters.
+    basis : ndarray of shape (k, k)
+        Root of their covariance, about; the search is in ``center + basis @ x``.
+    max_iter : int
+        Largest number of iterations.
+    tol : float
+        Largest component of the gradient, in units of standard errors, at the end.
+    verbose : bool
+        Whether each iteration prints a line.
+    """
+    k = len(center)
+    lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
+
+    def penalised(
+        free: np.ndarray, theta: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        value, by_free, by_theta = likelihood(free, theta)
+        pull = precision * theta
+        return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
+
+    theta, moving = parameters.start, lower < upper
+    n_steps = _EM_STEPS if moving.any() and not parameters.is_near else 0
+    for _ in range(n_steps):
+        gradient = penalised(center, theta)[2]
+        theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
+    unit = theta_units(design, theta, parameters.ordinary)
+
+    def at(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, by_free, by_theta = penalised(center + basis @ x[:k], unit * x[k:])
+        return value, np.append(basis.T @ by_free, unit * by_theta)
+
+    history: list[np.ndarray] = []
+
+    def record(x: np.ndarray) -> None:
+        history.append(unit * x[k:])
+        if verbose:
+            shown = np.array2string(history[-1], precision=5, suppress_small=True)
+            print(f"iteration {len(history)}: scales of the effects {shown}")
+
+    unbounded = np.full(k, np.inf)
+
+    def from_point(x: np.ndarray, spread: np.ndarray | None, n_iter: int) -> Maximum:
+        found = maximize(
+            at,
+            x,
+            np.append(-unbounded, lower / unit),
+            np.append(unbounded, upper / unit),
+            reference=np.append(np.zeros(k), parameters.ordinary / unit),
+            max_iter=max_iter - n_iter,
+            tol=tol,
+            callback=record,
+            spread=spread,
+        )
+        return found._replace(n_iter=found.n_iter + n_iter)
+
+    spread = parameters.spread if parameters.is_near else None
+    optimum = from_point(np.append(np.zeros(k), theta / unit), spread, 0)
+    for _ in range(_MAX_MIRRORS):
+        other = mirrored(design, unit * optimum.x[k:], parameters.ordinary)
+        x = np.append(optimum.x[:k], other / unit)
+        if (x == optimum.x).all() or optimum.n_iter >= max_iter:
+            break
+        again = from_point(x, None, optimum.n_iter)
+        if again.value <= optimum.value + _RISE:
+            optimum = optimum._replace(n_iter=again.n_iter)
+            break
+        optimum = again
+    theta = _zero_if_singular(unit * optimum.x[k:], parameters)
+    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
+
+
+def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
+    """Report a standard deviation that ran into zero as zero."""
+    free = parameters.lower < parameters.upper
+    near_zero = np.abs(theta) < _SINGULAR * parameters.ordinary
+    return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
