@@ -128,9 +128,9 @@ class GroupTrainer:
         X = np.column_stack([np.ones(len(features)), features])
         return _fit_groups(self.family, rows, X)
 
-    def held_out_sd(self, rows: Groups) -> float:
-        """Estimate the sd on rows the network has not seen, f and its scale given."""
-        X = np.column_stack([np.ones(len(rows.y)), self.predict(rows.X)])
+    def sd_given(self, f: np.ndarray, rows: Groups) -> float:
+        """Estimate the sd of the effects given f up to shift and scale."""
+        X = np.column_stack([np.ones(len(f)), f])
         found = _fit_groups(self.family, rows, X)
         return float(np.sqrt(found.posterior.covariances[0][0, 0]))
 
@@ -179,16 +179,17 @@ class GroupTrainer:
     def _rho(self, f: np.ndarray, y: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Derivative of the marginal log-likelihood of a batch in f."""
         factor = _factor(codes, int(codes.max()) + 1)
-        design = Design(len(f), DenseBlock(f[:, None]), None, (factor,))
-        one, theta = np.ones(1), factor.structure.from_sds(np.array([self.sd]))
+        empty = DenseBlock(np.zeros((len(f), 0)))
+        design = Design(len(f), empty, None, (factor,), offset=f)
+        nothing, theta = np.zeros(0), factor.structure.from_sds(np.array([self.sd]))
         if isinstance(self.family, Normal):
             objective = _laplace(design, self.family, y)
-            objective(one, theta, self.family.parameters)
+            objective(nothing, theta, self.family.parameters)
             return objective.rho
         objective = QuadratureObjective(
             design, self.family, y, np.ones(len(y)), _NODES_TRAINING
         )
-        objective(one, theta, self.family.parameters)
+        objective(nothing, theta, self.family.parameters)
         return objective.laplace.rho
 
     def _profile(self, train: Groups) -> np.ndarray:
@@ -209,8 +210,8 @@ class GroupTrainer:
 
     def _profile_offset(self, train: Groups, f: np.ndarray) -> tuple[float, np.ndarray]:
         factor = _factor(train.codes, train.n_groups)
-        X = np.column_stack([np.ones(len(f)), f])
-        design = Design(len(f), DenseBlock(X), None, (factor,))
+        ones = DenseBlock(np.ones((len(f), 1)))
+        design = Design(len(f), ones, None, (factor,), offset=f)
         objective = QuadratureObjective(
             design, self.family, train.y, np.ones(len(f)), _NODES_PROFILE
         )
@@ -219,7 +220,7 @@ class GroupTrainer:
         def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
             shift, sd = x * scale
             value, by_fixed, by_theta, _ = objective(
-                np.array([shift, 1.0]), np.array([sd]), self.family.parameters
+                np.array([shift]), np.array([sd]), self.family.parameters
             )
             return -value, -scale * np.array([by_fixed[0], by_theta[0]])
 

@@ -19,7 +19,6 @@ testing. Compared are
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 from _data import simulate_crossed
@@ -82,7 +81,7 @@ def ridge(cell: Record) -> Record:
     factors = factor(data.participant, name="p"), factor(data.item, name="i")
 
     def part(rows: np.ndarray):
-        taken = [replace(one, codes=one.codes[rows], z=one.z[rows]) for one in factors]
+        taken = [one.take(rows) for one in factors]
         return design(empty[rows], *taken, ridge=data.X[rows])
 
     def fit() -> Record:

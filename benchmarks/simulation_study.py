@@ -93,9 +93,9 @@ class Setting:
 
 #: ``nodes`` of the quadrature that is compared with Laplace; 1 is none.
 SETTINGS = [
-    Setting("(1 | p)", 200, 5, 15),
-    Setting("(1 | p)", 100, 20, 15),
-    Setting("(1 + x | p)", 100, 20, 7),
+    Setting("(1 | p)", 200, 5, 9),
+    Setting("(1 | p)", 100, 20, 9),
+    Setting("(1 + x | p)", 100, 20, 1),
     Setting("(1 | p) + (1 | i)", 80, 20, 1),
 ]
 N_ITEMS = 50
