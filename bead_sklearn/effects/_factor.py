@@ -29,6 +29,9 @@ class RandomFactor:
     effect_names : tuple of str
         Names of the effects; of the coefficients of all features where the effects are
         coordinates of these in a basis.
+    varies_in_sets : bool
+        Whether rows of one choice set may have different levels, as the items that
+        are chosen among have.
     unspanned : ndarray of shape (n_rows,) or None
         Squared length of what the basis of its level leaves of each row. Its
         coefficients have the variance of the last effect. None: nothing is left.
@@ -42,6 +45,7 @@ class RandomFactor:
     z: np.ndarray
     structure: CovarianceStructure
     effect_names: tuple[str, ...]
+    varies_in_sets: bool = False
     unspanned: np.ndarray | None = None
     outside: np.ndarray | None = None
 

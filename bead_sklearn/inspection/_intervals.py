@@ -215,7 +215,9 @@ def confidence_intervals(
 
 
 def _wald(model: Any, quantities: list[Quantity], level: float) -> ConfidenceIntervals:
-    fixed = {effect.name: effect for effect in model.summary().fixed_effects}
+    coefficients = [q for q in model_quantities(model) if isinstance(q, Coefficient)]
+    effects = model.summary().fixed_effects
+    fixed = {q.name: effect for q, effect in zip(coefficients, effects, strict=True)}
     values = estimates(quantities, model._solution)
     half = np.full(len(quantities), np.nan)
     for index, quantity in enumerate(quantities):

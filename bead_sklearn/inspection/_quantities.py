@@ -22,7 +22,8 @@ def model_quantities(model: Any) -> list[Quantity]:
 
     Standard deviations and correlations of the effects of each factor, sigma, then
     fixed effects; all for the columns of X as the user gave them. Variances that were
-    not estimated are left out.
+    not estimated are left out. A column with the name of another parameter, such as
+    "sigma", gets the prefix "fixed_".
 
     Parameters
     ----------
@@ -39,8 +40,9 @@ def model_quantities(model: Any) -> list[Quantity]:
         quantities.append(ResidualDeviation("sigma"))
     features = model._features
     names = [features.fixed_names_[i] for i in features.kept_]
+    taken = {quantity.name for quantity in quantities}
     quantities += [
-        Coefficient(name, row)
+        Coefficient(f"fixed_{name}" if name in taken else name, row)
         for name, row in zip(names, features.fixed_transform_, strict=True)
     ]
     return quantities

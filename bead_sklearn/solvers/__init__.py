@@ -20,6 +20,7 @@ from bead_sklearn.solvers._surface import (
     likelihood_surface,
     n_free_scales,
 )
+from bead_sklearn.solvers._warm import Start
 
 __all__ = [
     "Coefficient",
@@ -36,6 +37,7 @@ __all__ = [
     "Satterthwaite",
     "SolverOptions",
     "StandardDeviation",
+    "Start",
     "VarianceOptions",
     "draw_conditional",
     "draw_posterior",

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
+from bead_sklearn.solvers._coordinates import root_of
+
 #: Up to this many parameters the quasi-Newton solution is polished with Newton steps
 #: on a finite-difference Hessian of the exact gradient, if that is not small yet.
 _POLISH_UP_TO = 12
@@ -30,6 +32,14 @@ _MAX_SEARCHES = 4
 #: cannot be told from none.
 _NOISE = 10.0
 
+#: Relative rises of the objective that end a search: one known to rounding error, and
+#: one that is estimated; and the gradient that the latter may be left with.
+_EXACT_RISE, _ESTIMATED_RISE = 1e-14, 1e-11
+_SMALL_SLOPE = 0.02
+
+#: With more parameters their inverse curvature is not kept.
+_SPREAD_UP_TO = 100
+
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -50,6 +60,9 @@ class Maximum(NamedTuple):
         Whether the optimizer stopped by itself.
     message : str
         Its reason.
+    spread : ndarray of shape (k, k) or None
+        Inverse curvature as the optimizer learned it; None if there are many
+        parameters or nothing to optimise.
     """
 
     x: np.ndarray
@@ -58,6 +71,7 @@ class Maximum(NamedTuple):
     n_iter: int
     converged: bool
     message: str
+    spread: np.ndarray | None = None
 
 
 def maximize(
@@ -70,6 +84,8 @@ def maximize(
     max_iter: int,
     tol: float,
     callback: Callable[[np.ndarray], None],
+    spread: np.ndarray | None = None,
+    is_exact: bool = True,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -89,6 +105,13 @@ def maximize(
         The search stops when no component of the gradient exceeds ``tol``.
     callback : callable
         Called with x after each iteration.
+    spread : ndarray of shape (k, k), default=None
+        Inverse curvature, if it is known from a similar objective. One of another
+        shape is ignored.
+    is_exact : bool, default=True
+        Whether the gradient is that of the value to rounding error. Otherwise the
+        search ends where the value rises by less than a part in 10^11, and there are
+        no Newton steps.
 
     Returns
     -------
@@ -104,9 +127,20 @@ def maximize(
     x, n_iter, reason = start, 0, ""
     rounding = np.finfo(np.float64).eps * max(1.0, abs(objective(start)[0]))
     tol = max(tol, _NOISE * float(np.sqrt(rounding)))
+    if spread is None or spread.shape != 2 * start.shape:
+        spread = np.eye(len(start))
     for _ in range(_MAX_SEARCHES):
-        x, value, gradient, n, reason = _search(
-            objective, x, lower, upper, max_iter - n_iter, tol, callback
+        root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
+        x, value, gradient, n, reason, spread = _search(
+            objective,
+            x,
+            lower,
+            upper,
+            root,
+            max_iter - n_iter,
+            tol,
+            _EXACT_RISE if is_exact else _ESTIMATED_RISE,
+            callback,
         )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
@@ -115,14 +149,16 @@ def maximize(
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
-    if moving.sum() <= _POLISH_UP_TO and np.abs(gradient).max() > _POLISH_FROM:
+    is_rough = is_exact and np.abs(gradient).max() > _POLISH_FROM
+    if is_rough and moving.sum() <= _POLISH_UP_TO:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small.
-    converged = norm <= max(100.0 * tol, 1e-3)
-    return Maximum(x, value, norm, n_iter, converged, reason)
+    converged = norm <= (max(100.0 * tol, 1e-3) if is_exact else _SMALL_SLOPE)
+    kept = spread if len(x) <= _SPREAD_UP_TO else None
+    return Maximum(x, value, norm, n_iter, converged, reason, kept)
 
 
 def _search(
@@ -130,41 +166,48 @@ def _search(
     start: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    root: np.ndarray,
     max_iter: int,
     tol: float,
+    smallest_rise: float,
     callback: Callable[[np.ndarray], None],
-) -> tuple[np.ndarray, float, np.ndarray, int, str]:
-    """Search from one point by L-BFGS-B."""
+) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
+    """Search from one point by L-BFGS-B, in steps ``root @ z`` from it."""
     moving = lower < upper
+    units = np.diagonal(root)
 
-    def complete(x: np.ndarray) -> np.ndarray:
+    def complete(z: np.ndarray) -> np.ndarray:
         full = start.copy()
-        full[moving] = x
-        return full
+        full[moving] += root @ z
+        return np.clip(full, lower, upper)
 
-    def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective(complete(x))
-        return -value, -gradient[moving]
+    def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(complete(z))
+        return -value, -root.T @ gradient[moving]
 
     result = optimize.minimize(
         negative,
-        start[moving],
+        np.zeros(len(root)),
         jac=True,
         method="L-BFGS-B",
-        bounds=optimize.Bounds(lower[moving], upper[moving]),
-        callback=lambda x: callback(complete(x)),
+        bounds=optimize.Bounds(
+            (lower - start)[moving] / units, (upper - start)[moving] / units
+        ),
+        callback=lambda z: callback(complete(z)),
         options={
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
             "gtol": tol,
-            "ftol": 1e-14,
+            "ftol": smallest_rise,
         },
     )
-    gradient = np.zeros_like(start)
-    gradient[moving] = -np.asarray(result.jac)
-    value = -float(result.fun)
-    return complete(result.x), value, gradient, int(result.nit), str(result.message)
+    x = complete(result.x)
+    value, gradient = objective(x)
+    gradient[~moving] = 0.0
+    spread = np.eye(len(start))
+    spread[np.ix_(moving, moving)] = root @ result.hess_inv.todense() @ root.T
+    return x, value, gradient, int(result.nit), str(result.message), spread
 
 
 def _probe(

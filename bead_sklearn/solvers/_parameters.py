@@ -33,14 +33,14 @@ class VarianceOptions:
         as a starting value relative to the family's scale and that of the covariate.
     alpha : float or None
         Ridge precision; None estimates it.
-    zero_factors : frozenset of str
+    zero_factors : tuple of str
         Factors whose variances are held at zero.
     """
 
     estimate: bool = True
     initial_variance: float = 1.0
     alpha: float | None = None
-    zero_factors: frozenset[str] = frozenset()
+    zero_factors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class VarianceParameters:
         the residual standard deviation.
     precision : ndarray of shape (n_parameters,)
         Precision of a normal prior around 0; 0 is no prior.
+    is_near : bool
+        Whether ``start`` is an earlier solution, near the one sought.
+    spread : ndarray of shape (n, n) or None
+        Inverse curvature at the earlier solution.
     """
 
     start: np.ndarray
@@ -66,6 +70,8 @@ class VarianceParameters:
     ordinary: np.ndarray
     absolute: np.ndarray
     precision: np.ndarray
+    is_near: bool = False
+    spread: np.ndarray | None = None
 
     @property
     def n_free(self) -> int:

@@ -37,6 +37,8 @@ _MAX_POINTS = 60
 #: The end of the range is an end of the interval when this share of the way to it is
 #: still inside.
 _NEAR_END = 1e-4
+#: How far parameters leave their bound, relative to the largest.
+_NUDGE = 0.3
 #: A higher log-likelihood than this above the fit means that the fit is not a maximum.
 _BETTER = 1e-3
 
@@ -164,13 +166,7 @@ class Profiler:
         stiffness = _STIFFNESS / error**2
         # At the maximum the slope of the profile is k (g - t).
         goal = aim - near.slope / stiffness
-        _, gradient = quantity.at(surface, near.x)
-        along = self._covariance @ gradient
-        size = gradient @ along
-        start = near.x
-        if size > 0:
-            start = start + along * (aim - near.value) / size
-        start = np.clip(start, surface.lower, surface.upper)
+        start = self._towards(quantity, aim, near)
 
         def penalised(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, by_x = surface(x)
@@ -184,6 +180,23 @@ class Profiler:
         return ProfilePoint(
             reached, value + 0.5 * stiffness * gap**2, x, stiffness * gap
         )
+
+    def _towards(
+        self, quantity: Quantity, aim: float, near: ProfilePoint
+    ) -> np.ndarray:
+        """Go from a point of the profile to where another one is expected."""
+        surface = self._surface
+        _, gradient = quantity.at(surface, near.x)
+        along = self._covariance @ gradient
+        if gradient @ along <= 0:
+            along = gradient
+        if (along == 0).all():
+            # A correlation of 1 is stationary: leave the boundary.
+            at_zero = (near.x <= surface.lower) & (surface.lower < surface.upper)
+            largest = np.abs(near.x[surface.theta]).max()
+            return np.where(at_zero, _NUDGE * largest, near.x)
+        start = near.x + along * (aim - near.value) / (gradient @ along)
+        return np.clip(start, surface.lower, surface.upper)
 
     def _maximize(
         self,

@@ -13,6 +13,9 @@ from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
 
+#: A standard deviation below this share of sigma is zero but for rounding.
+_NEGLIGIBLE = 1e-12
+
 
 @dataclass(frozen=True)
 class Quantity(ABC):
@@ -68,7 +71,12 @@ class StandardDeviation(Quantity):
         """Return its value and gradient at the parameters of a surface."""
         row = self.combination @ surface.scale_factor(x, self.factor)
         sd = float(np.sqrt(row @ row))
-        by_scale = np.outer(self.combination, row / max(sd, _TINY))
+        direction = row / max(sd, _TINY)
+        if sd == 0.0:
+            # The derivative to the right, along the diagonal of L.
+            effect = int(np.abs(self.combination).argmax())
+            direction[effect] = np.sign(self.combination[effect])
+        by_scale = np.outer(self.combination, direction)
         return sd, surface.pull_back_scale(x, self.factor, by_scale)
 
 
@@ -97,7 +105,9 @@ class Correlation(Quantity):
         covariance = fit.posterior.covariances[self.factor]
         pair = np.array([self.first, self.second])
         [[a, c], [_, b]] = pair @ covariance @ pair.T
-        return float(c / np.sqrt(a * b)) if a > 0 and b > 0 else float("nan")
+        if min(a, b) <= (_NEGLIGIBLE * fit.sigma) ** 2:
+            return float("nan")
+        return float(c / np.sqrt(a * b))
 
     def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return its value and gradient at the parameters of a surface."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._mirror import mirrored
 from bead_sklearn.solvers._optimize import Maximum, maximize
 from bead_sklearn.solvers._parameters import VarianceParameters
 from bead_sklearn.solvers._start import em_step, theta_units
@@ -17,6 +18,11 @@ _EM_STEPS = 2
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
+
+#: How often a search goes on beyond a zero diagonal entry of L, and by how much the
+#: likelihood must rise there.
+_MAX_MIRRORS = 4
+_RISE = 1e-6
 
 #: (free, theta) -> value, gradient in free, gradient in theta.
 Likelihood = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
@@ -56,6 +62,7 @@ def search(
     max_iter: int,
     tol: float,
     verbose: bool,
+    is_exact: bool = True,
 ) -> Solution:
     """Maximise a likelihood from a good starting point.
 
@@ -77,6 +84,8 @@ def search(
         Largest component of the gradient, in units of standard errors, at the end.
     verbose : bool
         Whether each iteration prints a line.
+    is_exact : bool, default=True
+        Whether the likelihood is known to rounding error, not estimated.
     """
     k = len(center)
     lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
@@ -89,7 +98,8 @@ def search(
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
-    for _ in range(_EM_STEPS if moving.any() else 0):
+    n_steps = _EM_STEPS if moving.any() and not parameters.is_near else 0
+    for _ in range(n_steps):
         gradient = penalised(center, theta)[2]
         theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
     unit = theta_units(design, theta, parameters.ordinary)
@@ -107,16 +117,34 @@ def search(
             print(f"iteration {len(history)}: scales of the effects {shown}")
 
     unbounded = np.full(k, np.inf)
-    optimum = maximize(
-        at,
-        np.append(np.zeros(k), theta / unit),
-        np.append(-unbounded, lower / unit),
-        np.append(unbounded, upper / unit),
-        reference=np.append(np.zeros(k), parameters.ordinary / unit),
-        max_iter=max_iter,
-        tol=tol,
-        callback=record,
-    )
+
+    def from_point(x: np.ndarray, spread: np.ndarray | None, n_iter: int) -> Maximum:
+        found = maximize(
+            at,
+            x,
+            np.append(-unbounded, lower / unit),
+            np.append(unbounded, upper / unit),
+            reference=np.append(np.zeros(k), parameters.ordinary / unit),
+            max_iter=max_iter - n_iter,
+            tol=tol,
+            callback=record,
+            spread=spread,
+            is_exact=is_exact,
+        )
+        return found._replace(n_iter=found.n_iter + n_iter)
+
+    spread = parameters.spread if parameters.is_near else None
+    optimum = from_point(np.append(np.zeros(k), theta / unit), spread, 0)
+    for _ in range(_MAX_MIRRORS):
+        other = mirrored(design, unit * optimum.x[k:], parameters.ordinary)
+        x = np.append(optimum.x[:k], other / unit)
+        if (x == optimum.x).all() or optimum.n_iter >= max_iter:
+            break
+        again = from_point(x, None, optimum.n_iter)
+        if again.value <= optimum.value + _RISE:
+            optimum = optimum._replace(n_iter=again.n_iter)
+            break
+        optimum = again
     theta = _zero_if_singular(unit * optimum.x[k:], parameters)
     return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
 

@@ -45,6 +45,7 @@ from bead_sklearn.solvers import (
     MixedModelFit,
     Problem,
     SolverOptions,
+    Start,
     VarianceOptions,
     fit_mixed_model,
     satterthwaite,
@@ -67,6 +68,7 @@ from bead_sklearn.tasks._separation import (
     warn_if_levels_separate,
     warn_if_separated,
 )
+from bead_sklearn.tasks._warm import EarlierSolution
 
 #: Categorical answers say how much levels differ by the pairs of judgments that share
 #: a level. With fewer pairs the likelihood of the variance is nearly flat, and often
@@ -100,6 +102,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         "text_columns": ["array-like", str, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
+        "warm_start": ["boolean"],
         "device": [str, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -137,6 +140,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             If ids or texts are missing, lengths differ, y cannot be encoded, or a
             formula names what is not there.
         """
+        earlier = self._earlier_solution()
         mixed_effects = resolve_mixed_effects(self.mixed_effects)
         family = get_family(self.family, response=self._response)
         if y is None:
@@ -199,7 +203,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 estimate=mixed_effects.estimates_variances,
                 initial_variance=mixed_effects.held_variance,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
-                zero_factors=held,
+                zero_factors=tuple(sorted(held)),
             ),
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
@@ -207,12 +211,23 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self._options = options
         names = np.array(self._features.fixed_names_)[self._features.kept_]
         try:
-            fit = fit_mixed_model(design, family, target, weights, options)
+            fit = fit_mixed_model(
+                design,
+                family,
+                target,
+                weights,
+                options,
+                None if earlier is None else earlier.start_for(self._target_labels()),
+            )
         except np.linalg.LinAlgError:
             raise_if_separated(family, design.fixed.rows(), target, names)
             raise
         constant = self._unit_constant()
         fit = replace(fit, log_likelihood=fit.log_likelihood + constant)
+        self._end = EarlierSolution(
+            Start.of(design, weights, fit),
+            self._target_labels(),
+        )
         self._store(fit, design, family, target, weights)
         if not warn_if_exact(family, fit.sigma, target, weights):
             self._warn(fit, held)
@@ -221,6 +236,21 @@ class MixedModel(MixedModelInference, BaseEstimator):
         if mixed_effects.estimates_variances:
             warn_if_levels_separate(family, self.variance_components_)
         return self
+
+    def _begin_at(self, fitted: MixedModel) -> None:
+        """Let the next fit begin at the solution of another estimator."""
+        self._handed_on = fitted._end
+
+    def _earlier_solution(self) -> EarlierSolution | None:
+        """Where the fit begins; a solution handed on serves once."""
+        handed_on: EarlierSolution | None = self.__dict__.pop("_handed_on", None)
+        if handed_on is None and self.warm_start:
+            return getattr(self, "_end", None)
+        return handed_on
+
+    def _target_labels(self) -> list[Any]:
+        """Return what the codes of the target stand for; empty for numbers."""
+        return []
 
     def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
         """Columns of X that the formula names as factors are ids, not features."""

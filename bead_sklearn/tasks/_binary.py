@@ -42,9 +42,11 @@ class BinaryClassifier(MixedModelClassifier):
         Columns of a DataFrame are standardised for the ridge, those of an array not.
         The standard deviation that the features give the linear predictor has a
         half-normal prior with scale 2.5 logits, which matters for few judgments only.
-    population : {"marginal", "conditional"}, default="marginal"
+    population : {"marginal", "conditional"} or dict, default="marginal"
         What a participant not seen in fit stands for: the average over all
-        participants, or one whose effects are zero.
+        participants, or one whose effects are zero. A dict says so by grouping
+        factor, such as ``{"participant": "marginal", "item": "conditional"}``;
+        factors it does not name are "marginal".
     positive_class : str, int or bool, default=None
         The label whose probability is modelled. None is the second in sorted order.
     family : {"bernoulli", "bernoulli_probit"} or Family, default="bernoulli"
@@ -59,6 +61,12 @@ class BinaryClassifier(MixedModelClassifier):
         Largest number of optimizer iterations.
     tol : float, default=1e-6
         Gradient of the log-likelihood at which the optimizer stops.
+    warm_start : bool, default=False
+        Whether fit begins at the solution of the previous fit of this object, for
+        judgments like the previous ones: a few more, with other participants, items
+        or texts. The result is that of a fit without it, up to ``tol``; the search
+        is shorter. With other labels, and for factors that the previous model did
+        not have, it begins afresh.
     device : str, default=None
         Where a Hugging Face encoder runs.
     random_state : int, RandomState or None, default=None
@@ -141,6 +149,7 @@ class BinaryClassifier(MixedModelClassifier):
         n_quadrature: int = 1,
         max_iter: int = 500,
         tol: float = 1e-6,
+        warm_start: bool = False,
         device: str | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -155,6 +164,7 @@ class BinaryClassifier(MixedModelClassifier):
         self.n_quadrature = n_quadrature
         self.max_iter = max_iter
         self.tol = tol
+        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

@@ -107,6 +107,9 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
     def _decode_target(self, target: np.ndarray) -> np.ndarray:
         return self.classes_[target.astype(np.intp)]
 
+    def _target_labels(self) -> list[Any]:
+        return self.classes_.tolist()
+
     def _read_labels(self, y: Any) -> np.ndarray:
         check_target_present(y)
         labels = column_or_1d(y, warn=True)

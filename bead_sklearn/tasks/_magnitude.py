@@ -49,10 +49,12 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         for numeric columns when there are fewer than 10 judgments per column;
         otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
         standardised for the ridge, those of an array not.
-    population : {"marginal", "conditional"}, default="marginal"
+    population : {"marginal", "conditional"} or dict, default="marginal"
         What a participant not seen in fit stands for: any participant, whose effects
         vary, or one whose effects are zero. The predicted mean is the same; the
-        standard deviation is not.
+        standard deviation is not. A dict says so by grouping factor, such as
+        ``{"participant": "marginal", "item": "conditional"}``; factors it does not
+        name are "marginal".
     family : {"normal", "lognormal"} or Family, default="normal"
         Response distribution. "lognormal" models log(y), as is usual for reading
         times; predictions are in the unit of y, coefficients in that of log(y). The
@@ -63,6 +65,12 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         Largest number of optimizer iterations.
     tol : float, default=1e-6
         Gradient of the log-likelihood at which the optimizer stops.
+    warm_start : bool, default=False
+        Whether fit begins at the solution of the previous fit of this object, for
+        judgments like the previous ones: a few more, with other participants, items
+        or texts. The result is that of a fit without it, up to ``tol``; the search
+        is shorter. With other labels, and for factors that the previous model did
+        not have, it begins afresh.
     device : str, default=None
         Where a Hugging Face encoder runs.
     random_state : int, RandomState or None, default=None
@@ -139,6 +147,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         text_columns: Any = None,
         max_iter: int = 500,
         tol: float = 1e-6,
+        warm_start: bool = False,
         device: str | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -151,6 +160,7 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         self.text_columns = text_columns
         self.max_iter = max_iter
         self.tol = tol
+        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

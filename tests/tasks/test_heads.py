@@ -56,7 +56,7 @@ def new_rows(seed=9):
 
 
 def primal_form():
-    return mock.patch("bead_sklearn.effects._structure.level_bases", lambda *_: None)
+    return mock.patch("bead_sklearn.effects._structure.level_bases", return_value=None)
 
 
 def both(model, X, y, groups, *, sample_weight=None, alpha=2.0, encoder=None, **fields):

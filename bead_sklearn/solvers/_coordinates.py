@@ -1,0 +1,35 @@
+"""Coordinates in which the curvature of a function is about one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Smallest and largest variance of a direction; what an optimizer knows of the
+#: curvature is not exact.
+_LEAST, _MOST = 1e-3, 1e3
+
+
+def root_of(spread: np.ndarray, bounded: np.ndarray) -> np.ndarray:
+    """Return R with R R' about ``spread`` that leaves bounds what they are.
+
+    Coordinates z with x = R z have about unit curvature. The bounded x are multiples
+    of single z, so that among them the scales only are right.
+
+    Parameters
+    ----------
+    spread : ndarray of shape (k, k)
+        Inverse curvature.
+    bounded : ndarray of bool of shape (k,)
+        Which parameters have bounds.
+    """
+    values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
+    spread = (vectors * np.clip(values, _LEAST, _MOST)) @ vectors.T
+    b, f = np.flatnonzero(bounded), np.flatnonzero(~bounded)
+    root = np.zeros_like(spread)
+    units = np.sqrt(np.diagonal(spread)[b])
+    root[b, b] = units
+    slopes = np.linalg.solve(spread[np.ix_(b, b)], spread[np.ix_(b, f)]).T
+    root[np.ix_(f, b)] = slopes * units
+    rest = spread[np.ix_(f, f)] - slopes @ spread[np.ix_(b, f)]
+    root[np.ix_(f, f)] = np.linalg.cholesky(rest)
+    return root

@@ -1,0 +1,118 @@
+"""Beginning a search where that for similar data ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from bead_sklearn.families import Family
+from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._parameters import VarianceParameters, feature_scale
+from bead_sklearn.solvers._scales import parameter_slices
+
+if TYPE_CHECKING:
+    from bead_sklearn.solvers._fit import MixedModelFit
+
+#: A standard deviation below this share of its ordinary size is no place to begin:
+#: the likelihood is stationary at zero.
+_SMALL = 0.02
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fitted model can tell a search for other data about.
+
+    Variance parameters are in the unit of their covariates, and that of the ridge is
+    the standard deviation which its features give the linear predictor: levels may
+    come and go, columns may change their unit and features their basis.
+
+    Attributes
+    ----------
+    family : str
+        Name of the family.
+    own_parameters : ndarray of shape (k,)
+        Parameters of the family.
+    factors : dict of str to (tuple of str, ndarray)
+        Names of the effects of each factor, and its variance parameters.
+    ridge_sd : float or None
+        Standard deviation given by the ridge; None without one.
+    spread : ndarray of shape (n, n) or None
+        Inverse curvature at the maximum, in the units in which it was searched.
+    """
+
+    family: str
+    own_parameters: np.ndarray
+    factors: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    ridge_sd: float | None
+    spread: np.ndarray | None
+
+    @classmethod
+    def of(cls, design: Design, weights: np.ndarray, fit: MixedModelFit) -> Self:
+        """Keep what another fit can begin with.
+
+        Parameters
+        ----------
+        design : Design
+            The fitted linear predictor.
+        weights : ndarray of shape (n_rows,)
+            Row weights.
+        fit : MixedModelFit
+            The solution.
+        """
+        slices = parameter_slices(design)
+        ridge_sd = None
+        if design.ridge is not None:
+            ridge_sd = float(fit.theta[-1]) * feature_scale(design.ridge, weights)
+        return cls(
+            family=fit.family.name,
+            own_parameters=fit.family.parameters,
+            factors={
+                factor.name: (factor.effect_names, fit.theta[part].copy())
+                for factor, part in zip(design.factors, slices, strict=False)
+            },
+            ridge_sd=ridge_sd,
+            spread=fit.optimum.spread,
+        )
+
+    def family_for(self, family: Family) -> Family:
+        """Return a family of the same kind with the parameters kept."""
+        kept = (self.family, len(self.own_parameters))
+        if kept != (family.name, len(family.parameters)):
+            return family
+        return family.with_parameters(self.own_parameters)
+
+    def begin(
+        self, design: Design, weights: np.ndarray, parameters: VarianceParameters
+    ) -> VarianceParameters:
+        """Return the variance parameters of another design with another start.
+
+        Parameters
+        ----------
+        design : Design
+            The linear predictor to fit.
+        weights : ndarray of shape (n_rows,)
+            Row weights.
+        parameters : VarianceParameters
+            Start and bounds without an earlier solution. What is held stays, and what
+            the earlier model did not have, or had at zero, begins there.
+        """
+        theta, known = parameters.start.copy(), np.zeros(len(parameters.start), bool)
+        slices = parameter_slices(design)
+        for factor, part in zip(design.factors, slices, strict=False):
+            names, kept = self.factors.get(factor.name, ((), np.zeros(0)))
+            if names == factor.effect_names and len(kept) == len(theta[part]):
+                theta[part], known[part] = kept, True
+        if design.ridge is not None and self.ridge_sd is not None:
+            theta[-1] = self.ridge_sd / feature_scale(design.ridge, weights)
+            known[-1] = True
+        known &= np.abs(theta) >= _SMALL * parameters.ordinary
+        moving = parameters.lower < parameters.upper
+        theta = np.clip(theta, parameters.lower, parameters.upper)
+        return replace(
+            parameters,
+            start=np.where(moving & known, theta, parameters.start),
+            is_near=bool(known[moving].all()),
+            spread=self.spread,
+        )
