@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bead_sklearn.effects import FactorStructure, block_covariance
+from bead_sklearn.effects import FactorStructure
 from bead_sklearn.solvers import (
     Coefficient,
     Correlation,
@@ -73,7 +73,7 @@ def select_quantities(
 
 
 def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
-    structure = block_covariance([block.structure for block in factor.blocks])
+    structure = factor.structure
     to_columns = factor.to_columns()
     names = factor.effect_names
     on_diagonal = structure.rows == structure.columns
@@ -81,7 +81,8 @@ def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
     quantities: list[Quantity] = []
     for parameter in dict.fromkeys(parameters.tolist()):
         shared = effects[parameters == parameter]
-        name = names[shared[0]] if len(shared) == 1 else f"{len(shared)} slopes"
+        named = factor.names_of(shared)
+        name = named[0] if len(named) == 1 else f"{len(named)} slopes"
         quantities.append(
             StandardDeviation(f"sd_{name}|{factor.name}", index, to_columns[shared[0]])
         )

@@ -75,9 +75,14 @@ class Posterior:
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
-            if marginal is None or factor.name in marginal:
-                prior = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
-                variance = variance + np.where(factor.codes < 0, prior, 0.0)
+            is_unknown = factor.codes < 0
+            is_marginal = marginal is None or factor.name in marginal
+            if is_marginal:
+                prior = np.einsum("ia,ia->i", factor.z @ covariance, factor.z)
+                variance = variance + np.where(is_unknown, prior, 0.0)
+            if factor.unspanned is not None:
+                prior = covariance[-1, -1] * factor.unspanned
+                variance = variance + np.where(~is_unknown | is_marginal, prior, 0.0)
         return mean, variance
 
     def exact_joint(self) -> Covariances:

@@ -56,6 +56,11 @@ def predict_outputs(
         by_effect = prior.reshape(r, n_outputs, r, n_outputs)
         added = np.einsum("na,nb,ajbk->njk", z, z, by_effect, optimize=True)
         total[new] += added if tied else np.einsum("njj->nj", added)
+    for factor, prior, rows in _outside_bases(posterior, design, marginal):
+        assert factor.unspanned is not None
+        own = prior[-n_outputs:, -n_outputs:]
+        lengths = np.where(rows, factor.unspanned, 0.0).reshape(-1, 1, 1)
+        total += lengths * own if tied else lengths[:, 0] * np.diagonal(own)
     return predictor_mean(posterior, design).reshape(-1, n_outputs), total
 
 
@@ -74,7 +79,8 @@ def predict_sets(
         Of all effects.
     design : Design
         Rows, in the columns of the fit; level code -1 is unknown. Rows of one set
-        share an unknown level, except of a factor that varies within sets.
+        share an unknown level, except of a factor that varies within sets. Factors
+        with bases know what these leave of each row (``outside``).
     pairs : tuple of ndarray
         Left and right row of all pairs of rows of one set.
     marginal : collection of str, default=None
@@ -98,6 +104,14 @@ def predict_sets(
         at = np.flatnonzero(new)
         z, other = factor.z[left[at]], factor.z[right[at]]
         total[at] += np.einsum("ia,ab,ib->i", z, prior, other, optimize=True)
+    for factor, prior, rows in _outside_bases(posterior, design, marginal):
+        assert factor.outside is not None
+        same = rows[left] & (factor.codes[left] == factor.codes[right])
+        if factor.varies_in_sets:
+            same &= (factor.codes[left] >= 0) | (left == right)
+        at = np.flatnonzero(same)
+        products = factor.outside[left[at]] * factor.outside[right[at]]
+        total[at] += prior[-1, -1] * products.sum(axis=1)
     return predictor_mean(posterior, design), total
 
 
@@ -123,4 +137,21 @@ def _marginal_factors(
             design.factors, posterior.covariances, strict=True
         )
         if marginal is None or factor.name in marginal
+    ]
+
+
+def _outside_bases(
+    posterior: Posterior, design: Design, marginal: Collection[str] | None
+) -> list[tuple[RandomFactor, np.ndarray, np.ndarray]]:
+    """Factors with bases, their prior covariances, and rows whose levels vary."""
+    return [
+        (
+            factor,
+            covariance,
+            (factor.codes >= 0) | (marginal is None or factor.name in marginal),
+        )
+        for factor, covariance in zip(
+            design.factors, posterior.covariances, strict=True
+        )
+        if factor.unspanned is not None
     ]
