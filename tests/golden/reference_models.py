@@ -25,7 +25,13 @@ from bead_sklearn.families import (
     TruncatedNormal,
 )
 from bead_sklearn.inputs import encode_levels
-from bead_sklearn.solvers import DenseBlock, Design, SolverOptions, fit_mixed_model
+from bead_sklearn.solvers import (
+    DenseBlock,
+    Design,
+    Posterior,
+    SolverOptions,
+    fit_mixed_model,
+)
 
 #: Families that a task model takes by this alias.
 TASKS = ("normal", "bernoulli", "bernoulli_probit")
@@ -51,21 +57,52 @@ class Model:
 
 @dataclass(frozen=True)
 class Modes:
-    """Conditional modes of a factor, and their covariances at known fixed effects."""
+    """Conditional modes of a factor, and what their standard deviations come from.
+
+    ``turn`` makes the effects of the references of those of the posterior.
+    """
 
     levels: list[str]
     values: np.ndarray
-    covariances: np.ndarray
+    posterior: Posterior
+    index: int
+    turn: np.ndarray
 
     def at(self, levels):
         return self.values[self.positions(levels)]
 
-    def sds_at(self, levels):
-        chosen = self.covariances[self.positions(levels)]
-        return np.sqrt(np.diagonal(chosen, axis1=1, axis2=2))
-
     def positions(self, levels):
-        return [self.levels.index(level) for level in levels]
+        return np.array([self.levels.index(level) for level in levels])
+
+    def sds_at(self, levels):
+        """Conditional standard deviations at known fixed effects.
+
+        The posterior variance of an effect u holds the uncertainty of the fixed
+        effects b. Cov(u, b) follows from Var(u + b), which is that of a prediction.
+        """
+        codes, posterior = self.positions(levels), self.posterior
+        p, r = len(posterior.fixed), len(self.turn)
+        repeats = len(codes) * r
+        u_alone_and_with_each_b = np.vstack([np.zeros(p), np.eye(p)])
+        n = repeats * (p + 1)
+        factors = []
+        parts = zip(posterior.factor_names, posterior.modes, strict=True)
+        for position, (name, modes) in enumerate(parts):
+            known, z = np.full(n, -1), np.zeros((n, modes.shape[1]))
+            if position == self.index:
+                known = np.repeat(codes, r * (p + 1))
+                z = np.tile(np.repeat(self.turn, p + 1, axis=0), (len(codes), 1))
+            structure = full_covariance(np.ones(z.shape[1]))
+            factors.append(RandomFactor(name, known, len(modes), z, structure, ()))
+        fixed = DenseBlock(np.tile(u_alone_and_with_each_b, (repeats, 1)))
+        _, variances = posterior.predict(
+            Design(n, fixed, factors=tuple(factors)), marginal=()
+        )
+        variances = variances.reshape(len(codes), r, p + 1)
+        alone, of_fixed = variances[..., 0], posterior.joint.fixed_block(p)
+        cross = variances[..., 1:] - alone[..., None] - np.diagonal(of_fixed)
+        cross = np.linalg.solve(of_fixed, 0.5 * cross[..., None])[..., 0] * 0.5 * cross
+        return np.sqrt(np.maximum(alone - cross.sum(axis=-1), 0.0))
 
 
 @dataclass(frozen=True)
@@ -114,22 +151,6 @@ def level_names(table, factor):
     return [":".join(parts) for parts in zip(*columns, strict=True)]
 
 
-def at_known_fixed(posterior, index):
-    """Conditional covariances of a factor's effects at known fixed effects.
-
-    Those of the posterior hold the uncertainty of the fixed effects too.
-    """
-    joint, p = posterior.joint, len(posterior.fixed)
-    if index == 0:
-        cross = joint.cross[:, :, -p:]
-    else:
-        q, r = posterior.modes[index].shape
-        start = sum(modes.size for modes in posterior.modes[1:index])
-        cross = joint.rest[start : start + q * r, -p:].reshape(q, r, p)
-    moved = np.linalg.solve(joint.rest[-p:, -p:], cross.transpose(0, 2, 1))
-    return posterior.conditional_covariances(index) - cross @ moved
-
-
 # ------------------------------------------------------------------- task models
 
 
@@ -157,14 +178,15 @@ def fit_task(model, table):
     structures = {structure.name: structure for structure in estimator._structures}
     for index, name in enumerate(posterior.factor_names):
         effects = estimator.effects_[name]
-        turn = structures[name].to_columns()
         modes[name] = Modes(
             [
                 ":".join(level) if isinstance(level, tuple) else str(level)
                 for level in effects.levels
             ],
             effects.modes,
-            turn @ at_known_fixed(posterior, index) @ turn.T,
+            posterior,
+            index,
+            structures[name].to_columns(),
         )
         slopes = [effect for effect in effects.effect_names if effect in covariates]
         z = np.column_stack([np.ones(len(X)), X[slopes]])
@@ -206,8 +228,8 @@ def fit_solver(model, table):
         values = posterior.modes[index]
         eta = eta + factor.matvec(values)
         levels, _ = encode_levels(np.array(level_names(table, factor.name), object))
-        covariances = at_known_fixed(posterior, index)
-        modes[factor.name] = Modes(list(levels), values, covariances)
+        turn = np.eye(factor.size)
+        modes[factor.name] = Modes(list(levels), values, posterior, index, turn)
     if family.n_outputs > 1:
         eta = eta.reshape(-1, family.n_outputs)
     return Found(
