@@ -66,7 +66,12 @@ def conjugate_gradients(
         If M is seen not to be positive definite.
     """
     parts = [
-        _solve(apply, np.ascontiguousarray(right[:, start : start + _TOGETHER]), tol, max_iter)
+        _solve(
+            apply,
+            np.ascontiguousarray(right[:, start : start + _TOGETHER]),
+            tol,
+            max_iter,
+        )
         for start in range(0, right.shape[1], _TOGETHER)
     ]
     longest = max((part.nodes.shape[1] for part in parts), default=0)
