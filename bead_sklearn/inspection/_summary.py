@@ -239,6 +239,8 @@ def _likelihood(family: Family, fit: MixedModelFit) -> str:
         how = " (Laplace approximation at the joint mode)"
     elif fit.n_quadrature > 1:
         how = f" (adaptive quadrature, {fit.n_quadrature} nodes)"
+    if fit.monte_carlo_error > 0:
+        how += f", estimated with a standard error of {fit.monte_carlo_error:.2g}"
     return f"fitted by maximum {restricted}marginal likelihood{how}"
 
 

@@ -28,7 +28,7 @@ from bead_sklearn.solvers._sparse_factorization import SparseFactorization
 _SMALL_CROSS = 20_000
 
 #: Number of effects of large factors in the rest from which solutions are iterated.
-_ITERATE_FROM = 2_000
+_ITERATE_FROM = 1_500
 
 _KINDS = ("auto", "dense", "sparse", "iterative")
 
@@ -183,7 +183,7 @@ def choose_algebra(
     kind : {"auto", "dense", "sparse", "iterative"}, default="auto"
         "dense" and "sparse" factorise the Schur complement, and differ in how they
         keep cross-products only; "iterative" does not. "auto" iterates from
-        2,000 effects of large factors in the rest on, and is exact below. Where there
+        1,500 effects of large factors in the rest on, and is exact below. Where there
         is nothing to be sparse about, or to iterate over, all are "dense": with fewer
         than two factors, or if only the eliminated one is large.
     options : IterativeOptions

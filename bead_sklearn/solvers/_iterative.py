@@ -11,6 +11,8 @@ each variance that the diagonal blocks of A give.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import linalg
 
@@ -41,6 +43,12 @@ from bead_sklearn.solvers._variances import level_blocks
 
 #: Up to this many dense columns are eliminated exactly, by one solution for each.
 _ELIMINATE_UP_TO = 48
+
+#: Relative residual that a search for negative curvature goes down to.
+_CHECK_TOL = 1e-6
+
+#: How many times more probes there are behind the variances of single levels.
+_MORE_ROUNDS = 3
 
 
 class IterativeFactorization:
@@ -126,6 +134,12 @@ class IterativeFactorization:
         x_own = partial - eliminated.solved @ forward
         return x_own[:, :, 0], x_rest[:, 0]
 
+    def check_definite(self) -> None:
+        """Raise a LinAlgError if a direction of negative curvature is met."""
+        right = np.random.default_rng(self._algebra.options.seed)
+        m = self._pattern.n_columns + self._products.dense.shape[0]
+        self._solve_rest(right.normal(size=(m, 1)), _CHECK_TOL)
+
     def _solve_rest(self, right: np.ndarray, tol: float) -> np.ndarray:
         """Solve A x = b for each column."""
         system = self.system(len(right))
@@ -201,7 +215,10 @@ class IterativeFactorization:
             left=self._vectors(estimate.left),
             right=self._vectors(estimate.right),
             plain=self._vectors(estimate.plain),
-            exact=self._vectors(estimate.exact),
+            exact=self._vectors(np.hstack([estimate.exact, estimate.shifts])),
+            exact_weights=np.append(
+                np.ones(estimate.exact.shape[1]), estimate.shift_weights
+            ).astype(np.float32),
         )
 
     def _vectors(self, standard: np.ndarray) -> Vectors:
@@ -233,6 +250,7 @@ class IterativeFactorization:
         lower = np.linalg.cholesky(inverse[n:])
         exact = linalg.solve_triangular(lower, inverse.T, lower=True).T
         variances = self._variances(self.estimate(n).with_columns(exact, 0.0))
+        own, sparse_rest = self._level_blocks(variances, exact)
         rest = []
         for factor, part, scale in zip(
             design.rest_factors,
@@ -240,16 +258,41 @@ class IterativeFactorization:
             self.scales.factors[1:],
             strict=False,
         ):
-            if part.stop <= n:
-                rest.append(variances.level_blocks(part, factor.n_levels))
-            else:
+            if part.start >= n:
                 blocks = level_blocks(
                     inverse[n:], part.start - n, factor.n_levels, factor.size
                 )
                 rest.append(scale @ blocks @ scale.T)
         n_fixed = design.n_fixed if n_rest == design.n_rest else 0
         fixed = inverse[n_rest - n_fixed :, inverse.shape[1] - n_fixed :]
-        return ProbedCovariances(variances, variances.own_blocks(), rest, fixed)
+        return ProbedCovariances(variances, own, [*sparse_rest, *rest], fixed)
+
+    def _level_blocks(
+        self, variances: ProbedVariances, exact: np.ndarray
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Covariances of the effects of each level of the large factors.
+
+        They rest on more probes than are kept.
+        """
+        parts = list(zip(self._pattern.others, self.design.rest_slices, strict=False))
+        own, rest = [], []
+        n = self._pattern.n_columns
+        signs = [self._algebra.signs, *self._algebra.more_signs(_MORE_ROUNDS)]
+        for index, some in enumerate(signs):
+            if index > 0:
+                estimate = estimate_inverse(self.system(n), some, self._algebra.options)
+                variances = self._variances(estimate.with_columns(exact, 0.0))
+            without_mean = self._block.without_mean(some[:n])
+            own.append(variances.own_blocks())
+            rest.append(
+                [
+                    variances.level_blocks(part, factor.n_levels, without_mean)
+                    for factor, part in parts
+                ]
+            )
+        return np.mean(own, axis=0), [
+            np.mean(found, axis=0) for found in zip(*rest, strict=True)
+        ]
 
 
 class IterativeAlgebra:
@@ -282,19 +325,31 @@ class IterativeAlgebra:
     ) -> None:
         self.options = options
         self.crossproducts = SparseCrossproducts(design, dense_up_to)
-        rng = np.random.default_rng(options.seed)
-        self.signs = rng.choice([-1.0, 1.0], size=(design.n_rest, options.n_probes))
+        [self.signs] = self._draw(np.random.default_rng(options.seed), 1)
         self._directions: np.ndarray | None = None
 
-    def compute(self, weights: np.ndarray, *, with_fixed: bool) -> SparseProducts:
-        """Return the cross-products; see `SparseCrossproducts.compute`."""
-        return self.crossproducts.compute(weights, with_fixed=with_fixed)
+    def compute(
+        self, weights: np.ndarray, *, with_fixed: bool
+    ) -> tuple[SparseProducts, bool]:
+        """Return the cross-products, and whether no weight is negative."""
+        products = self.crossproducts.compute(weights, with_fixed=with_fixed)
+        return products, not (weights < 0).any()
 
     def factorize(
-        self, products: SparseProducts, scales: Scales
+        self, products: tuple[SparseProducts, bool], scales: Scales
     ) -> IterativeFactorization:
-        """Return the normal equations."""
-        return IterativeFactorization(self, products, scales)
+        """Return the normal equations.
+
+        Raises
+        ------
+        LinAlgError
+            If H is found not to be positive definite.
+        """
+        cross_products, is_concave = products
+        equations = IterativeFactorization(self, cross_products, scales)
+        if not is_concave:
+            equations.check_definite()
+        return equations
 
     def directions(self, block: SparseBlock, n_dense: int) -> np.ndarray:
         """Return the directions that the preconditioner puts right.
@@ -308,6 +363,15 @@ class IterativeAlgebra:
             found = far_directions(system, self.options.seed)
             self._directions = np.hstack([constants, found])
         return self._directions
+
+    def more_signs(self, n_rounds: int) -> Iterator[np.ndarray]:
+        """Draw signs besides :attr:`signs`."""
+        return self._draw(np.random.default_rng([self.options.seed, 1]), n_rounds)
+
+    def _draw(self, rng: np.random.Generator, n_rounds: int) -> Iterator[np.ndarray]:
+        shape = self.crossproducts.design.n_rest, self.options.n_probes
+        for _ in range(n_rounds):
+            yield rng.choice([-1.0, 1.0], size=shape)
 
     def _constants(self) -> np.ndarray:
         factors = self.crossproducts.large

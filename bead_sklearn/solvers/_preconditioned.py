@@ -149,6 +149,10 @@ class Preconditioned:
         """Multiply by M."""
         return self._put_right(self._multiply(self._put_right(x)))
 
+    def shifts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return vectors d and weights c: P^-1 is (K K')^-1 plus the sum of c d d'."""
+        return self._to_standard(self._span), (1.0 + self._shift) ** 2 - 1.0
+
     def from_right(self, x: np.ndarray) -> np.ndarray:
         """Multiply by S K^-1, which turns a right-hand side of A into one of M."""
         block, n = self.block, self._n_sparse
@@ -165,8 +169,11 @@ class Preconditioned:
 
     def to_standard(self, x: np.ndarray) -> np.ndarray:
         """Multiply by K^-T S, which turns a solution of M into one of A."""
+        return self._to_standard(self._put_right(x))
+
+    def _to_standard(self, x: np.ndarray) -> np.ndarray:
+        """Multiply by K^-T."""
         block, n = self.block, self._n_sparse
-        x = self._put_right(x)
         result = np.empty_like(x)
         result[n:] = linalg.solve_triangular(
             self._lower, x[n:], lower=True, trans="T", check_finite=False

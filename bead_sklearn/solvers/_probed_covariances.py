@@ -11,6 +11,7 @@ the mean of x w' - u u' over random vectors with E[x w'] = A^-1 and E[u u'] = R^
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._sparse_block import PlainQuadratic
+from bead_sklearn.solvers._entries import PlainQuadratic
 from bead_sklearn.solvers._variances import own_variances, present_parts
 
 #: Rows handled at once: their scratch memory should fit into the cache.
@@ -57,7 +58,9 @@ class ProbedVariances:
     left, right, plain : Vectors
         x, w and u.
     exact : Vectors
-        Columns whose products with themselves are the exact part of V.
+        Columns whose products with themselves are another exact part of V.
+    exact_weights : ndarray of shape (k,)
+        Weights of these products.
     """
 
     known: np.ndarray
@@ -68,6 +71,7 @@ class ProbedVariances:
     right: Vectors
     plain: Vectors
     exact: Vectors
+    exact_weights: np.ndarray
 
     def rows(self, design: Design) -> np.ndarray:
         """Return Var(eta_i) of the rows of a design; unknown levels add nothing."""
@@ -83,11 +87,11 @@ class ProbedVariances:
             products = left.rows(rows) * right.rows(rows)
             products -= plain.rows(rows) ** 2
             variances[rows] += products.mean(axis=1)
-            variances[rows] += (exact.rows(rows) ** 2).sum(axis=1)
+            variances[rows] += exact.rows(rows) ** 2 @ self.exact_weights
         return np.maximum(variances, 0.0)
 
     def _plain_squares(self, design: Design) -> np.ndarray:
-        """G'Qg with g' = [-z'K C, t'] Lambda R^-T of each row."""
+        """Return g'Qg with g' = [-z'K C, t'] Lambda R^-T of each row."""
         first = design.eliminated
         assert first is not None
         quadratic = self.quadratic
@@ -121,11 +125,24 @@ class ProbedVariances:
     def own_blocks(self) -> np.ndarray:
         """Covariance of the effects of each level of the first factor."""
         through = self.root.transpose(0, 2, 1) @ self.quadratic.grams @ self.root
-        vectors = (v.own for v in (self.left, self.right, self.plain, self.exact))
-        return self.known + through + _level_grams(*vectors)
+        estimated = self.known + through + self._level_grams(lambda v: v.own)
+        # Nothing is known better than if the rest were known.
+        return _at_least(estimated, self.known)
 
-    def level_blocks(self, part: slice, n_levels: int) -> np.ndarray:
-        """Covariance of the effects of each level of a large factor of the rest."""
+    def level_blocks(
+        self, part: slice, n_levels: int, without_mean: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """Covariance of the effects of each level of a large factor of the rest.
+
+        Parameters
+        ----------
+        part : slice
+            Columns of the factor.
+        n_levels : int
+            Number of its levels.
+        without_mean : tuple of ndarray of shape (n_sparse, t)
+            Effects whose products average to zero and are taken off.
+        """
         starts = np.cumsum([0] + [blocks[:, 0].size for blocks in self.blocks])
         [index] = np.flatnonzero(starts == part.start)
         blocks = self.blocks[index]
@@ -134,11 +151,24 @@ class ProbedVariances:
         inner = np.empty_like(blocks)
         for b, c in np.ndindex(r, r):
             inner[:, b, c] = self._inner(columns[:, b], columns[:, c])
-        vectors = (
-            v.rest[part].reshape(n_levels, r, -1)
-            for v in (self.left, self.right, self.plain, self.exact)
+
+        def cut(x: np.ndarray) -> np.ndarray:
+            return x[part].reshape(n_levels, r, -1)
+
+        known = blocks @ inner @ blocks.transpose(0, 2, 1)
+        left, right = map(cut, without_mean)
+        products = _symmetric(left @ right.transpose(0, 2, 1)) / left.shape[2]
+        estimated = known + self._level_grams(lambda v: cut(v.rest)) - products
+        return _at_least(estimated, np.zeros_like(known))
+
+    def _level_grams(self, select: Callable[[Vectors], np.ndarray]) -> np.ndarray:
+        """Mean of left right' - plain plain', plus the exact part, by level."""
+        left, right, plain, exact = (
+            select(v) for v in (self.left, self.right, self.plain, self.exact)
         )
-        return blocks @ inner @ blocks.transpose(0, 2, 1) + _level_grams(*vectors)
+        products = left @ right.transpose(0, 2, 1) - plain @ plain.transpose(0, 2, 1)
+        known = (exact * self.exact_weights) @ exact.transpose(0, 2, 1)
+        return _symmetric(products) / left.shape[2] + known
 
 
 @dataclass(frozen=True)
@@ -200,13 +230,21 @@ class ProbedCovariances:
         return self.unit * self.variances.rows(design)
 
 
-def _level_grams(
-    left: np.ndarray, right: np.ndarray, plain: np.ndarray, exact: np.ndarray
-) -> np.ndarray:
-    """Mean of left right' - plain plain', plus exact exact', of (q, r, t)."""
-    products = left @ right.transpose(0, 2, 1) - plain @ plain.transpose(0, 2, 1)
-    products = 0.5 * (products + products.transpose(0, 2, 1)) / left.shape[2]
-    return products + exact @ exact.transpose(0, 2, 1)
+def _at_least(blocks: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Raise variances that random errors made too small."""
+    index = np.arange(blocks.shape[1])
+    blocks[:, index, index] = np.maximum(
+        blocks[:, index, index], least[:, index, index]
+    )
+    return blocks
+
+
+def _symmetric(blocks: np.ndarray) -> np.ndarray:
+    return 0.5 * (blocks + blocks.transpose(0, 2, 1))
+
+
+#: Which entry of a table belongs to each row, covariates to multiply with, the table.
+_Table = tuple[np.ndarray | None, np.ndarray | None, np.ndarray]
 
 
 class _Predictor:
@@ -215,12 +253,7 @@ class _Predictor:
     def __init__(self, design: Design, vectors: Vectors) -> None:
         first = design.eliminated
         assert first is not None
-        self._n_columns = vectors.rest.shape[1]
-        self._dtype = vectors.rest.dtype
-        # Index of each row, covariates and table of products; None is every row, one.
-        self._tables: list[tuple[np.ndarray | None, np.ndarray | None, np.ndarray]] = [
-            _factor_table(first, vectors.own)
-        ]
+        self._tables: list[_Table] = [_factor_table(first, vectors.own)]
         for part, columns in present_parts(design, len(vectors.rest)):
             if columns.stop > len(vectors.rest):
                 continue
@@ -234,7 +267,7 @@ class _Predictor:
 
     def rows(self, rows: slice) -> np.ndarray:
         """Return the values of some rows, (n, t)."""
-        total = None
+        parts = []
         for index, z, table in self._tables:
             chosen = table[rows] if index is None else table[index[rows]]
             if z is None:
@@ -243,14 +276,11 @@ class _Predictor:
                 values = chosen[:, 0] * z[rows]
             else:
                 values = np.einsum("ia,iat->it", z[rows], chosen)
-            total = values if total is None else total + values
-        assert total is not None
-        return total
+            parts.append(values)
+        return sum(parts[1:], start=parts[0])
 
 
-def _factor_table(
-    factor: RandomFactor, table: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _factor_table(factor: RandomFactor, table: np.ndarray) -> _Table:
     """Levels, covariates, zero where the level is unknown, and effects."""
     return factor.codes, _known_z(factor).astype(table.dtype), table
 

@@ -45,7 +45,12 @@ class InverseEstimate:
         A^-1 z and P^-1 z in standard units, z random of covariance P; zero in columns
         that are exact.
     plain : ndarray of shape (m, t)
-        A simpler vector in the sparse columns, of known covariance.
+        A vector in the sparse columns whose covariance is known: Q of
+        `PlainQuadratic` plus ``shifts`` diag(``shift_weights``) ``shifts``'.
+    shifts : ndarray of shape (m, k)
+        See ``plain``.
+    shift_weights : ndarray of shape (k,)
+        See ``plain``.
     exact : ndarray of shape (m, k)
         Its products with itself are the exact part of A^-1.
     log_det : float
@@ -57,6 +62,8 @@ class InverseEstimate:
     left: np.ndarray
     right: np.ndarray
     plain: np.ndarray
+    shifts: np.ndarray
+    shift_weights: np.ndarray
     exact: np.ndarray
     log_det: float
     error: float
@@ -80,6 +87,8 @@ class InverseEstimate:
             left=pad(self.left),
             right=pad(self.right),
             plain=pad(self.plain),
+            shifts=pad(self.shifts),
+            shift_weights=self.shift_weights,
             exact=np.hstack([pad(self.exact), exact]),
             log_det=self.log_det + log_det,
             error=self.error,
@@ -112,13 +121,21 @@ def estimate_inverse(
     solution = conjugate_gradients(
         system.multiply, signs, tol=options.tol, max_iter=options.max_iter
     )
-    plain = np.zeros_like(signs)
-    plain[: block.size] = block.plain(signs[: block.size])
+    right = system.to_standard(signs)
+    shifts, shift_weights = np.zeros((system.size, 0)), np.zeros(0)
+    if system.size == block.size and block.is_quadratic_complete:
+        plain = right
+        shifts, shift_weights = system.shifts()
+    else:
+        plain = np.zeros_like(signs)
+        plain[: block.size] = block.to_standard @ block.plain(signs[: block.size])
     logs, error = log_trace(solution, system.trace)
     return InverseEstimate(
         left=system.to_standard(solution.x),
-        right=system.to_standard(signs),
+        right=right,
         plain=plain,
+        shifts=shifts,
+        shift_weights=shift_weights,
         exact=np.zeros((system.size, 0)),
         log_det=system.log_det + logs,
         error=error,

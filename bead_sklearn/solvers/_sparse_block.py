@@ -11,7 +11,6 @@ blocks U beside the identity, so that A_ff is near R U U' R'.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +18,7 @@ from scipy.linalg import block_diag
 
 from bead_sklearn.solvers._block_diagonal import BlockDiagonal
 from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_entries
+from bead_sklearn.solvers._entries import Entries, PlainQuadratic
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._sparse_crossproducts import (
     SparseCrossproducts,
@@ -198,7 +198,7 @@ class SparseBlock:
 
     @cached_property
     def trace(self) -> float | None:
-        """Tr (R U)^-1 A_ff (R U)^-T, unless it would cost too much."""
+        """Trace of (R U)^-1 A_ff (R U)^-T, unless it would cost too much."""
         if not self._coupling:
             # The diagonal blocks of R^-1 A_ff R^-T are the identity.
             return float(self.size)
@@ -239,10 +239,13 @@ class SparseBlock:
         )
 
     def plain(self, x: np.ndarray) -> np.ndarray:
-        """Multiply by the R^-T, or (R U)^-T, that :attr:`quadratic` stands for."""
-        if self.quadratic.inner is not None:
-            x = self.upper_solve(x)
-        return self.to_standard @ x
+        """Multiply by U^-T where :attr:`quadratic` is that of R U."""
+        return self.upper_solve(x) if self.is_quadratic_complete else x
+
+    @property
+    def is_quadratic_complete(self) -> bool:
+        """Whether :attr:`quadratic` is that of R U."""
+        return not self._coupling or self.quadratic.inner is not None
 
     def _symmetric_between(self, k: int, j: int) -> sparse.csr_array | None:
         if k == j:
@@ -261,6 +264,17 @@ class SparseBlock:
                 between = range(k + 1, j + 1)
                 rows[k][j] = -sum(self._coupling[k, i] @ rows[i][j] for i in between)
         return sparse.block_array(rows, format="csr")
+
+    def without_mean(self, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return two vectors of effects whose products average to zero.
+
+        Within levels, that is: their mean is the part of A^-1 that is linear in the
+        elements of A beside the diagonal blocks. Zero where U is not the identity.
+        """
+        effects = self.to_effects @ signs
+        if self._coupling:
+            return np.zeros_like(signs), effects
+        return effects - self.to_effects @ self.multiply(signs), effects
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Multiply by R^-1 A_ff R^-T."""
@@ -301,64 +315,6 @@ class SparseBlock:
 
 
 _Between = dict[tuple[int, int], sparse.csr_array]
-
-
-class Entries(NamedTuple):
-    """Entries of sparse matrices with one pattern.
-
-    Attributes
-    ----------
-    starts : ndarray of shape (n_rows + 1,)
-        Entries ``starts[i]:starts[i + 1]`` are those of row i.
-    columns : ndarray of shape (n_entries,)
-        Their columns, in order.
-    data : ndarray of shape (k, n_entries)
-        Their values in k matrices.
-    n_columns : int
-        Number of columns.
-    """
-
-    starts: np.ndarray
-    columns: np.ndarray
-    data: np.ndarray
-    n_columns: int
-
-    @classmethod
-    def from_matrix(cls, matrix: sparse.csr_array, k: int) -> Entries:
-        """Cut a matrix, k matrices below each other, into entries."""
-        matrix = sparse.csr_array(matrix)
-        matrix.sort_indices()
-        n = matrix.nnz // k
-        starts = matrix.indptr[: matrix.shape[0] // k + 1]
-        data = matrix.data.reshape(k, n)
-        return cls(starts, matrix.indices[:n], data, matrix.shape[1])
-
-    def find(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the values at some places, (k, n); zero beside the pattern."""
-        n_rows = len(self.starts) - 1
-        keys = np.repeat(np.arange(n_rows) * self.n_columns, np.diff(self.starts))
-        keys += self.columns
-        wanted = rows * self.n_columns + columns
-        position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[position] == wanted, self.data[:, position], 0.0)
-
-
-class PlainQuadratic(NamedTuple):
-    """g'Qg of sparse columns, Q = (R R')^-1 or (R U U' R')^-1.
-
-    Attributes
-    ----------
-    cross : Entries
-        B Q, B = D^-1/2 L' C, in the coordinates of R on the right.
-    inner : Entries or None
-        Q in the coordinates of R; None is the identity.
-    grams : ndarray of shape (q, r, r)
-        B Q B' of each level of the eliminated factor.
-    """
-
-    cross: Entries
-    inner: Entries | None
-    grams: np.ndarray
 
 
 def _n_operations(left: sparse.csr_array, right: sparse.csr_array) -> float:
