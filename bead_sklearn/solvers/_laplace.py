@@ -38,7 +38,7 @@ _MAX_CHORDS = 4
 _CHORD_RATE = 0.1
 #: The same in the search for a starting point, which ends when a step would raise h
 #: by less than this per fixed effect.
-_MAX_SLOW_CHORDS, _SLOW_RATE = 10, 0.7
+_MAX_SLOW_CHORDS, _SLOW_RATE = 5, 0.7
 _ROUGH_GAIN = 0.1
 #: Columns of the rest from which a factorisation is dear.
 _WIDE = 200
@@ -111,6 +111,7 @@ class LaplaceObjective:
         self._last: Scales | None = None
         self._chord: NormalEquations | None = None
         self._curvature = np.zeros(0)
+        self._beta, self._fixed_eta = np.full(1, np.nan), np.zeros(0)
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
@@ -126,7 +127,10 @@ class LaplaceObjective:
         self.family = self.family.with_parameters(own_parameters)
         offset = np.zeros(design.n_eta)
         if not self._with_fixed:
-            offset = design.dense_matvec(design.fixed, beta)
+            if not np.array_equal(beta, self._beta):
+                self._beta = beta.copy()
+                self._fixed_eta = design.dense_matvec(design.fixed, beta)
+            offset = self._fixed_eta
         derivatives, curvature, h = self.find_mode(offset, theta)
         value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
         score = self._score(derivatives)
