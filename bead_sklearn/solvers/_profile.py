@@ -214,7 +214,7 @@ class Profiler:
             start / unit,
             self._surface.lower / unit,
             self._surface.upper / unit,
-            reference=np.zeros(len(start)),
+            reference=self._surface.ordinary() / unit,
             max_iter=options.max_iter,
             tol=options.tol,
             callback=lambda x: None,

@@ -42,6 +42,7 @@ class LikelihoodSurface(ABC):
     lower: np.ndarray
     upper: np.ndarray
     theta: slice
+    _parameters: VarianceParameters
 
     @abstractmethod
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -64,6 +65,12 @@ class LikelihoodSurface(ABC):
         self, x: np.ndarray, factor: int, by_scale: np.ndarray
     ) -> np.ndarray:
         """Turn the gradient in L into the gradient in x."""
+
+    def ordinary(self) -> np.ndarray:
+        """Return the ordinary sizes of standard deviations; 0 for other parameters."""
+        result = np.zeros(len(self.start))
+        result[self.theta] = self._parameters.ordinary
+        return result
 
     def inner(self, x: np.ndarray) -> np.ndarray:
         """Return the positions of the parameters that are not at a bound."""

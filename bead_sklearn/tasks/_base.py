@@ -468,7 +468,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return mean, variance
 
     def _new_rows(
-        self, X: Any, groups: Any, *, unspanned: bool = False
+        self, X: Any, groups: Any, *, unspanned: bool = False, fitting: bool = False
     ) -> tuple[Columns, dict[str, np.ndarray], Design]:
         """Columns, ids and linear predictor of new judgments."""
         check_is_fitted(self)
@@ -477,7 +477,8 @@ class MixedModel(MixedModelInference, BaseEstimator):
         ids = {**judgments.factors, **given}
         columns = self._features.transform(judgments, unspanned=unspanned)
         covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
-        return columns, ids, self._design(columns, ids, covariates)
+        design = self._design(columns, ids, covariates, fitting=fitting)
+        return columns, ids, design
 
     def _unit_constant(self) -> float:
         """Return what the log-likelihood of the solver lacks.

@@ -346,7 +346,7 @@ class MixedModelInference:
                 "X and y are needed, and groups and sample_weight if fit had them: "
                 "fitted models do not keep their data."
             )
-        _, _, design = self._new_rows(X, groups)
+        _, _, design = self._new_rows(X, groups, fitting=True)
         check_consistent_length(range(design.n_rows), y)
         # Encoding sets attributes.
         reader = copy.copy(self)
