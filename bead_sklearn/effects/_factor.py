@@ -28,6 +28,9 @@ class RandomFactor:
         of outputs, ordered by covariate and then by output.
     effect_names : tuple of str
         Names of the effects.
+    varies_in_sets : bool
+        Whether rows of one choice set may have different levels, as the items that
+        are chosen among have.
     """
 
     name: str
@@ -36,6 +39,7 @@ class RandomFactor:
     z: np.ndarray
     structure: CovarianceStructure
     effect_names: tuple[str, ...]
+    varies_in_sets: bool = False
 
     @property
     def size(self) -> int:

@@ -57,7 +57,7 @@ def draw_posterior(
     """
     mean, _ = posterior.predict(design, marginal=())
     eta = np.tile(mean.ravel(), (n_draws, 1))
-    with blas_threads(len(posterior.joint.rest)):
+    with blas_threads(posterior.exact_joint().side):
         _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
         if factor.name in marginal:
@@ -167,7 +167,7 @@ def _add_known(
     random_state: np.random.RandomState,
 ) -> None:
     """Add what the effects of known levels, ridge and fixed part deviate by."""
-    joint = posterior.joint
+    joint = posterior.exact_joint()
     root, back = _roots(joint.rest)
     first = design.eliminated
     carried: np.ndarray | None = None
