@@ -78,6 +78,9 @@ def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
     names = factor.effect_names
     on_diagonal = structure.rows == structure.columns
     effects, parameters = structure.rows[on_diagonal], structure.parameters[on_diagonal]
+    scales = np.zeros(structure.size)
+    scales[effects] = structure.scales[on_diagonal]
+    sizes = np.linalg.norm(to_columns * scales, axis=1)
     quantities: list[Quantity] = []
     for parameter in dict.fromkeys(parameters.tolist()):
         shared = effects[parameters == parameter]
@@ -95,6 +98,7 @@ def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
             index,
             to_columns[row],
             to_columns[column],
+            units=(float(sizes[row]), float(sizes[column])),
         )
         for row, column in sorted(pairs, key=lambda pair: (pair[1], pair[0]))
     ]

@@ -30,7 +30,7 @@ class FixedEffect:
         estimated variances, their ratio and its two-sided p-value.
     df : float
         Degrees of freedom of Student's t for the p-value, by Satterthwaite's
-        approximation; infinite, the normal distribution, except for restricted
+        approximation; infinite, the normal distribution, except for exact restricted
         likelihoods of normal responses without a ridge.
     """
 

@@ -77,10 +77,18 @@ class Profiler:
     Raises
     ------
     ValueError
-        If the likelihood is higher elsewhere than at the fit.
+        If the likelihood is higher elsewhere than at the fit, or was not computed
+        exactly.
     """
 
     def __init__(self, problem: Problem, fit: MixedModelFit) -> None:
+        if fit.monte_carlo_error > 0:
+            raise ValueError(
+                "A model with so many levels is fitted iteratively, and its "
+                "log-likelihood is known up to a standard error of "
+                f"{fit.monte_carlo_error:.2g}: too little for a profile. Use Wald or "
+                "bootstrap intervals."
+            )
         self._problem, self._fit = problem, fit
         with blas_threads(problem.design.n_rest):
             self._surface = likelihood_surface(problem, fit)
@@ -214,7 +222,7 @@ class Profiler:
             start / unit,
             self._surface.lower / unit,
             self._surface.upper / unit,
-            reference=np.zeros(len(start)),
+            reference=self._surface.ordinary() / unit,
             max_iter=options.max_iter,
             tol=options.tol,
             callback=lambda x: None,

@@ -13,8 +13,8 @@ from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
 
-#: A standard deviation below this share of sigma is zero but for rounding.
-_NEGLIGIBLE = 1e-12
+#: A standard deviation below this share of its ordinary size is zero but for rounding.
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,14 @@ class Correlation(Quantity):
         Position of the factor in the design.
     first, second : ndarray of shape (r,)
         The effects as combinations of the effects of the design.
+    units : tuple of float
+        Ordinary sizes of the two effects, relative to sigma.
     """
 
     factor: int
     first: np.ndarray
     second: np.ndarray
+    units: tuple[float, float] = (1.0, 1.0)
 
     kind = "correlation"
     lower = -1.0
@@ -105,7 +108,8 @@ class Correlation(Quantity):
         covariance = fit.posterior.covariances[self.factor]
         pair = np.array([self.first, self.second])
         [[a, c], [_, b]] = pair @ covariance @ pair.T
-        if min(a, b) <= (_NEGLIGIBLE * fit.sigma) ** 2:
+        smallest = [(_NEGLIGIBLE * fit.sigma * unit) ** 2 for unit in self.units]
+        if a <= smallest[0] or b <= smallest[1]:
             return float("nan")
         return float(c / np.sqrt(a * b))
 

@@ -52,7 +52,8 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
     """Return what t tests of the fixed effects need.
 
     Only where the theory holds and the fixed effects are of interest: for restricted
-    likelihoods of normal responses without a ridge. None elsewhere.
+    likelihoods of normal responses without a ridge, and where they are exact. None
+    elsewhere.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
         Its solution.
     """
     is_normal = isinstance(problem.family, QuadraticFamily)
-    if not (is_normal and fit.reml and problem.design.ridge is None):
+    is_exact = fit.monte_carlo_error == 0.0
+    if not (is_normal and is_exact and fit.reml and problem.design.ridge is None):
         return None
     with blas_threads(problem.design.n_rest):
         surface = GaussianSurface(problem, fit)

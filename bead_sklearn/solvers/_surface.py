@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.solvers._coupling import couple
 from bead_sklearn.solvers._design import DenseBlock
 from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._gaussian import GaussianObjective
@@ -42,6 +43,7 @@ class LikelihoodSurface(ABC):
     lower: np.ndarray
     upper: np.ndarray
     theta: slice
+    _parameters: VarianceParameters
 
     @abstractmethod
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -64,6 +66,12 @@ class LikelihoodSurface(ABC):
         self, x: np.ndarray, factor: int, by_scale: np.ndarray
     ) -> np.ndarray:
         """Turn the gradient in L into the gradient in x."""
+
+    def ordinary(self) -> np.ndarray:
+        """Return the ordinary sizes of standard deviations; 0 for other parameters."""
+        result = np.zeros(len(self.start))
+        result[self.theta] = self._parameters.ordinary
+        return result
 
     def inner(self, x: np.ndarray) -> np.ndarray:
         """Return the positions of the parameters that are not at a bound."""
@@ -122,6 +130,7 @@ class GaussianSurface(LikelihoodSurface):
             problem.weights,
             reml=fit.reml,
             absolute=self._parameters.absolute,
+            algebra=problem.options.algebra(problem.design),
             free_sigma=True,
         )
         self._constant = family.log_jacobian(problem.y, problem.weights)
@@ -192,6 +201,7 @@ class GaussianSurface(LikelihoodSurface):
             self.problem.weights,
             reml=self._reml,
             absolute=self._parameters.absolute,
+            algebra=self.problem.options.algebra(surface.problem.design),
             free_sigma=True,
         )
         return surface
@@ -215,7 +225,10 @@ class LaplaceSurface(LikelihoodSurface):
             self._objective = QuadratureObjective(*arguments, options.n_quadrature)
         else:
             self._objective = LaplaceObjective(
-                *arguments, with_fixed=fit.reml, reml=fit.reml
+                *arguments,
+                with_fixed=fit.reml,
+                reml=fit.reml,
+                coupling=couple(design, family, options.algebra(design)),
             )
         p = 0 if fit.reml else design.n_fixed
         self._center = fit.posterior.fixed

@@ -452,7 +452,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return mean, variance
 
     def _new_rows(
-        self, X: Any, groups: Any, *, unspanned: bool = False
+        self, X: Any, groups: Any, *, unspanned: bool = False, fitting: bool = False
     ) -> tuple[Columns, dict[str, np.ndarray], Design]:
         """Columns, ids and linear predictor of new judgments."""
         check_is_fitted(self)
@@ -461,7 +461,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
         ids = {**judgments.factors, **given}
         columns = self._features.transform(judgments, unspanned=unspanned)
         covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
-        design = self._design(columns, ids, covariates, unspanned=unspanned)
+        design = self._design(
+            columns, ids, covariates, fitting=fitting, unspanned=unspanned
+        )
         return columns, ids, design
 
     def _unit_constant(self) -> float:

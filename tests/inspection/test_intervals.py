@@ -336,10 +336,14 @@ def test_no_simulation_can_be_fitted(monkeypatch):
 
 
 def test_fits_that_do_not_converge_are_counted(monkeypatch):
-    model = magnitude("(1 + b || g)", max_iter=1, tol=1e-12).fit(FRAME, Y)
+    model = magnitude("(1 + b || g)", max_iter=1, tol=1e-12)
+    with pytest.warns(ConvergenceWarning, match="did not converge after 1"):
+        model.fit(FRAME, Y)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = bootstrap(model, FRAME, Y, n_bootstrap=20, random_state=0)
     said = [str(warning.message) for warning in caught]
     assert said == result.messages
+    assert "fits to simulations did not converge" in said[0]
     assert result.n_failed == 0
+    assert len(result.replicates) == 20

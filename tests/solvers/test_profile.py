@@ -242,6 +242,41 @@ def test_correlation():
         assert fall == pytest.approx(FALL, abs=2e-3)
 
 
+@pytest.mark.parametrize("seed", [0, 5, 9, 11])
+@pytest.mark.parametrize("effect", [(1.0, 0.0), (1.0, -0.8), (0.0, 1.0)])
+def test_deviations_of_correlated_effects(seed, effect):
+    """Few levels: the other deviation comes near zero on the way."""
+    correlation = [-0.9, -0.3, 0.0, 0.5, 0.95, 1.0][seed % 6]
+    problem = slopes(correlation, seed=seed, q=7, m=5)
+    fit = problem.fit()
+    quantity = StandardDeviation("sd", 0, np.array(effect))
+    ends = Profiler(problem, fit).interval(quantity, LEVEL)
+    X, codes = problem.design.fixed.rows(), problem.design.factors[0].codes
+    same = codes[:, None] == codes
+    basis = np.linalg.inv([effect, (0.0, 1.0) if effect[0] else (1.0, 0.0)])
+
+    def negative(x, sd):
+        root = basis @ np.array([[sd, 0.0], [x[0], x[1]]])
+        V = np.where(same, X @ root @ root.T @ X.T, 0.0)
+        V += np.exp(2 * x[2]) * np.eye(len(X))
+        inverse = np.linalg.inv(V)
+        beta = np.linalg.solve(X.T @ inverse @ X, X.T @ inverse @ problem.y)
+        r = problem.y - X @ beta
+        constant = len(X) * np.log(2 * np.pi)
+        return 0.5 * (np.linalg.slogdet(V)[1] + r @ inverse @ r + constant)
+
+    for end in ends:
+        profile = max(
+            -minimize(negative, start, (max(end, 1e-9),), options={"gtol": 1e-6}).fun
+            for start in ([0.5, 0.5, -0.7], [-0.5, 0.5, -0.7], [1.0, 0.1, -0.7])
+        )
+        fall = 2 * (fit.log_likelihood - profile)
+        if end == 0:
+            assert fall < FALL
+        else:
+            assert fall == pytest.approx(FALL, abs=5e-3)
+
+
 def test_correlation_that_the_data_do_not_bound():
     problem = slopes(1.0, q=6)
     lower, upper = Profiler(problem, problem.fit()).interval(CORRELATION, LEVEL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crossed_designs import crossed_design
 
 from bead_sklearn.effects import RandomFactor, diagonal_covariance, full_covariance
 from bead_sklearn.families import Bernoulli, CumulativeLogit, Normal
@@ -13,12 +14,14 @@ from bead_sklearn.solvers import (
     DenseBlock,
     Design,
     Problem,
+    Profiler,
     ResidualDeviation,
     SolverOptions,
     StandardDeviation,
     VarianceOptions,
     likelihood_surface,
     n_free_scales,
+    satterthwaite,
 )
 
 N = 200
@@ -214,3 +217,40 @@ def test_rows_of_a_design():
     for factor, whole in zip(taken.factors, design.factors, strict=True):
         np.testing.assert_array_equal(factor.codes, whole.codes[rows])
         np.testing.assert_array_equal(factor.z, whole.z[rows])
+
+
+def crossed_problem(family, **options):
+    """Many enough items for the sparse and the iterative algebra."""
+    design = crossed_design("intercepts", n=900, n_persons=160, n_items=140)
+    rng = np.random.RandomState(0)
+    eta = rng.normal(size=900)
+    for factor in design.factors:
+        eta = eta + factor.matvec(rng.normal(size=(factor.n_levels, 1)))
+    y = eta if isinstance(family, Normal) else (eta > 0).astype(float)
+    return Problem(design, family, y, np.ones(900), SolverOptions(**options))
+
+
+@pytest.mark.parametrize("family", [Normal(), Bernoulli()], ids=["normal", "bernoulli"])
+def test_dense_and_sparse_give_the_same_surface(family):
+    surfaces = []
+    for algebra in ("dense", "sparse"):
+        problem = crossed_problem(family, linear_algebra=algebra)
+        surfaces.append(likelihood_surface(problem, problem.fit()))
+    x = surfaces[0].start + 0.05
+    dense, sparse = (surface(x) for surface in surfaces)
+    assert sparse[0] == pytest.approx(dense[0], abs=1e-3)
+    np.testing.assert_allclose(sparse[1], dense[1], atol=0.05)
+
+
+def test_an_iterative_likelihood_has_no_profile_and_no_t_tests():
+    problem = crossed_problem(Normal(), reml=True, linear_algebra="iterative")
+    fit = problem.fit()
+    assert fit.monte_carlo_error > 0
+    surface = likelihood_surface(problem, fit)
+    # The random vectors are the same as in the fit.
+    assert surface.log_likelihood(surface.start) == pytest.approx(
+        fit.log_likelihood, abs=1e-3
+    )
+    assert satterthwaite(problem, fit) is None
+    with pytest.raises(ValueError, match=r"fitted iteratively.*Wald or bootstrap"):
+        Profiler(problem, fit)

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from bead_sklearn import BinaryClassifier, MagnitudeRegressor
+from bead_sklearn import BinaryClassifier, MagnitudeRegressor, MixedEffects
 from bead_sklearn.persistence import load, save
 
 pd = pytest.importorskip("pandas")
@@ -297,6 +297,79 @@ def test_conditional_simulations_of_labels_stay_at_the_modes(binary):
     np.testing.assert_allclose(
         (labels == "yes").mean(axis=0), expit(eta), atol=5 * 0.5 / np.sqrt(2000)
     )
+
+
+# ------------------------------------------------------------- priors of effects
+
+
+def few_for_some(method="ml"):
+    """The last two participants have two judgments each."""
+    rows = np.flatnonzero((CODES < 18) | (ITEM < 2))
+    effects = MixedEffects(
+        formula="(1 | participant)",
+        variance_estimation_method=method,
+        min_samples_for_random_effects=3,
+    )
+    model = MagnitudeRegressor(mixed_effects=effects, alpha=0)
+    X, y = FRAME.iloc[rows].drop(columns="item"), Y[rows]
+    return model.fit(X, y), X, y
+
+
+def test_intervals_with_levels_of_few_judgments():
+    model, X, y = few_for_some()
+    assert (~model.effects_["participant"].known).sum() == 2
+    everyone = MagnitudeRegressor(mixed_effects="(1 | participant)", alpha=0)
+    found = model.confidence_intervals(X, y)
+    expected = everyone.fit(X, y).confidence_intervals(X, y)
+    np.testing.assert_allclose(found.lower, expected.lower, rtol=1e-4)
+
+
+def test_draws_for_levels_of_few_judgments_are_those_of_new_ones():
+    model, _, _ = few_for_some()
+    rows = pd.DataFrame({"x": 0.0, "participant": ["p18", "p18", "p19", "p00"]})
+    draws = model.sample_posterior(3000, rows, random_state=0)
+    np.testing.assert_allclose(draws[:, 0], draws[:, 1])
+    _, std = model.predict_linear(rows, return_std=True)
+    np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.08)
+    assert np.abs(np.corrcoef(draws[:, [0, 2]].T)[0, 1]) < 0.1
+
+
+def test_mean_of_the_prior_is_in_draws_and_simulations():
+    effects = MixedEffects(
+        formula="(0 + x | participant)",
+        prior_mean=3.0,
+        prior_variance=0.25,
+        estimate_variance_components=False,
+    )
+    model = MagnitudeRegressor(mixed_effects=effects, alpha=0)
+    model.fit(FRAME.drop(columns="item"), Y)
+    rows = pd.DataFrame({"x": [-1.0, 2.0], "participant": ["p00", "new"]})
+    for draws in (
+        model.sample_posterior(4000, rows, random_state=0),
+        model.simulate(4000, rows, random_state=0, conditional=True),
+    ):
+        np.testing.assert_allclose(
+            draws.mean(axis=0), model.predict_linear(rows), atol=0.2
+        )
+    draws = model.simulate(4000, rows, random_state=0)
+    population = model.intercept_ + (model.coef_[0] + 3.0) * rows["x"]
+    np.testing.assert_allclose(draws.mean(axis=0), population, atol=0.2)
+
+
+def test_penalty_instead_of_a_variance():
+    effects = MixedEffects(formula="(1 | participant)", regularization_strength=0.01)
+    model = MagnitudeRegressor(mixed_effects=effects, alpha=0)
+    X = FRAME.drop(columns="item")
+    model.fit(X, Y)
+    assert model.confidence_intervals(X, Y).parameters == ["sigma", "(Intercept)", "x"]
+    rows = pd.DataFrame({"x": 0.0, "participant": ["p00", "new"]})
+    draws = model.sample_posterior(4000, rows, random_state=0)
+    _, std = model.predict_linear(rows, return_std=True)
+    np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.08)
+    simulated = model.simulate(4000, rows, random_state=0)
+    [component] = model.variance_components_
+    expected = np.hypot(model.sigma_, component.level_variances[0] ** 0.5)
+    assert simulated[:, 0].std() == pytest.approx(expected, rel=0.08)
 
 
 # ----------------------------------------------------------------- persistence
