@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_consistent_length, indexable
 from sklearn.utils.metadata_routing import (
@@ -32,6 +33,11 @@ from bead_sklearn.active_learning._rows import (
     concatenate_rows,
 )
 from bead_sklearn.active_learning._seeding import draw_seeds, seeded
+from bead_sklearn.active_learning._warm import (
+    check_warm_start,
+    fit_next,
+    may_end_elsewhere,
+)
 from bead_sklearn.query import get_query_strategy, get_query_strategy_names
 from bead_sklearn.query._selection import check_batch_size
 
@@ -55,6 +61,12 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         Their labels.
     groups_training : array-like of shape (n_samples,), default=None
         Their participant ids.
+    warm_start : "auto" or bool, default="auto"
+        Whether `teach` continues from the estimator fitted last instead of starting
+        afresh. "auto": the task models of this suite do, which saves time and changes
+        nothing else. True: so do others with a ``warm_start`` parameter, which may
+        then end elsewhere than a fresh fit. New classes, and ``only_new``, are fitted
+        afresh.
     random_state : int, RandomState instance or None, default=None
         Seed of random strategies; every query draws anew.
 
@@ -89,6 +101,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         "X_training": "no_validation",
         "y_training": "no_validation",
         "groups_training": "no_validation",
+        "warm_start": [StrOptions({"auto"}), "boolean"],
         "random_state": ["random_state"],
     }
 
@@ -100,6 +113,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         X_training: Any = None,
         y_training: Any = None,
         groups_training: Any = None,
+        warm_start: str | bool = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
@@ -107,6 +121,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         self.X_training = X_training
         self.y_training = y_training
         self.groups_training = groups_training
+        self.warm_start = warm_start
         self.random_state = random_state
 
     # Training -----------------------------------------------------------------------
@@ -135,6 +150,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()
         get_query_strategy(self.strategy)
+        check_warm_start(self.estimator, self.warm_start)
         X, y, groups = self._check(X, y, groups)
         estimator = self._fit_estimator(X, y, groups)
         self._keep(estimator, X, y, groups)
@@ -190,7 +206,8 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
             else concatenate_rows([self.groups_training_, groups])
         )
         fitted_to = (X, y, groups) if only_new else (all_X, all_y, all_groups)
-        estimator = self._fit_estimator(*fitted_to)
+        earlier = None if only_new else self._fitted
+        estimator = self._fit_estimator(*fitted_to, earlier)
         self._keep(estimator, all_X, all_y, all_groups)
         return self
 
@@ -205,13 +222,22 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         check_labels(y, np.arange(len(y)))
         return X, y, None if groups is None else as_groups(groups)
 
-    def _fit_estimator(self, X: Any, y: Any, groups: Any) -> Any:
+    def _fit_estimator(self, X: Any, y: Any, groups: Any, earlier: Any = None) -> Any:
         if _routing_enabled():
             given = {} if groups is None else {"groups": groups}
             params = process_routing(self, "fit", **given)["estimator"]["fit"]
         else:
             params = fit_groups_kwargs(self.estimator, groups)
-        return clone(self.estimator).fit(X, y, **params)
+        if may_end_elsewhere(self.estimator, self.warm_start):
+            earlier = deepcopy(earlier)  # on an error the learner is as it was before
+        return fit_next(
+            self.estimator,
+            earlier,
+            self.warm_start,
+            y,
+            None if earlier is None else self.y_training_,
+            lambda estimator: estimator.fit(X, y, **params),
+        )
 
     def _keep(self, estimator: Any, X: Any, y: Any, groups: Any) -> None:
         self._fitted = estimator

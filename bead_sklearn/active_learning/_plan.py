@@ -18,6 +18,7 @@ from bead_sklearn.active_learning._rounds import Rounds, ValidationData
 from bead_sklearn.active_learning._seeding import child_seed
 from bead_sklearn.active_learning._stopping import as_rules
 from bead_sklearn.active_learning._validation import draw_held_out, unpack_validation
+from bead_sklearn.active_learning._warm import check_warm_start
 from bead_sklearn.query import get_query_strategy
 
 _VALIDATION_STREAM = 2
@@ -35,8 +36,7 @@ def plan_rounds(
     """Put a run together and check that its parts fit."""
     strategy = get_query_strategy(search.strategy)
     scorer = search._scorer()
-    if search.warm_start:
-        _check_warm_start(search.estimator)
+    check_warm_start(search.estimator, search.warm_start)
     rules = as_rules(search.stopping)
     if search.validation is None and any(
         getattr(rule, "requires_validation", False) for rule in rules
@@ -110,20 +110,6 @@ def _validation_data(
         _safe_indexing(labels, rows),
         _check_method_params(X, score_params, indices=rows),
     )
-
-
-def _check_warm_start(estimator: Any) -> None:
-    name = type(estimator).__name__
-    params = estimator.get_params(deep=False)
-    if "warm_start" not in params:
-        raise ValueError(
-            f"warm_start=True has no effect: {name} has no warm_start parameter."
-        )
-    if {"n_estimators", "max_leaf_nodes"} & set(params):  # ensembles of trees
-        raise ValueError(
-            f"warm_start=True would keep the old members of {name} as they are; "
-            "use warm_start=False."
-        )
 
 
 class Reveal:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 
 from bead_sklearn._callbacks import propagate_callbacks
 from bead_sklearn._sklearn import _check_method_params, _safe_indexing
 from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._seeding import child_seed, seeded
 from bead_sklearn.active_learning._stopping import Rule, SearchState, rule_name
+from bead_sklearn.active_learning._warm import WarmStart, fit_next
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
@@ -41,7 +42,7 @@ class Rounds:
     Attributes
     ----------
     estimator : estimator
-        Template, cloned for every fit unless rounds start warm.
+        Template of every fit.
     strategy : QueryStrategy
         The query strategy.
     scorer : callable or None
@@ -64,8 +65,9 @@ class Rounds:
         Limits.
     rules : list of callable
         Stopping rules.
-    warm_start : bool
-        Whether a round continues from the estimator of the round before.
+    warm_start : "auto" or bool
+        Whether a round continues from the estimator of the round before, see
+        `bead_sklearn.active_learning._warm.fit_next`.
     """
 
     estimator: Any
@@ -82,11 +84,11 @@ class Rounds:
     max_labels: int | None
     max_iterations: int | None
     rules: Sequence[Rule]
-    warm_start: bool
+    warm_start: WarmStart
     fitted: Any = None
     iteration: int = 0
     records: list[dict[str, float]] = field(default_factory=list)
-    _classes: set[Any] | None = None
+    _fitted_labels: Any = None
     _start_order: NDArray[np.intp] | None = None
 
     # Starting rows ------------------------------------------------------------------
@@ -163,15 +165,22 @@ class Rounds:
         rows = self.ledger.indices
         labels = self.ledger.labels
         started = perf_counter()
-        estimator = self._next_estimator(labels)
         with warnings.catch_warnings():
             # Early rounds have too few judgments for coefficients and variances, as a
             # matter of course; the last fit, the one that is kept, says so if it has.
             warnings.simplefilter("ignore", SingularFitWarning)
             warnings.simplefilter("ignore", SeparationWarning)
-            self.fitted = fit_rows(
-                estimator, self.X, labels, rows, self.fit_params, context
+            self.fitted = fit_next(
+                self.estimator,
+                self.fitted,
+                self.warm_start,
+                labels,
+                self._fitted_labels,
+                lambda estimator: fit_rows(
+                    estimator, self.X, labels, rows, self.fit_params, context
+                ),
             )
+        self._fitted_labels = labels
         record = {
             "iteration": self.iteration,
             "n_labels": len(rows),
@@ -180,17 +189,6 @@ class Rounds:
         if self.validation is not None:
             record["score"] = self._score(self.validation)
         self.records.append(record)
-
-    def _next_estimator(self, labels: Any) -> Any:
-        if not self.warm_start:
-            return clone(self.estimator)
-        classes = (
-            set(np.ravel(labels).tolist()) if is_classifier(self.estimator) else set()
-        )
-        if self.fitted is None or classes != self._classes:
-            self._classes = classes
-            return clone(self.estimator).set_params(warm_start=True)
-        return self.fitted
 
     def _score(self, validation: ValidationData) -> float:
         score = self.scorer(

@@ -38,6 +38,7 @@ from bead_sklearn.active_learning._rows import as_labels, check_labels
 from bead_sklearn.active_learning._seeding import draw_seeds
 from bead_sklearn.active_learning._simulation import simulate
 from bead_sklearn.active_learning._stopping import Rule
+from bead_sklearn.active_learning._warm import may_end_elsewhere
 from bead_sklearn.query import get_query_strategy, get_query_strategy_names
 
 
@@ -100,10 +101,13 @@ class ActiveLearningSearch(
     refit : bool, default=True
         Whether to keep an estimator fitted to all labels known at the end. With False
         the search only describes queries and learning curve.
-    warm_start : bool, default=False
+    warm_start : "auto" or bool, default="auto"
         Whether a round continues from the estimator of the round before instead of
-        starting afresh, for estimators with a ``warm_start`` parameter. A round with a
-        class not seen before starts afresh, and so does the last fit (``refit``).
+        starting afresh. "auto": the task models of this suite do, at the end of a
+        Pipeline too; that saves time and changes nothing else. True: so do others
+        with a ``warm_start`` parameter, which may then end elsewhere than a fresh fit.
+        A round with a class not seen before starts afresh, and so does the last fit
+        (``refit``) of these others. The parameters of the estimator stay as they are.
     n_repeats : int, default=1
         Number of runs of the simulation, each with its own starting set and its own
         held-out rows. They show how much of a learning curve is luck.
@@ -200,7 +204,7 @@ class ActiveLearningSearch(
         "validation": [Interval(Real, 0, 1, closed="neither"), tuple, None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "refit": ["boolean"],
-        "warm_start": ["boolean"],
+        "warm_start": [StrOptions({"auto"}), "boolean"],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -229,7 +233,7 @@ class ActiveLearningSearch(
         validation: float | tuple[Any, ...] | None = None,
         scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
-        warm_start: bool = False,
+        warm_start: str | bool = "auto",
         n_repeats: int = 1,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -341,7 +345,7 @@ class ActiveLearningSearch(
         first = runs[0]
         if self.refit:
             self._fitted = first.estimator
-            if self.warm_start:
+            if may_end_elsewhere(self.estimator, self.warm_start):
                 self._fitted = fit_rows(
                     clone(self.estimator), X, first.labels, first.rows, fit_params
                 )

@@ -28,7 +28,7 @@ from bead_sklearn.solvers._posterior import Posterior, make_posterior
 from bead_sklearn.solvers._probes import IterativeOptions
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 from bead_sklearn.solvers._search import search
-from bead_sklearn.solvers._warm import Start
+from bead_sklearn.solvers._warm import Start, stayed_near
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,31 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    if start is not None:
-        family = start.family_for(family)
-        parameters = start.begin(design, weights, parameters)
     with blas_threads(design.n_rest):
-        if isinstance(family, QuadraticFamily):
-            return _fit_gaussian(design, family, y, weights, options, parameters)
-        return _fit_laplace(design, family, y, weights, options, parameters)
+        near = None if start is None else start.begin(design, weights, parameters)
+        if start is None or near is None:
+            return _fit(design, family, y, weights, options, parameters)
+        fit = _fit(design, start.family_for(family), y, weights, options, near)
+        if stayed_near(fit, design, near):
+            return fit
+        again = _fit(design, family, y, weights, options, parameters)
+    best = max(fit, again, key=lambda item: item.log_likelihood)
+    n_iter = fit.optimum.n_iter + again.optimum.n_iter
+    return replace(best, optimum=best.optimum._replace(n_iter=n_iter))
+
+
+def _fit(
+    design: Design,
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray,
+    options: SolverOptions,
+    parameters: VarianceParameters,
+) -> MixedModelFit:
+    """Fit from one starting point."""
+    if isinstance(family, QuadraticFamily):
+        return _fit_gaussian(design, family, y, weights, options, parameters)
+    return _fit_laplace(design, family, y, weights, options, parameters)
 
 
 def _fit_gaussian(

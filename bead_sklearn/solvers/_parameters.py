@@ -59,7 +59,7 @@ class VarianceParameters:
     precision : ndarray of shape (n_parameters,)
         Precision of a normal prior around 0; 0 is no prior.
     is_near : bool
-        Whether ``start`` is an earlier solution, near the one sought.
+        Whether ``start`` is an earlier solution.
     spread : ndarray of shape (n, n) or None
         Inverse curvature at the earlier solution.
     """

@@ -11,6 +11,7 @@ from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._parameters import VarianceParameters, feature_scale
 from bead_sklearn.solvers._scales import parameter_slices
+from bead_sklearn.solvers._start import theta_units
 
 if TYPE_CHECKING:
     from bead_sklearn.solvers._fit import MixedModelFit
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 #: A standard deviation below this share of its ordinary size is no place to begin:
 #: the likelihood is stationary at zero.
 _SMALL = 0.02
+
+
+#: A solution so many standard errors from where the search began may not be the
+#: highest maximum.
+_FAR = 5.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Start:
 
     def begin(
         self, design: Design, weights: np.ndarray, parameters: VarianceParameters
-    ) -> VarianceParameters:
+    ) -> VarianceParameters | None:
         """Return the variance parameters of another design with another start.
 
         Parameters
@@ -95,10 +101,17 @@ class Start:
         weights : ndarray of shape (n_rows,)
             Row weights.
         parameters : VarianceParameters
-            Start and bounds without an earlier solution. What is held stays, and what
-            the earlier model did not have, or had at zero, begins there.
+            Start and bounds without an earlier solution. What is held stays.
+
+        Returns
+        -------
+        begun : VarianceParameters or None
+            None if the earlier model had no such parameters, or had a standard
+            deviation at zero: the likelihood is stationary there, and a search that
+            begins there would not see the maximum elsewhere.
         """
-        theta, known = parameters.start.copy(), np.zeros(len(parameters.start), bool)
+        moving = parameters.lower < parameters.upper
+        theta, known = parameters.start.copy(), ~moving
         slices = parameter_slices(design)
         for factor, part in zip(design.factors, slices, strict=False):
             names, kept = self.factors.get(factor.name, ((), np.zeros(0)))
@@ -107,12 +120,33 @@ class Start:
         if design.ridge is not None and self.ridge_sd is not None:
             theta[-1] = self.ridge_sd / feature_scale(design.ridge, weights)
             known[-1] = True
-        known &= np.abs(theta) >= _SMALL * parameters.ordinary
-        moving = parameters.lower < parameters.upper
+        known &= ~moving | (np.abs(theta) >= _SMALL * parameters.ordinary)
+        if not known.all():
+            return None
         theta = np.clip(theta, parameters.lower, parameters.upper)
         return replace(
             parameters,
-            start=np.where(moving & known, theta, parameters.start),
-            is_near=bool(known[moving].all()),
+            start=np.where(moving, theta, parameters.start),
+            is_near=True,
             spread=self.spread,
         )
+
+
+def stayed_near(
+    fit: MixedModelFit, design: Design, parameters: VarianceParameters
+) -> bool:
+    """Whether a search that began at an earlier solution ended near it.
+
+    Parameters
+    ----------
+    fit : MixedModelFit
+        Where it ended.
+    design : Design
+        The linear predictor.
+    parameters : VarianceParameters
+        Where it began.
+    """
+    unit = theta_units(design, parameters.start, parameters.ordinary)
+    moved = np.abs(fit.theta - parameters.start)[parameters.lower < parameters.upper]
+    limits = _FAR * unit[parameters.lower < parameters.upper]
+    return fit.optimum.converged and bool((moved <= limits).all())
