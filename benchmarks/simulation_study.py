@@ -322,11 +322,17 @@ def draw_figure(records: list[Record], path: Path) -> None:
         left.plot([], [], "o", color=f"C{place}", label=name)
     left.plot([], [], "o", color="0.3", markerfacecolor="white", label="Laplace")
     left.plot([], [], "o", color="0.3", label="quadrature or exact")
+    right.plot([], [], "o", color="0.3", label="participants' intercepts")
+    right.plot([], [], "s", color="0.3", label="their slopes, or items")
+    for axes in (left, right):
+        for edge in np.arange(len(names) - 1) + 0.5:
+            axes.axhline(edge, color="0.85", linewidth=0.6)
+    left.set_ylim(-0.5, len(names) - 0.5)
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     left.set_xlabel("coverage of 95 % Wald intervals of fixed effects, %")
     right.set_xlabel("bias of standard deviations, % (bars: 95 % Monte-Carlo)")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
