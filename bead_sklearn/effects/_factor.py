@@ -27,7 +27,16 @@ class RandomFactor:
         How the effects of one level vary together: r of them, or r times the number
         of outputs, ordered by covariate and then by output.
     effect_names : tuple of str
-        Names of the effects.
+        Names of the effects; of the coefficients of all features where the effects are
+        coordinates of these in a basis.
+    varies_in_sets : bool
+        Whether rows of one choice set may have different levels, as the items that
+        are chosen among have.
+    unspanned : ndarray of shape (n_rows,) or None
+        Squared length of what the basis of its level leaves of each row. Its
+        coefficients have the variance of the last effect. None: nothing is left.
+    outside : ndarray of shape (n_rows, d) or None
+        That part of each row itself, if asked for.
     """
 
     name: str
@@ -36,6 +45,9 @@ class RandomFactor:
     z: np.ndarray
     structure: CovarianceStructure
     effect_names: tuple[str, ...]
+    varies_in_sets: bool = False
+    unspanned: np.ndarray | None = None
+    outside: np.ndarray | None = None
 
     @property
     def size(self) -> int:
@@ -85,7 +97,17 @@ class RandomFactor:
 
     def take(self, rows: np.ndarray) -> RandomFactor:
         """Return the factor at some rows."""
-        return replace(self, codes=self.codes[rows], z=self.z[rows])
+        unspanned, outside = (
+            None if part is None else part[rows]
+            for part in (self.unspanned, self.outside)
+        )
+        return replace(
+            self,
+            codes=self.codes[rows],
+            z=self.z[rows],
+            unspanned=unspanned,
+            outside=outside,
+        )
 
     def per_output(self) -> RandomFactor:
         """Return the factor as it acts on one output."""

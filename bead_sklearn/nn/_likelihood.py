@@ -12,15 +12,19 @@ from bead_sklearn.families import (
     Bernoulli,
     BernoulliProbit,
     Beta,
+    ConditionalLogit,
     Cumulative,
     CumulativeLogit,
     CumulativeProbit,
     Family,
+    IndependentOutputs,
     LogNormal,
+    MultinomialLogit,
     Normal,
     OrderedBeta,
     TruncatedNormal,
 )
+from bead_sklearn.nn._choices import choice_log_likelihood, softmax_log_likelihood
 from bead_sklearn.nn._interval import (
     LOG_SQRT_2PI,
     Interval,
@@ -45,10 +49,10 @@ def log_likelihood(
     ----------
     family : Family
         The response distribution.
-    y : Tensor of shape (n,)
+    y : Tensor of shape (n,) or (n, n_outputs)
         Responses as the family encodes them, of any type. Those between 0 and 1 may
         be double where ``eta`` is single, so that none is rounded to 1.
-    eta : Tensor of shape (n,)
+    eta : Tensor of shape (n,) or (n, n_outputs)
         Linear predictor.
     parameters : Tensor of shape (k,), default=None
         Values of the family's own parameters on their unbounded scale, in the order of
@@ -269,3 +273,19 @@ def _beta_log_density(y: Tensor, eta: Tensor, log_phi: Tensor) -> Tensor:
         + (p - 1.0) * torch.log(y).to(eta)
         + (q - 1.0) * torch.log1p(-y).to(eta)
     )
+
+
+@twin.register
+def _(family: MultinomialLogit, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    return softmax_log_likelihood(y, eta)
+
+
+@twin.register
+def _(family: ConditionalLogit, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    sets = torch.as_tensor(family.sets, device=eta.device)
+    return choice_log_likelihood(y, eta, sets)
+
+
+@twin.register
+def _(family: IndependentOutputs, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    return twin(family.family, y, eta, parameters).sum(dim=-1)

@@ -178,11 +178,11 @@ def test_sleepstudy_bootstrap_intervals(sleepstudy):
         X,
         y,
         method="bootstrap",
-        n_bootstrap=300,
+        n_bootstrap=200,
         random_state=0,
     )
     # bootMer with 500 simulations; the tolerance is about three standard errors of
-    # an end of an interval from 300.
+    # an end of an interval from 200.
     expected = {
         "sd_(Intercept)|subject": (10.6944464194, 33.8080455821),
         "cor_days.(Intercept)|subject": (-0.50569522928, 0.9999999959),
@@ -376,20 +376,12 @@ def test_verbagg_explained_variance(shared):
     effects = MixedEffects(
         formula="(1 | id) + (1 | item)", variance_estimation_method="ml"
     )
-    model = BinaryClassifier(mixed_effects=effects, alpha=0).fit(X, data["r2"])
-    summary = model.summary()
+    model = BinaryClassifier(mixed_effects=effects, alpha=0, n_quadrature=0)
+    summary = model.fit(X, data["r2"]).summary()
+    assert summary.icc == pytest.approx(expected["adjusted"], abs=1e-4)
+    assert summary.r2_marginal == pytest.approx(expected["marginal"], abs=1e-4)
+    assert summary.r2_conditional == pytest.approx(expected["conditional"], abs=1e-4)
+    # Coefficients of the marginal likelihood are larger and explain more.
+    summary = model.set_params(n_quadrature=1).fit(X, data["r2"]).summary()
     assert summary.icc == pytest.approx(expected["adjusted"], abs=1e-3)
-    # The reference is of coefficients at the joint mode (nAGQ=0), which are smaller.
-    assert summary.r2_marginal == pytest.approx(expected["marginal"], abs=0.015)
-    joint = json.loads((golden / "verbagg_id_item_nAGQ0.json").read_text())
-    fixed = list(joint["fixef"].values())
-    explained = np.var(X.iloc[:, :5].astype(float) @ fixed[1:], ddof=1)
-    between = sum(item["G"]["values"][0] for item in joint["varcomp"])
-    total = explained + between + np.pi**2 / 3
-    assert explained / total == pytest.approx(expected["marginal"], abs=1e-4)
-    # The same formula gives this model's figures.
-    explained = np.var(X.iloc[:, :5].astype(float) @ model.coef_[0], ddof=1)
-    between = sum(item.variance[0] for item in model.variance_components_)
-    total = explained + between + np.pi**2 / 3
-    assert summary.r2_marginal == pytest.approx(explained / total, rel=1e-6)
-    assert summary.r2_conditional == pytest.approx((explained + between) / total)
+    assert 0.0 < summary.r2_marginal - expected["marginal"] < 0.015

@@ -209,7 +209,7 @@ def test_bootstrap_test():
 def test_bootstrap_test_under_the_null_hypothesis_is_about_uniform():
     rng = np.random.RandomState(0)
     p_values = []
-    for _ in range(30):
+    for _ in range(20):
         y = X[:, 0] + rng.normal(size=len(G))
         test = bootstrap_test(
             fixed(("a",), y=y),
@@ -217,12 +217,12 @@ def test_bootstrap_test_under_the_null_hypothesis_is_about_uniform():
             FRAME[["a", "b"]],
             y,
             X_null=FRAME[["a"]],
-            n_bootstrap=39,
+            n_bootstrap=19,
             random_state=rng,
         )
         p_values.append(test.p_value)
-        assert test.p_value == pytest.approx(test.p_chi_square, abs=0.35)
-    assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.3)
+        assert test.p_value == pytest.approx(test.p_chi_square, abs=0.45)
+    assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.35)
 
 
 def test_bootstrap_test_does_not_depend_on_the_number_of_jobs():

@@ -162,6 +162,15 @@ def test_correlation_of_an_effect_without_variance_is_not_defined():
     assert message == f"{name} is not defined: a standard deviation is zero"
 
 
+def test_a_column_with_the_name_of_another_parameter():
+    frame = FRAME.rename(columns={"b": "sigma"})
+    model = magnitude().fit(frame, Y)
+    intervals = model.confidence_intervals(method="wald")
+    assert intervals.parameters[-1] == "fixed_sigma"
+    np.testing.assert_allclose(np.mean(intervals["fixed_sigma"]), model.coef_[1])
+    assert np.isnan(intervals["sigma"]).all()
+
+
 def test_printing_and_tables():
     intervals = magnitude().fit(FRAME, Y).confidence_intervals(method="wald")
     text = str(intervals)

@@ -11,10 +11,13 @@ from bead_sklearn.families import (
     Bernoulli,
     BernoulliProbit,
     Beta,
+    ConditionalLogit,
     CumulativeLogit,
     CumulativeProbit,
     Family,
+    IndependentOutputs,
     LogNormal,
+    MultinomialLogit,
     Normal,
     OrderedBeta,
     TruncatedNormal,
@@ -296,3 +299,67 @@ def test_other_families_are_registered():
 
     found = nn.log_likelihood(Cauchy(), y, eta)
     np.testing.assert_allclose(found.numpy(), -np.log(2 * np.pi), rtol=1e-6)
+
+
+def draw_coupled(kind, rng):
+    """A family of several linear predictors, responses and predictors."""
+    if kind == "multinomial":
+        family = MultinomialLogit(4)
+        return family, rng.randint(4, size=6).astype(float), rng.normal(size=(6, 3))
+    if kind == "independent":
+        y = rng.randint(2, size=(6, 3)).astype(float)
+        return IndependentOutputs(BernoulliProbit(), 3), y, rng.normal(size=(6, 3))
+    family = ConditionalLogit(np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3]))
+    eta = rng.normal(size=10)
+    return family, family.simulate(eta, rng), eta
+
+
+@pytest.mark.parametrize("kind", ["multinomial", "independent", "choice"])
+@given(seed=st.integers(0, 10_000))
+def test_families_of_several_predictors(kind, seed):
+    rng = np.random.RandomState(seed)
+    family, y, eta = draw_coupled(kind, rng)
+    at = torch.tensor(3.0 * eta, requires_grad=True)
+    found = nn.log_likelihood(family, torch.tensor(y), at)
+    expected = family.derivatives(y, 3.0 * eta)
+    np.testing.assert_allclose(
+        found.detach().numpy(), expected.log_likelihood, rtol=1e-9, atol=1e-12
+    )
+    [gradient] = torch.autograd.grad(found.sum(), at, create_graph=True)
+    np.testing.assert_allclose(
+        gradient.detach().numpy(), expected.gradient, rtol=1e-9, atol=1e-12
+    )
+    hessian = torch.stack(
+        [
+            torch.autograd.grad(entry, at, create_graph=True)[0].ravel()
+            for entry in gradient.ravel()
+        ]
+    )
+    # A symmetric S contracts the curvature; its derivative is the skewness.
+    size = eta.size
+    direction = rng.normal(size=(size, size))
+    direction = direction + direction.T
+    if kind == "choice":
+        layout = direction[family.pairs]
+        curvature = -hessian.detach().numpy()[family.pairs]
+        inside = np.zeros((size, size))
+        inside[family.pairs] = layout
+    else:
+        n, n_outputs = eta.shape
+        rows = np.arange(n)
+        blocks = direction.reshape(n, n_outputs, n, n_outputs)[rows, :, rows, :]
+        found_blocks = -hessian.detach().numpy().reshape(n, n_outputs, n, n_outputs)
+        curvature = found_blocks[rows, :, rows, :]
+        inside = np.zeros((n, n_outputs, n, n_outputs))
+        inside[rows, :, rows, :] = blocks
+        inside = inside.reshape(size, size)
+        layout = blocks
+        if kind == "independent":
+            layout = np.einsum("njj->nj", blocks)
+            curvature = np.einsum("njj->nj", curvature)
+    np.testing.assert_allclose(curvature, expected.curvature, rtol=1e-8, atol=1e-12)
+    traced = -(hessian * torch.tensor(inside)).sum()
+    [skew] = torch.autograd.grad(traced, at)
+    np.testing.assert_allclose(
+        skew.numpy(), expected.skew(layout), rtol=1e-7, atol=1e-10
+    )

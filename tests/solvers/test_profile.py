@@ -316,6 +316,16 @@ def test_balanced_t_tests_have_the_exact_degrees_of_freedom():
     np.testing.assert_allclose(degrees.covariance, variance, rtol=1e-3)
 
 
+def test_t_tests_with_a_variance_of_zero_are_those_of_a_regression():
+    design, y, codes = intercepts(sd=0.0)
+    y = y - (np.bincount(codes, y) / 6)[codes]
+    problem = Problem(design, Normal(), y, np.ones(len(y)), SolverOptions(reml=True))
+    fit = problem.fit()
+    assert fit.theta[0] == 0
+    degrees = satterthwaite(problem, fit).degrees_of_freedom(np.array([0.0, 1.0]))
+    assert degrees == pytest.approx(len(y) - 2, rel=1e-5)
+
+
 def test_satterthwaite_is_for_restricted_normal_likelihoods_only():
     design, y, _ = intercepts()
     problem = Problem(design, Normal(), y, np.ones(len(y)), SolverOptions())
