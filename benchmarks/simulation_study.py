@@ -61,6 +61,9 @@ FAMILIES: dict[str, tuple[Family, float, float]] = {
 #: Families whose marginal likelihood is exact without quadrature.
 EXACT = ("normal", "lognormal")
 
+#: Families for which a grid of nodes is not worth its time.
+SLOW = ("beta", "ordered_beta")
+
 #: True effects in the unit of the family: a covariate of the row, one of the
 #: participant, and standard deviations.
 SLOPES = np.array([0.8, -0.5])
@@ -95,13 +98,13 @@ class Setting:
 SETTINGS = [
     Setting("(1 | p)", 200, 5, 9),
     Setting("(1 | p)", 100, 20, 9),
-    Setting("(1 + x | p)", 100, 20, 1),
+    Setting("(1 + x | p)", 100, 20, 5),
     Setting("(1 | p) + (1 | i)", 80, 20, 1),
 ]
 N_ITEMS = 50
 
-#: Fewer judgments per participant than this: Laplace is known to be biased for
-#: discrete responses.
+#: Up to this many judgments per effect of a participant Laplace is known to be biased
+#: for discrete responses.
 FEW = 10
 
 #: What we want: pooled coverage in percent.
@@ -225,7 +228,9 @@ def summarize(
 
 def is_few(record: Record) -> bool:
     """Whether Laplace is known to be biased in a cell."""
-    few = record["setting"]["per_participant"] < FEW
+    setting = record["setting"]
+    n_effects = 2 if "x" in setting["structure"] else 1
+    few = setting["per_participant"] <= FEW * n_effects
     return few and record["method"] == "Laplace"
 
 
@@ -317,15 +322,37 @@ def draw_figure(records: list[Record], path: Path) -> None:
         left.plot([], [], "o", color=f"C{place}", label=name)
     left.plot([], [], "o", color="0.3", markerfacecolor="white", label="Laplace")
     left.plot([], [], "o", color="0.3", label="quadrature or exact")
+    right.plot([], [], "o", color="0.3", label="participants' intercepts")
+    right.plot([], [], "s", color="0.3", label="their slopes, or items")
+    for axes in (left, right):
+        for edge in np.arange(len(names) - 1) + 0.5:
+            axes.axhline(edge, color="0.85", linewidth=0.6)
+    left.set_ylim(-0.5, len(names) - 0.5)
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     left.set_xlabel("coverage of 95 % Wald intervals of fixed effects, %")
     right.set_xlabel("bias of standard deviations, % (bars: 95 % Monte-Carlo)")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
+
+
+def read(paths: list[Path]) -> list[Record]:
+    """Read results; of two for one cell the last counts."""
+    cells = {}
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if "family" in record:
+                cells[record["family"], record["name"], record["method"]] = record
+    names = [setting.name for setting in SETTINGS]
+
+    def place(key: tuple[str, str, str]) -> tuple[int, int, str]:
+        return list(FAMILIES).index(key[0]), names.index(key[1]), key[2]
+
+    return [cells[key] for key in sorted(cells, key=place)]
 
 
 def run(options) -> list[Record]:
@@ -336,7 +363,11 @@ def run(options) -> list[Record]:
     with Parallel(n_jobs=options.jobs) as parallel:
         for family in options.families or FAMILIES:
             for setting in SETTINGS[1:2] if options.quick else SETTINGS:
+                if options.structures and setting.structure not in options.structures:
+                    continue
                 has_quadrature = setting.nodes > 1 and family not in EXACT
+                if "x" in setting.structure and family in SLOW:
+                    has_quadrature = False
                 for nodes in (1, setting.nodes) if has_quadrature else (1,):
                     chunks = parallel(
                         delayed(run_chunk)(
@@ -361,13 +392,16 @@ def main() -> None:
     )
     arguments.add_argument("--jobs", type=int, default=1, help="processes")
     arguments.add_argument("--families", nargs="+", choices=list(FAMILIES))
+    structures = sorted({setting.structure for setting in SETTINGS})
+    arguments.add_argument("--structures", nargs="+", choices=structures)
     arguments.add_argument("--figure", type=Path)
     arguments.add_argument("--table", type=Path, help="a table for the documentation")
-    arguments.add_argument("--read", type=Path, help="results of an earlier run")
+    arguments.add_argument(
+        "--read", type=Path, nargs="+", help="results of earlier runs, none is made"
+    )
     options = arguments.parse_args()
     if options.read:
-        lines = options.read.read_text(encoding="utf-8").splitlines()
-        records = [record for record in map(json.loads, lines) if "family" in record]
+        records = read(options.read)
     else:
         print(json.dumps(machine()))
         save(options.out, [{"machine": machine()}])
