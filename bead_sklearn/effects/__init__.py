@@ -10,7 +10,7 @@ from bead_sklearn.effects._covariance import (
 )
 from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm, parse_formula
-from bead_sklearn.effects._heads import LevelBases, level_bases
+from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import (
     GROUPS,
     MixedEffects,
@@ -29,6 +29,7 @@ __all__ = [
     "FactorStructure",
     "FormulaTerm",
     "LevelBases",
+    "LevelMatrices",
     "LevelPrior",
     "MixedEffects",
     "RandomFactor",

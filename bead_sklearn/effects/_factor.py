@@ -32,6 +32,9 @@ class RandomFactor:
     varies_in_sets : bool
         Whether rows of one choice set may have different levels, as the items that
         are chosen among have.
+    sizes : ndarray of shape (q,) or None
+        Number of effects of each level that its rows in the fit tell of, the first of
+        the r; the covariates of the others are zero there. None: all.
     unspanned : ndarray of shape (n_rows,) or None
         Squared length of what the basis of its level leaves of each row. Its
         coefficients have the variance of the last effect. None: nothing is left.
@@ -46,6 +49,7 @@ class RandomFactor:
     structure: CovarianceStructure
     effect_names: tuple[str, ...]
     varies_in_sets: bool = False
+    sizes: np.ndarray | None = None
     unspanned: np.ndarray | None = None
     outside: np.ndarray | None = None
 

@@ -17,11 +17,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 #: Squared lengths outside of a span below this share of the whole are rounding.
 _ROUNDING = 1e-12
+
+#: Largest share of the elements of all levels' covariance matrices, one effect per
+#: feature, that bases may need to be worth having.
+_WORTHWHILE = 0.75
+
+
+class LevelMatrices(Protocol):
+    """A square matrix for each level: an array (q, r, r), or of sizes of their own."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, level: int, /) -> np.ndarray: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -40,9 +55,14 @@ class LevelBases:
     starts: np.ndarray
 
     @property
+    def counts(self) -> np.ndarray:
+        """Number of vectors of each level, (q,)."""
+        return np.diff(self.starts)
+
+    @property
     def size(self) -> int:
         """Largest number of vectors of a level, k."""
-        return int(np.diff(self.starts).max())
+        return int(self.counts.max())
 
     @property
     def n_levels(self) -> int:
@@ -98,32 +118,34 @@ class LevelBases:
             result[level] = effects[level, : len(basis)] @ basis
         return result
 
-    def variances(self, covariances: np.ndarray, prior: float) -> np.ndarray:
-        """Return the variances of the coefficients of all features.
+    def variances(self, level: int, covariance: np.ndarray, prior: float) -> np.ndarray:
+        """Return the variances of the coefficients of all features of one level.
 
         Parameters
         ----------
-        covariances : ndarray of shape (q, k, k)
-            Covariance of the effects of each level.
+        level : int
+            The level.
+        covariance : ndarray of shape (k, k)
+            Covariance of its effects; those beyond its basis are not read.
         prior : float
             tau^2, the variance of what judgments say nothing about.
 
         Returns
         -------
-        variances : ndarray of shape (q, d)
-            Diagonals of Q C Q' + tau^2 (I - Q Q').
+        variances : ndarray of shape (d,)
+            Diagonal of Q C Q' + tau^2 (I - Q Q').
         """
-        result = np.full((self.n_levels, self.vectors.shape[1]), prior)
-        for level in range(self.n_levels):
-            basis = self.basis(level)
-            known = covariances[level, : len(basis), : len(basis)]
-            change = known - prior * np.eye(len(basis))
-            result[level] += np.einsum("ij,ij->j", change @ basis, basis)
-        return result
+        basis = self.basis(level)
+        known = covariance[: len(basis), : len(basis)]
+        change = known - prior * np.eye(len(basis))
+        return prior + np.einsum("ij,ij->j", change @ basis, basis)
 
 
 def level_bases(rows: np.ndarray, codes: np.ndarray) -> LevelBases | None:
-    """Return bases of the rows of each level, None if one may span all features.
+    """Return bases of the rows of each level, None if these would save little.
+
+    A level with as many distinct rows as features, or more, has one effect per
+    feature. Where most levels are like this, bases are not worth their memory.
 
     Parameters
     ----------
@@ -136,17 +158,24 @@ def level_bases(rows: np.ndarray, codes: np.ndarray) -> LevelBases | None:
     pairs, first = np.unique(
         codes.astype(np.int64) * n_distinct + numbers, return_index=True
     )
-    counts = np.bincount(pairs // n_distinct)
+    n_rows = np.bincount(pairs // n_distinct)
     d = rows.shape[1]
-    if counts.max() >= d:
+    counts = np.minimum(n_rows, d)
+    if (counts**2).mean() > _WORTHWHILE * d**2:
         return None
     starts = np.concatenate([[0], np.cumsum(counts)])
-    vectors = np.empty((len(first), d))
+    first_pairs = np.cumsum(n_rows) - n_rows
+    vectors = np.empty((starts[-1], d))
     for count in np.unique(counts):
+        levels = np.flatnonzero(counts == count)
+        places = starts[levels][:, None] + np.arange(count)
+        if count == d:
+            vectors[places] = np.eye(d)
+            continue
         # Where rows are linearly dependent, Q has directions beyond their span, in
         # which the coefficients have their prior: no rank need be found.
-        places = starts[:-1][counts == count][:, None] + np.arange(count)
-        q = np.linalg.qr(rows[first[places]].transpose(0, 2, 1)).Q
+        own = first[first_pairs[levels][:, None] + np.arange(count)]
+        q = np.linalg.qr(rows[own].transpose(0, 2, 1)).Q
         vectors[places] = q.transpose(0, 2, 1)
     return LevelBases(vectors, starts)
 

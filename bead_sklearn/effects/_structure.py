@@ -17,7 +17,7 @@ from bead_sklearn.effects._covariance import (
 )
 from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm
-from bead_sklearn.effects._heads import LevelBases, level_bases
+from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import MixedEffects
 from bead_sklearn.effects._prior import LevelPrior, level_prior
 from bead_sklearn.inputs import encode_levels, match_levels
@@ -126,6 +126,18 @@ class FactorStructure:
         return names
 
     @property
+    def has_heads(self) -> bool:
+        """Whether many coefficients of a level share one variance."""
+        structure = self.structure
+        return structure.n_parameters < structure.size
+
+    def _sizes(self) -> np.ndarray:
+        """Numbers of effects of each level that its rows tell of, (q,)."""
+        if self.bases is None:
+            return np.full(len(self.levels), self.structure.size)
+        return self._other + self.bases.counts
+
+    @property
     def _other(self) -> int:
         """Number of effects in the design before those that belong to bases."""
         return self.structure.size - (0 if self.bases is None else self.bases.size)
@@ -164,12 +176,12 @@ class FactorStructure:
         slopes = self.bases.coefficients(fitted[:, self._other :])
         return self.prior.effects(np.hstack([fitted[:, : self._other], slopes]))
 
-    def variances(self, fitted: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    def variances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the variances of the effects of each level's columns.
 
         Parameters
         ----------
-        fitted : ndarray of shape (q, r, r)
+        fitted : ndarray of shape (q, r, r) or LevelMatrices
             Covariances of the effects in the design.
         prior : ndarray of shape (r, r)
             G of these effects.
@@ -179,30 +191,44 @@ class FactorStructure:
         variances : ndarray of shape (q, n_effects)
             In the order of ``effect_names``.
         """
-        if self.bases is None:
+        if isinstance(fitted, np.ndarray) and self.bases is None:
             matrix = self.to_columns()
             standard = np.einsum("gab,ab->ga", matrix @ fitted, matrix)
         else:
-            other = np.diagonal(fitted, axis1=1, axis2=2)[:, : self._other]
-            of_slopes = fitted[:, self._other :, self._other :]
-            slopes = self.bases.variances(of_slopes, prior[-1, -1])
-            standard = np.hstack([other, slopes])
+            standard = np.stack(
+                [
+                    self._level_variances(level, own, prior)
+                    for level, own in enumerate(fitted)
+                ]
+            )
         return self.prior.variances(standard)
 
-    def covariances(self, fitted: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    def _level_variances(
+        self, level: int, fitted: np.ndarray, prior: np.ndarray
+    ) -> np.ndarray:
+        """Variances of the effects of columns of one level, in its unit."""
+        if self.bases is None:  # heads are not centred
+            return np.diagonal(fitted)
+        own = fitted[self._other :, self._other :]
+        slopes = self.bases.variances(level, own, prior[-1, -1])
+        return np.append(np.diagonal(fitted)[: self._other], slopes)
+
+    def covariances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the covariances of the effects of each level's columns.
 
         Parameters
         ----------
-        fitted, prior : ndarray
-            As for `variances`.
+        fitted : ndarray of shape (q, r, r) or LevelMatrices
+            Covariances of the effects in the design.
+        prior : ndarray of shape (r, r)
+            G of these effects.
 
         Returns
         -------
         covariances : ndarray of shape (q, n_effects, n_effects)
             In the order of ``effect_names``.
         """
-        if self.bases is None:
+        if isinstance(fitted, np.ndarray) and self.bases is None:
             matrix = self.to_columns()
             return self.prior.variances(matrix @ fitted @ matrix.T)
         levels = enumerate(fitted)
@@ -272,6 +298,8 @@ class FactorStructure:
             structure=self.structure,
             effect_names=self.effect_names,
         )
+        if self.has_heads:
+            factor = replace(factor, sizes=self._sizes())
         if self.bases is None or fitting:
             return factor
         rows, coordinates = self.blocks[0].slopes(covariates), z[:, -self.bases.size :]

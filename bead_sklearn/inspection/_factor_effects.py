@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bead_sklearn.effects import FactorStructure
+from bead_sklearn.effects import FactorStructure, LevelMatrices
 from bead_sklearn.inputs import match_levels
 from bead_sklearn.solvers import Posterior
 
@@ -35,7 +35,7 @@ class FactorEffects:
         ``min_samples_for_random_effects`` judgments are predicted as new ones.
     structure : FactorStructure
         How the effects are fitted.
-    fitted : ndarray of shape (n_levels, k, k)
+    fitted : ndarray of shape (n_levels, k, k) or LevelMatrices
         Conditional covariances of the effects that were fitted.
     prior : ndarray of shape (k, k)
         Their covariance in the population.
@@ -67,7 +67,7 @@ class FactorEffects:
     n_observations: np.ndarray
     known: np.ndarray
     structure: FactorStructure
-    fitted: np.ndarray
+    fitted: LevelMatrices
     prior: np.ndarray
 
     @property

@@ -10,10 +10,16 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from bead_sklearn.effects import LevelMatrices
 from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._iterative import IterativeAlgebra
+from bead_sklearn.solvers._levelwise_factorization import LevelwiseFactorization
+from bead_sklearn.solvers._levelwise_products import (
+    LevelwiseCrossproducts,
+    LevelwiseProducts,
+)
 from bead_sklearn.solvers._probes import IterativeOptions
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._sparse_crossproducts import (
@@ -56,7 +62,7 @@ class EffectCovariances(Protocol):
         """Return the covariance of the last ``n_fixed`` columns of the rest."""
 
     @property
-    def own(self) -> np.ndarray:
+    def own(self) -> LevelMatrices:
         """Covariance of the effects of each level of the first factor, (q, r, r)."""
 
 
@@ -169,6 +175,32 @@ class SparseAlgebra:
         return SparseFactorization(self._crossproducts, products, scales)
 
 
+class LevelwiseAlgebra:
+    """Exact, for a first factor whose levels have as many effects as they tell of.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor. The first factor knows the ``sizes`` of its levels, and
+        its effects are independent in the population.
+    """
+
+    is_exact = True
+
+    def __init__(self, design: Design) -> None:
+        self._crossproducts = LevelwiseCrossproducts(design)
+
+    def compute(self, weights: np.ndarray, *, with_fixed: bool) -> LevelwiseProducts:
+        """Return the cross-products; see `LevelwiseCrossproducts.compute`."""
+        return self._crossproducts.compute(weights, with_fixed=with_fixed)
+
+    def factorize(
+        self, products: LevelwiseProducts, scales: Scales
+    ) -> LevelwiseFactorization:
+        """Return the factorised normal equations."""
+        return LevelwiseFactorization(self._crossproducts, products, scales)
+
+
 def choose_algebra(
     design: Design,
     kind: str = "auto",
@@ -185,7 +217,8 @@ def choose_algebra(
         keep cross-products only; "iterative" does not. "auto" iterates from
         1,500 effects of large factors in the rest on, and is exact below. Where there
         is nothing to be sparse about, or to iterate over, all are "dense": with fewer
-        than two factors, or if only the eliminated one is large.
+        than two factors, or if only the eliminated one is large. Where the levels of
+        the eliminated factor have ``sizes`` of their own, "dense" keeps to these.
     options : IterativeOptions
         For iterations.
 
@@ -201,6 +234,9 @@ def choose_algebra(
         )
     n_sparse = sum(factor.n_effects for factor in large_factors(design))
     if kind == "dense" or not n_sparse:
+        first = design.eliminated
+        if first is not None and first.sizes is not None and design.n_outputs == 1:
+            return LevelwiseAlgebra(design)
         return DenseAlgebra(design)
     if kind == "iterative" or (kind == "auto" and n_sparse > _ITERATE_FROM):
         return IterativeAlgebra(design, options)

@@ -57,7 +57,7 @@ def draw_posterior(
     """
     mean, _ = posterior.predict(design, marginal=())
     eta = np.tile(mean.ravel(), (n_draws, 1))
-    with blas_threads(posterior.exact_joint().side):
+    with blas_threads(posterior.joint.side):
         _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
         if factor.name in marginal:
@@ -168,17 +168,18 @@ def _add_known(
     random_state: np.random.RandomState,
 ) -> None:
     """Add what the effects of known levels, ridge and fixed part deviate by."""
-    joint = posterior.exact_joint()
-    root, back = _roots(joint.rest)
-    first = design.eliminated
-    carried: np.ndarray | None = None
+    first, seen = design.eliminated, None
     if first is not None:
         seen, codes = np.unique(first.codes, return_inverse=True)
         known = seen >= 0
         seen, codes = seen[known], codes - (len(known) - known.sum())
         first = replace(first, codes=codes, n_levels=len(seen))
-        carried = joint.cross[seen] @ back
-        left = joint.own[seen] - carried @ carried.transpose(0, 2, 1)
+    joint = posterior.exact_joint(seen)
+    root, back = _roots(joint.rest)
+    carried: np.ndarray | None = None
+    if first is not None:
+        carried = joint.cross @ back
+        left = joint.own - carried @ carried.transpose(0, 2, 1)
         values, vectors = np.linalg.eigh(left)
         own_root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     for row in eta:

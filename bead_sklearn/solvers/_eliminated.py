@@ -33,6 +33,10 @@ class EliminatedBlocks:
     """
 
     def __init__(self, products: np.ndarray, scale: np.ndarray) -> None:
+        sds = np.diagonal(scale)
+        if len(scale) > 1 and (scale == np.diag(sds)).all():
+            self._invert_scaled(products, sds)
+            return
         blocks = scale.T @ products @ scale + np.eye(len(scale))
         if len(scale) == 1:
             if (blocks <= 0).any():
@@ -47,6 +51,18 @@ class EliminatedBlocks:
             diagonal = np.diagonal(lower, axis1=1, axis2=2)
             self.log_det = 2.0 * float(np.log(diagonal).sum())
         self.solved = self.inverse @ scale.T
+
+    def _invert_scaled(self, products: np.ndarray, sds: np.ndarray) -> None:
+        """Factorise blocks of independent effects: L has standard deviations only."""
+        blocks = products * np.outer(sds, sds)
+        blocks[:, np.arange(len(sds)), np.arange(len(sds))] += 1.0
+        lower = np.linalg.cholesky(blocks)
+        diagonal = np.diagonal(lower, axis1=1, axis2=2)
+        self.log_det = 2.0 * float(np.log(diagonal).sum())
+        root = np.linalg.inv(lower)
+        self.inverse = root.transpose(0, 2, 1) @ root
+        self.root = root * sds
+        self.solved = self.inverse * sds
 
 
 def times_entries(

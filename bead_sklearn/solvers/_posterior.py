@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bead_sklearn._threads import blas_threads
+from bead_sklearn.effects import LevelMatrices
 from bead_sklearn.solvers._algebra import EffectCovariances, NormalEquations
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._levelwise_factorization import LevelwiseCovariances
 from bead_sklearn.solvers._variances import Covariances
 
 
@@ -85,20 +87,31 @@ class Posterior:
                 variance = variance + np.where(~is_unknown | is_marginal, prior, 0.0)
         return mean, variance
 
-    def exact_joint(self) -> Covariances:
+    def exact_joint(self, levels: np.ndarray | None = None) -> Covariances:
         """Return the joint covariance of all effects as matrices.
+
+        Parameters
+        ----------
+        levels : ndarray of int, default=None
+            Levels of the first factor; None is all of them.
 
         Raises
         ------
         ValueError
             If the model was fitted iteratively, without such matrices.
         """
+        if isinstance(self.joint, LevelwiseCovariances):
+            every = np.arange(len(self.effects[0]))
+            return self.joint.dense(every if levels is None else levels)
         if not isinstance(self.joint, Covariances):
             raise ValueError(
                 "The joint covariance of all effects is not known: a model with "
                 "so many levels is solved iteratively. Means and variances are."
             )
-        return self.joint
+        if levels is None:
+            return self.joint
+        own, cross, rest = self.joint
+        return Covariances(own[levels], cross[levels], rest)
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
@@ -106,8 +119,11 @@ class Posterior:
             return self.fixed_marginal
         return self.joint.fixed_block(len(self.fixed))
 
-    def conditional_covariances(self, factor: int) -> np.ndarray:
-        """Return the covariance of the effects of each level, (q, r, r)."""
+    def conditional_covariances(self, factor: int) -> LevelMatrices:
+        """Return the covariance of the effects of each level, (q, r, r).
+
+        Levels that lack effects have a smaller matrix of their own.
+        """
         if factor == 0:
             return self.joint.own
         start = sum(effects.size for effects in self.effects[1:factor])

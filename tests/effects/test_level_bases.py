@@ -67,23 +67,34 @@ def test_coefficients_and_variances_are_those_of_dense_algebra():
     roots = rng.normal(size=(7, bases.size, bases.size))
     covariances = roots @ roots.transpose(0, 2, 1)
     coefficients = bases.coefficients(effects)
-    variances = bases.variances(covariances, 0.7)
     for level in range(7):
         q = bases.basis(level).T
         k = q.shape[1]
         np.testing.assert_allclose(coefficients[level], q @ effects[level, :k])
         dense = q @ covariances[level, :k, :k] @ q.T + 0.7 * (np.eye(D) - q @ q.T)
-        np.testing.assert_allclose(variances[level], np.diagonal(dense))
+        variances = bases.variances(level, covariances[level], 0.7)
+        np.testing.assert_allclose(variances, np.diagonal(dense))
 
 
 def test_only_distinct_rows_count():
     rng = np.random.RandomState(0)
-    rows = np.repeat(rng.normal(size=(D - 1, D)), 4, axis=0)
-    codes = np.zeros(len(rows), dtype=int)
-    assert level_bases(rows, codes).size == D - 1
-    more = np.vstack([rows, rng.normal(size=(1, D))])
-    assert level_bases(more, np.append(codes, 0)) is None
-    assert level_bases(more, np.append(codes, 1)).size == D - 1
+    rows = np.repeat(rng.normal(size=(6, D)), 4, axis=0)
+    assert level_bases(rows, np.zeros(24, dtype=int)).size == 6
+    assert level_bases(rng.normal(size=(24, D)), np.zeros(24, dtype=int)) is None
+
+
+def test_a_level_with_many_rows_has_all_directions():
+    rows, codes = make_rows(0)
+    rng = np.random.RandomState(1)
+    rows = np.vstack([rows, rng.normal(size=(12, D))])
+    codes = np.append(codes, np.full(12, 7))
+    bases = level_bases(rows, codes)
+    assert bases.counts[-1] == bases.size == D
+    coordinates = bases.coordinates(rows, codes)
+    np.testing.assert_array_equal(coordinates[-12:], rows[-12:])
+    new = rng.normal(size=(3, D))
+    at_last = bases.coordinates(new, np.full(3, 7))
+    np.testing.assert_array_equal(bases.unspanned(new, at_last), np.zeros(3))
 
 
 def test_rows_of_any_memory_layout():
