@@ -66,8 +66,7 @@ class Coupling(ABC):
 
     def shaped(self, eta: np.ndarray) -> np.ndarray:
         """Return flat ``eta`` as families take it."""
-        n_outputs = self.design.n_outputs
-        return eta if n_outputs == 1 else eta.reshape(-1, n_outputs)
+        return eta
 
     def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Multiply the rows of a gradient or curvature by their weights."""
@@ -126,6 +125,10 @@ class OutputCoupling(Coupling):
         products = self._products(curvature, with_fixed=with_fixed)
         return Factorization(self.design, products, scales)
 
+    def shaped(self, eta: np.ndarray) -> np.ndarray:
+        """Return flat ``eta`` as families take it, (n_rows, J)."""
+        return eta.reshape(-1, self.design.n_outputs)
+
     def _products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
         n_outputs = self.design.n_outputs
         tied = curvature.ndim == 3
@@ -147,6 +150,8 @@ class OutputCoupling(Coupling):
                     cross[:, :, a, :, b] = part.cross
                     rest[:, a, :, b] = part.rest
         size, m = own.shape[1] * n_outputs, len(rest) * n_outputs
+        if self.design.eliminated is None:
+            size = 1  # as without outputs
         return Products(
             own.reshape(len(own), size, size),
             cross.reshape(len(own), size, m),
@@ -231,7 +236,7 @@ def couple(
     """
     if family.pairs is not None:
         return SetCoupling(design, family.pairs)
-    if family.n_outputs == 1 and design.n_outputs == 1:
+    if not family.has_output_axis:
         return RowCoupling(design, DenseAlgebra(design) if algebra is None else algebra)
     return OutputCoupling(design) if family.is_tied else UntiedOutputCoupling(design)
 

@@ -124,9 +124,11 @@ class Posterior:
 
         Levels that lack effects have a smaller matrix of their own.
         """
-        if factor == 0:
+        joint = self.joint
+        n_eliminated = 0 if isinstance(joint, Covariances) and not len(joint.own) else 1
+        if factor < n_eliminated:
             return self.joint.own
-        start = sum(effects.size for effects in self.effects[1:factor])
+        start = sum(effects.size for effects in self.effects[n_eliminated:factor])
         q, r = self.effects[factor].shape
         return self.joint.level_blocks(start, q, r)
 

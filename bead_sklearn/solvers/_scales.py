@@ -62,11 +62,13 @@ class Scales:
     def _find_diagonal(self) -> np.ndarray | None:
         """Lambda of the rest as a vector where it is diagonal."""
         design = self._design
-        if any(factor.size > 1 for factor in design.rest_factors):
+        if design.ridge_contrast is not None or any(
+            factor.size > 1 for factor in design.rest_factors
+        ):
             return None
         diagonal = np.ones(design.n_rest)
         *factor_slices, ridge, _ = design.rest_slices
-        for scale, part in zip(self.factors[1:], factor_slices, strict=True):
+        for scale, part in zip(self.rest_factors, factor_slices, strict=True):
             diagonal[part] = scale[0, 0]
         diagonal[ridge] = self.ridge
         return diagonal
