@@ -16,7 +16,7 @@ judgments with a true standard deviation of 1 are fitted
 - by bead_sklearn: the Laplace approximation and adaptive quadrature.
 
     python benchmarks/bench_seed_rule.py --quick
-    python benchmarks/bench_seed_rule.py --fits 20 --out results/seed_rule.jsonl
+    python benchmarks/bench_seed_rule.py --out results/seed_rule.jsonl
 """
 
 from __future__ import annotations
@@ -123,10 +123,10 @@ def estimate(n: int, seed: int) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--fits", type=int, help="data sets per cell (20; quick 4)")
+    arguments.add_argument("--fits", type=int, help="data sets per cell (60; quick 4)")
     arguments.add_argument("--table", type=Path, help="a table for the documentation")
     options = arguments.parse_args()
-    n_fits = options.fits or (4 if options.quick else 20)
+    n_fits = options.fits or (4 if options.quick else 60)
     save(options.out, [{"machine": machine()}])
     rows = []
     for n in JUDGMENTS[:3] if options.quick else JUDGMENTS:
