@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from bead_sklearn.effects._covariance import CovarianceStructure, diagonal_covariance
+
+#: Number of covariates from which one sparse product is faster than sums of each.
+_SPARSE_FROM = 4
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,14 @@ class RandomFactor:
     def rmatvec(self, x: np.ndarray) -> np.ndarray:
         """Return the sums of ``x`` times the covariates per level, (q, r J)."""
         by_output = x.reshape(-1, self.n_outputs).T
+        n_rows, r = self.z.shape
+        if r >= _SPARSE_FROM:
+            starts, shape = np.arange(n_rows + 1), (self.n_levels, n_rows)
+            products = [
+                sparse.csc_array((output.copy(), self.codes, starts), shape) @ self.z
+                for output in by_output
+            ]
+            return np.stack(products, axis=2).reshape(self.n_levels, self.size)
         sums = [
             np.bincount(self.codes, weights=output * column, minlength=self.n_levels)
             for column in self.z.T

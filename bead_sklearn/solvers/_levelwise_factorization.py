@@ -152,8 +152,7 @@ class LevelwiseFactorization:
         schur = products.rest.copy()
         for own, cross in zip(products.own, products.cross, strict=True):
             blocks = EliminatedBlocks(own, np.diag(self._sds[: own.shape[1]]))
-            half = blocks.root @ cross
-            half = half.reshape(-1, len(schur))
+            half = _stacked(blocks.root @ cross)
             schur -= half.T @ half
             self._inverse.append(blocks.inverse)
             self._solved.append(blocks.solved @ cross)
@@ -177,7 +176,7 @@ class LevelwiseFactorization:
         ]
         back = np.zeros(len(rest))
         for solved, part in zip(self._solved, parts, strict=True):
-            back += part.ravel() @ solved.reshape(-1, len(rest))
+            back += part.ravel() @ _stacked(solved)
         x_rest = self.schur.solve(rest - self.scales.rest(back, transpose=True))
         through = self.scales.rest(x_rest)
         x_own = own.copy()
@@ -250,3 +249,9 @@ class LevelwiseFactorization:
                 times_rest(solved[:, :, :n_rest], rest) for solved in self._solved
             ]
         return self._spreads[n_rest]
+
+
+def _stacked(levels: np.ndarray) -> np.ndarray:
+    """Stack the rows of matrices (n, size, m)."""
+    n_levels, size, m = levels.shape
+    return levels.reshape(n_levels * size, m)
