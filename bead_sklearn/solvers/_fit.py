@@ -168,19 +168,22 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    with blas_threads(design.n_rest):
+    algebra = options.algebra(design)
+    rest = design, y, weights, options, parameters, algebra
+    with blas_threads(algebra.side):
         if isinstance(family, QuadraticFamily):
-            return _fit_gaussian(design, family, y, weights, options, parameters)
-        return _fit_laplace(design, family, y, weights, options, parameters)
+            return _fit_gaussian(family, *rest)
+        return _fit_laplace(family, *rest)
 
 
 def _fit_gaussian(
-    design: Design,
     family: QuadraticFamily,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -192,7 +195,7 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
-        algebra=options.algebra(design),
+        algebra=algebra,
     )
     start, lower, upper = parameters.start, parameters.lower, parameters.upper
     units = parameters.units
@@ -250,12 +253,13 @@ def _fit_gaussian(
 
 
 def _fit_laplace(
-    design: Design,
     family: Family,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent
@@ -266,7 +270,7 @@ def _fit_laplace(
         weights,
         with_fixed=with_fixed,
         reml=options.reml,
-        algebra=options.algebra(design),
+        algebra=algebra,
     )
     p = 0 if with_fixed else design.n_fixed
     center, basis = _start(objective, family, y, weights, parameters)
