@@ -81,7 +81,7 @@ def test_iterations_end_at_the_solution(kind, with_fixed, dense_up_to):
         )
 
 
-@pytest.mark.parametrize("eliminate_up_to", [0, 48])
+@pytest.mark.parametrize("eliminate_up_to", [0, 512])
 @pytest.mark.parametrize("dense_up_to", [0, 15])
 @pytest.mark.parametrize("kind", CROSSED)
 def test_estimates_have_the_right_mean(kind, dense_up_to, eliminate_up_to, monkeypatch):
