@@ -353,20 +353,17 @@ def _fit_laplace(
     )
     fitted_family, error = objective.family, objective.error
     fixed_root = np.linalg.cholesky(posterior.fixed_covariance()[:p, :p])
-    if coupling.is_exact:
-        within = (theta > parameters.lower) & (theta < parameters.upper)
-        covariance = parameter_covariance(
-            lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
-            solution.free,
-            theta,
-            basis,
-            solution.unit,
-            np.flatnonzero(within),
-            fixed_root,
-        )
-    else:
-        covariance = basis @ basis.T
-        covariance[:p, :p] = fixed_root @ fixed_root.T
+    within = (theta > parameters.lower) & (theta < parameters.upper)
+    covariance = parameter_covariance(
+        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+        solution.free,
+        theta,
+        basis,
+        solution.unit,
+        np.flatnonzero(within),
+        fixed_root,
+        is_exact=coupling.is_exact,
+    )
     if p:
         posterior = replace(posterior, fixed_marginal=covariance[:p, :p])
     return MixedModelFit(
