@@ -148,7 +148,7 @@ def fit_mixed_model(
         if start is None or near is None:
             return _fit(design, family, y, weights, options, parameters)
         fit = _fit(design, start.family_for(family), y, weights, options, near)
-        if stayed_near(fit, design, near):
+        if stayed_near(fit, near):
             return fit
         again = _fit(design, family, y, weights, options, parameters)
     best = max(fit, again, key=lambda item: item.log_likelihood)
