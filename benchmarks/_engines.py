@@ -43,17 +43,27 @@ def our_solver(problem: Problem) -> Fit:
     from bead_sklearn import families
     from bead_sklearn.solvers import SolverOptions, fit_mixed_model
 
-    _for_families(problem, "bernoulli", "ordinal", "normal")
     n_classes = int(problem.y.max()) + 1
     family = {
         "bernoulli": families.Bernoulli,
         "ordinal": lambda: families.CumulativeLogit(n_classes),
+        "multinomial": lambda: families.MultinomialLogit(n_classes),
         "normal": families.Normal,
     }[problem.family]()
+    n_outputs = n_classes - 1 if problem.family == "multinomial" else 1
+    contrast = family.output_contrast() if n_outputs > 1 else None
 
     def fit() -> dict[str, Any]:
-        factors = [factor(codes, name=name) for name, codes in problem.ids.items()]
-        parts = design(problem.X, *factors, intercept=family.has_intercept)
+        factors = [
+            factor(codes, name=name, contrast=contrast)
+            for name, codes in problem.ids.items()
+        ]
+        parts = design(
+            problem.X,
+            *factors,
+            intercept=family.has_intercept,
+            n_outputs=n_outputs,
+        )
         options = SolverOptions(reml=problem.reml)
         weights = np.ones(len(problem.y))
         found = fit_mixed_model(parts, family, problem.y, weights, options)
@@ -62,7 +72,11 @@ def our_solver(problem: Problem) -> Fit:
         )
         return {
             "log_likelihood": found.log_likelihood,
-            "sds": [float(np.sqrt(covariances[name][0, 0])) for name in problem.ids],
+            "sds": [
+                float(sd)
+                for name in problem.ids
+                for sd in np.sqrt(np.diagonal(covariances[name]))
+            ],
         }
 
     return fit
@@ -96,12 +110,12 @@ def our_estimator(problem: Problem) -> Fit:
         )
         model = task(alpha=0, mixed_effects=effects).fit(frame, y)
         components = {
-            part.grouping_factor: float(np.sqrt(np.max(part.variance)))
+            part.grouping_factor: np.sqrt(np.ravel(part.variance)).tolist()
             for part in model.variance_components_
         }
         return {
             "log_likelihood": model.log_likelihood_,
-            "sds": [components[name] for name in problem.ids],
+            "sds": [sd for name in problem.ids for sd in components[name]],
         }
 
     return fit

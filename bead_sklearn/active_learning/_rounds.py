@@ -18,7 +18,7 @@ from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._seeding import child_seed, seeded
 from bead_sklearn.active_learning._stopping import Rule, SearchState, rule_name
 from bead_sklearn.active_learning._warm import WarmStart, fit_next
-from bead_sklearn.exceptions import SingularFitWarning
+from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
@@ -166,9 +166,10 @@ class Rounds:
         labels = self.ledger.labels
         started = perf_counter()
         with warnings.catch_warnings():
-            # Early rounds have too few judgments for variance components, as a matter
-            # of course; the last fit, the one that is kept, says so if it has.
+            # Early rounds have too few judgments for coefficients and variances, as a
+            # matter of course; the last fit, the one that is kept, says so if it has.
             warnings.simplefilter("ignore", SingularFitWarning)
+            warnings.simplefilter("ignore", SeparationWarning)
             self.fitted = fit_next(
                 self.estimator,
                 self.fitted,

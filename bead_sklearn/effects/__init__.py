@@ -10,6 +10,7 @@ from bead_sklearn.effects._covariance import (
 )
 from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm, parse_formula
+from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import (
     GROUPS,
     MixedEffects,
@@ -27,6 +28,8 @@ __all__ = [
     "CovarianceStructure",
     "FactorStructure",
     "FormulaTerm",
+    "LevelBases",
+    "LevelMatrices",
     "LevelPrior",
     "MixedEffects",
     "RandomFactor",
@@ -35,6 +38,7 @@ __all__ = [
     "combine_ids",
     "diagonal_covariance",
     "full_covariance",
+    "level_bases",
     "output_covariance",
     "parse_formula",
     "resolve_mixed_effects",

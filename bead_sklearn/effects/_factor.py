@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from bead_sklearn.effects._covariance import CovarianceStructure, diagonal_covariance
+
+#: Number of covariates from which one sparse product is faster than sums of each.
+_SPARSE_FROM = 4
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,19 @@ class RandomFactor:
         How the effects of one level vary together: r of them, or r times the number
         of outputs, ordered by covariate and then by output.
     effect_names : tuple of str
-        Names of the effects.
+        Names of the effects; of the coefficients of all features where the effects are
+        coordinates of these in a basis.
+    varies_in_sets : bool
+        Whether rows of one choice set may have different levels, as the items that
+        are chosen among have.
+    sizes : ndarray of shape (q,) or None
+        Number of effects of each level that its rows in the fit tell of, the first of
+        the r; the covariates of the others are zero there. None: all.
+    unspanned : ndarray of shape (n_rows,) or None
+        Squared length of what the basis of its level leaves of each row. Its
+        coefficients have the variance of the last effect. None: nothing is left.
+    outside : ndarray of shape (n_rows, d) or None
+        That part of each row itself, if asked for.
     """
 
     name: str
@@ -36,6 +52,10 @@ class RandomFactor:
     z: np.ndarray
     structure: CovarianceStructure
     effect_names: tuple[str, ...]
+    varies_in_sets: bool = False
+    sizes: np.ndarray | None = None
+    unspanned: np.ndarray | None = None
+    outside: np.ndarray | None = None
 
     @property
     def size(self) -> int:
@@ -76,6 +96,14 @@ class RandomFactor:
     def rmatvec(self, x: np.ndarray) -> np.ndarray:
         """Return the sums of ``x`` times the covariates per level, (q, r J)."""
         by_output = x.reshape(-1, self.n_outputs).T
+        n_rows, r = self.z.shape
+        if r >= _SPARSE_FROM:
+            starts, shape = np.arange(n_rows + 1), (self.n_levels, n_rows)
+            products = [
+                sparse.csc_array((output.copy(), self.codes, starts), shape) @ self.z
+                for output in by_output
+            ]
+            return np.stack(products, axis=2).reshape(self.n_levels, self.size)
         sums = [
             np.bincount(self.codes, weights=output * column, minlength=self.n_levels)
             for column in self.z.T
@@ -85,7 +113,17 @@ class RandomFactor:
 
     def take(self, rows: np.ndarray) -> RandomFactor:
         """Return the factor at some rows."""
-        return replace(self, codes=self.codes[rows], z=self.z[rows])
+        unspanned, outside = (
+            None if part is None else part[rows]
+            for part in (self.unspanned, self.outside)
+        )
+        return replace(
+            self,
+            codes=self.codes[rows],
+            z=self.z[rows],
+            unspanned=unspanned,
+            outside=outside,
+        )
 
     def per_output(self) -> RandomFactor:
         """Return the factor as it acts on one output."""

@@ -62,9 +62,13 @@ class LevelPrior:
         units = 1.0 if self.sds is None else self.sds[:, None]
         return self.mean + units * standard
 
-    def covariances(self, standard: np.ndarray) -> np.ndarray:
-        """Return covariances (q, r, r) from those in the unit of each level."""
-        return standard if self.sds is None else self.sds[:, None, None] ** 2 * standard
+    def variances(
+        self, standard: np.ndarray, levels: int | slice = slice(None)
+    ) -> np.ndarray:
+        """Return variances (n_levels, ...) from those in the unit of each level."""
+        if self.sds is None:
+            return standard
+        return (standard.T * self.sds[levels] ** 2).T
 
 
 def level_prior(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -17,6 +17,7 @@ from bead_sklearn.effects._covariance import (
 )
 from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm
+from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import MixedEffects
 from bead_sklearn.effects._prior import LevelPrior, level_prior
 from bead_sklearn.inputs import encode_levels, match_levels
@@ -41,16 +42,31 @@ class VaryingBlock:
     centers : ndarray of shape (n_columns,)
         What is subtracted from the covariates. A full covariance of intercept and
         slopes is the same model for any centres; the mean is the numerically best.
+    bases : LevelBases or None
+        Where set, the effects of the columns are those of coordinates in the basis of
+        each level.
     """
 
     intercept: bool
     columns: tuple[int, ...]
     structure: CovarianceStructure
     centers: np.ndarray
+    bases: LevelBases | None = None
 
-    def z(self, covariates: np.ndarray) -> np.ndarray:
-        """Return the covariates of the effects, (n_rows, r)."""
-        slopes = covariates[:, self.columns] - self.centers
+    @property
+    def n_effects(self) -> int:
+        """Number of intercepts and coefficients that vary."""
+        return int(self.intercept) + len(self.columns)
+
+    def slopes(self, covariates: np.ndarray) -> np.ndarray:
+        """Return the covariates whose coefficients vary, (n_rows, n_columns)."""
+        return covariates[:, self.columns] - self.centers
+
+    def z(self, covariates: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the covariates of the effects for rows of some levels, (n_rows, r)."""
+        slopes = self.slopes(covariates)
+        if self.bases is not None:
+            slopes = self.bases.coordinates(slopes, codes)
         if not self.intercept:
             return slopes
         return np.column_stack([np.ones(len(covariates)), slopes])
@@ -58,7 +74,7 @@ class VaryingBlock:
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns effects into those of uncentred covariates."""
         matrix = np.eye(self.structure.size)
-        if self.intercept:
+        if self.intercept and self.bases is None:
             matrix[0, 1:] = -self.centers
         return matrix
 
@@ -76,7 +92,7 @@ class FactorStructure:
     levels : ndarray of object
         Its levels; tuples for a combination.
     blocks : tuple of VaryingBlock
-        What varies.
+        What varies; a block with bases is the only one.
     effect_names : tuple of str
         Names of all effects of a level.
     prior : LevelPrior
@@ -90,9 +106,162 @@ class FactorStructure:
     effect_names: tuple[str, ...]
     prior: LevelPrior
 
+    @property
+    def structure(self) -> CovarianceStructure:
+        """Covariance structure of the effects in the design."""
+        return block_covariance([block.structure for block in self.blocks])
+
+    @property
+    def bases(self) -> LevelBases | None:
+        """Bases that the effects in the design belong to."""
+        return self.blocks[0].bases
+
+    def names_of(self, effects: np.ndarray) -> list[str]:
+        """Return the names that effects in the design, given by position, stand for."""
+        if self.bases is None:
+            return [self.effect_names[effect] for effect in effects]
+        names = [self.effect_names[effect] for effect in effects[effects < self._other]]
+        if (effects >= self._other).any():
+            names += self.effect_names[self._other :]
+        return names
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether many coefficients of a level share one variance."""
+        structure = self.structure
+        return structure.n_parameters < structure.size
+
+    def _sizes(self) -> np.ndarray:
+        """Numbers of effects of each level that its rows tell of, (q,)."""
+        if self.bases is None:
+            return np.full(len(self.levels), self.structure.size)
+        return self._other + self.bases.counts
+
+    @property
+    def _other(self) -> int:
+        """Number of effects in the design before those that belong to bases."""
+        return self.structure.size - (0 if self.bases is None else self.bases.size)
+
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns effects into those of uncentred covariates."""
         return block_diag(*(block.to_columns() for block in self.blocks))
+
+    def population(self, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the variances of the effects of columns, and G if they covary.
+
+        Parameters
+        ----------
+        prior : ndarray of shape (r, r)
+            G of the effects in the design.
+        """
+        if self.bases is not None:
+            slopes = np.full(len(self.effect_names) - self._other, prior[-1, -1])
+            return np.append(np.diagonal(prior)[: self._other], slopes), None
+        matrix = self.to_columns()
+        covariance = matrix @ prior @ matrix.T
+        structure = self.structure
+        independent = bool((structure.rows == structure.columns).all())
+        return np.diagonal(covariance).copy(), None if independent else covariance
+
+    def modes(self, fitted: np.ndarray) -> np.ndarray:
+        """Return the effects of each level's columns from those in the design.
+
+        Parameters
+        ----------
+        fitted : ndarray of shape (q, r)
+            Effects in the design, as deviations in the unit of each level.
+        """
+        if self.bases is None:
+            return self.prior.effects(fitted @ self.to_columns().T)
+        slopes = self.bases.coefficients(fitted[:, self._other :])
+        return self.prior.effects(np.hstack([fitted[:, : self._other], slopes]))
+
+    def variances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
+        """Return the variances of the effects of each level's columns.
+
+        Parameters
+        ----------
+        fitted : ndarray of shape (q, r, r) or LevelMatrices
+            Covariances of the effects in the design.
+        prior : ndarray of shape (r, r)
+            G of these effects.
+
+        Returns
+        -------
+        variances : ndarray of shape (q, n_effects)
+            In the order of ``effect_names``.
+        """
+        if isinstance(fitted, np.ndarray) and self.bases is None:
+            matrix = self.to_columns()
+            standard = np.einsum("gab,ab->ga", matrix @ fitted, matrix)
+        else:
+            standard = np.stack(
+                [
+                    self._level_variances(level, own, prior)
+                    for level, own in enumerate(fitted)
+                ]
+            )
+        return self.prior.variances(standard)
+
+    def _level_variances(
+        self, level: int, fitted: np.ndarray, prior: np.ndarray
+    ) -> np.ndarray:
+        """Variances of the effects of columns of one level, in its unit."""
+        if self.bases is None:  # heads are not centred
+            return np.diagonal(fitted)
+        own = fitted[self._other :, self._other :]
+        slopes = self.bases.variances(level, own, prior[-1, -1])
+        return np.append(np.diagonal(fitted)[: self._other], slopes)
+
+    def covariances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
+        """Return the covariances of the effects of each level's columns.
+
+        Parameters
+        ----------
+        fitted : ndarray of shape (q, r, r) or LevelMatrices
+            Covariances of the effects in the design.
+        prior : ndarray of shape (r, r)
+            G of these effects.
+
+        Returns
+        -------
+        covariances : ndarray of shape (q, n_effects, n_effects)
+            In the order of ``effect_names``.
+        """
+        if isinstance(fitted, np.ndarray) and self.bases is None:
+            matrix = self.to_columns()
+            return self.prior.variances(matrix @ fitted @ matrix.T)
+        levels = enumerate(fitted)
+        return np.stack([self.covariance(level, own, prior) for level, own in levels])
+
+    def covariance(
+        self, level: int, fitted: np.ndarray, prior: np.ndarray
+    ) -> np.ndarray:
+        """Return the covariance of the effects of one level's columns.
+
+        Parameters
+        ----------
+        level : int
+            Position of the level.
+        fitted, prior : ndarray of shape (r, r)
+            Covariance of the effects of this level in the design, and G.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_effects, n_effects)
+            In the order of ``effect_names``.
+        """
+        matrix = self.to_columns()
+        outside = np.zeros_like(fitted)
+        if self.bases is not None:
+            basis, n_other = self.bases.basis(level), self._other
+            present = slice(n_other + len(basis))
+            fitted = fitted[present, present]
+            matrix = block_diag(np.eye(n_other), basis.T)
+            left = prior[-1, -1] * (np.eye(basis.shape[1]) - basis.T @ basis)
+            outside = block_diag(np.zeros((n_other, n_other)), left)
+        standard = matrix @ fitted @ matrix.T + outside
+        return self.prior.variances(standard, level)
 
     def prior_offset(self, covariates: np.ndarray) -> np.ndarray:
         """Return what effects at their prior mean add to each row."""
@@ -107,10 +276,12 @@ class FactorStructure:
         covariates: np.ndarray,
         *,
         fitting: bool = False,
+        outside: bool = False,
     ) -> RandomFactor:
         """Return the random effects of rows; ids not given are unknown.
 
-        In prediction levels with too few judgments are unknown too.
+        In prediction levels with too few judgments are unknown too. With ``outside``
+        the factor knows what the basis of its level leaves of each row.
         """
         if all(source in ids for source in self.sources):
             codes = match_levels(self.levels, combine_ids(ids, self.sources))
@@ -118,15 +289,27 @@ class FactorStructure:
             codes = np.full(len(covariates), -1)
         if not fitting:
             codes = self.prior.known_codes(codes)
-        z = np.column_stack([block.z(covariates) for block in self.blocks])
-        return RandomFactor(
+        z = np.column_stack([block.z(covariates, codes) for block in self.blocks])
+        factor = RandomFactor(
             name=self.name,
             codes=codes,
             n_levels=len(self.levels),
             z=self.prior.scale(z, codes),
-            structure=block_covariance([block.structure for block in self.blocks]),
+            structure=self.structure,
             effect_names=self.effect_names,
         )
+        if self.has_heads:
+            factor = replace(factor, sizes=self._sizes())
+        if self.bases is None or fitting:
+            return factor
+        rows, coordinates = self.blocks[0].slopes(covariates), z[:, -self.bases.size :]
+        lengths = np.sqrt(self.bases.unspanned(rows, coordinates))
+        scaled = self.prior.scale(lengths[:, None], codes)[:, 0]
+        factor = replace(factor, unspanned=scaled**2)
+        if not outside:
+            return factor
+        left = self.bases.outside(rows, codes, coordinates)
+        return replace(factor, outside=self.prior.scale(left, codes))
 
 
 def combine_ids(ids: Mapping[str, np.ndarray], sources: tuple[str, ...]) -> np.ndarray:
@@ -187,6 +370,7 @@ def build_structures(
                 f"which is neither a column of X nor of groups. Known factors: "
                 f"{sorted(ids)}."
             )
+        levels, codes = encode_levels(combine_ids(ids, sources))
         blocks, names = [], []
         for term in factor_terms:
             columns = _find_columns(term, covariate_names)
@@ -195,8 +379,11 @@ def build_structures(
             centers = np.zeros(len(columns))
             if center and term.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)
-            structure = _structure(term, slopes - centers, weights, shared)
-            blocks.append(VaryingBlock(term.intercept, columns, structure, centers))
+            bases = level_bases(slopes, codes) if shared else None
+            structure = _structure(term, slopes - centers, weights, shared, bases)
+            blocks.append(
+                VaryingBlock(term.intercept, columns, structure, centers, bases)
+            )
             names += ["(Intercept)"] * term.intercept + list(term.slopes)
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
@@ -205,7 +392,6 @@ def build_structures(
                 f"factor {':'.join(sources)!r}. A term has an intercept unless it "
                 "begins with 0 +."
             )
-        levels, codes = encode_levels(combine_ids(ids, sources))
         structures.append(
             FactorStructure(
                 name=":".join(sources),
@@ -234,13 +420,15 @@ def _structure(
     slopes: np.ndarray,
     weights: np.ndarray,
     shared_variance: bool,
+    bases: LevelBases | None,
 ) -> CovarianceStructure:
     """Covariance structure of one term, its parameters in comparable units."""
     mean_squares = np.average(slopes**2, axis=0, weights=weights)
     sizes = np.sqrt(np.where(mean_squares > 0, mean_squares, 1.0))
     if shared_variance:
-        shared = np.full(len(sizes), 1.0 / np.sqrt((sizes**2).sum()))
-        parameters = np.full(len(sizes), int(term.intercept))
+        n_effects = len(sizes) if bases is None else bases.size
+        shared = np.full(n_effects, 1.0 / np.sqrt((sizes**2).sum()))
+        parameters = np.full(n_effects, int(term.intercept))
         if not term.intercept:
             return shared_covariance(parameters, shared)
         return shared_covariance(np.append(0, parameters), np.append(1.0, shared))

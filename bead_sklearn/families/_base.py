@@ -75,7 +75,8 @@ class ParameterDerivatives(NamedTuple):
 class Family(ABC):
     """A response distribution given a linear predictor ``eta``.
 
-    ``eta`` is one number per row, or ``n_outputs`` numbers of shape (n, n_outputs).
+    ``eta`` is one number per row, or with ``has_output_axis`` of shape
+    (n, n_outputs).
     A family never sees X, groups or the labels a user gave: its ``y`` is numeric and
     already encoded. A family object holds the values of its own parameters, such as
     thresholds or a dispersion, on an unbounded scale; solvers move them through
@@ -96,6 +97,8 @@ class Family(ABC):
     #: of one set.
     sets: np.ndarray | None = None
     pairs: tuple[np.ndarray, np.ndarray] | None = None
+    #: Whether ``eta`` has an axis of outputs, be it for one output only.
+    has_output_axis: bool = False
     #: Whether the curvature ties the outputs of a row to each other.
     is_tied: bool = False
 

@@ -85,10 +85,9 @@ class BernoulliProbit(Bernoulli):
         x = sign * eta
         log_p = log_ndtr(x)
         tail = x < -TAIL_EDGE
-        safe = np.where(tail, 0.0, x)
-        ratio = np.exp(-0.5 * safe**2 - _LOG_SQRT_2PI) / ndtr(safe)
-        curvature = ratio * (ratio + safe)
-        third = ratio - curvature * (2.0 * ratio + safe)
+        ratio = np.exp(-0.5 * x**2 - _LOG_SQRT_2PI - log_p)
+        curvature = ratio * (ratio + x)
+        third = ratio - curvature * (2.0 * ratio + x)
         rows = np.flatnonzero(tail)
         if len(rows):
             edge = -x[rows]

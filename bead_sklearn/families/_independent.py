@@ -52,6 +52,7 @@ class IndependentOutputs(Family):
     """
 
     response = "multilabel"
+    has_output_axis = True
 
     def __init__(self, family: Family, n_outputs: int) -> None:
         if len(family.parameters):

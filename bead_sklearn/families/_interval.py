@@ -53,13 +53,15 @@ def logistic_interval(
     slope_upper = -d_upper * np.tanh(0.5 * upper)
     slope_lower = -d_lower * np.tanh(0.5 * lower)
     drop, share = np.exp(-width), -np.expm1(-width)
-    log_share = np.where(drop < 0.5, np.log1p(-drop), np.log(share))
+    with np.errstate(divide="ignore"):  # a width that underflows: P = 0
+        log_share = np.where(drop < 0.5, np.log1p(-drop), np.log(share))
+        odds = drop / share
     return IntervalDerivatives(
         log_expit(upper) + log_expit(-lower) + log_share,
         f_lower - above_upper,
         d_upper + d_lower,
         -(slope_upper + slope_lower),
-        above_upper + drop / share,
+        above_upper + odds,
         d_upper,
         slope_upper,
     )
@@ -75,12 +77,13 @@ def normal_interval(
     """
     inside = truncate_normal(upper, lower, width)
     density, distance = inside.upper_density, inside.below_upper
+    with np.errstate(invalid="ignore"):  # a width that underflows
+        by_upper = density * distance, -density * (distance**2 - inside.variance)
     return IntervalDerivatives(
         inside.log_probability,
         inside.mean,
         inside.information,
         -inside.third,
         density,
-        density * distance,
-        -density * (distance**2 - inside.variance),
+        *by_upper,
     )

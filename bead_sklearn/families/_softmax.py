@@ -73,6 +73,7 @@ class MultinomialLogit(Family):
     name = "multinomial_logit"
     link = "logit"
     response = "categorical"
+    has_output_axis = True
     is_tied = True
 
     def __init__(self, n_classes: int) -> None:

@@ -103,9 +103,9 @@ def _integrate(
     mean = (mass * x).sum(axis=0)
     x -= mean
     square = mass * x**2
-    return np.stack(
-        [1.0 / (reach * total), mean, square.sum(axis=0), (square * x).sum(axis=0)]
-    )
+    with np.errstate(divide="ignore"):  # a width that underflows: no probability
+        hazard = 1.0 / (reach * total)
+    return np.stack([hazard, mean, square.sum(axis=0), (square * x).sum(axis=0)])
 
 
 def truncate_normal(

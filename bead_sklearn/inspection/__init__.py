@@ -4,12 +4,12 @@ from bead_sklearn.inspection._anova import Anova, anova
 from bead_sklearn.inspection._bootstrap import Bootstrap, bootstrap
 from bead_sklearn.inspection._bootstrap_test import BootstrapTest, bootstrap_test
 from bead_sklearn.inspection._components import (
-    FactorEffects,
     VarianceComponents,
     variance_components,
 )
 from bead_sklearn.inspection._effects_display import EffectsDisplay
 from bead_sklearn.inspection._evidence import Evidence, collect_evidence
+from bead_sklearn.inspection._factor_effects import FactorEffects, factor_effects
 from bead_sklearn.inspection._history_display import VarianceHistoryDisplay
 from bead_sklearn.inspection._intervals import ConfidenceIntervals, confidence_intervals
 from bead_sklearn.inspection._ranef import ranef_table
@@ -32,6 +32,7 @@ __all__ = [
     "bootstrap_test",
     "collect_evidence",
     "confidence_intervals",
+    "factor_effects",
     "ranef_table",
     "summarize",
     "variance_components",

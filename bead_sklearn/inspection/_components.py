@@ -1,4 +1,4 @@
-"""Variance components and effects of single participants or items."""
+"""Variance components of grouping factors."""
 
 from __future__ import annotations
 
@@ -27,32 +27,40 @@ class VarianceComponents:
         Names of the effects.
     variance : ndarray of shape (r,)
         Variances on the scale of the linear predictor.
-    covariance : ndarray of shape (r, r)
-        The covariance matrix G.
-    correlation : ndarray of shape (r, r)
-        Correlations; 0 with an effect whose variance is zero.
     n_groups : int
         Number of levels.
     n_observations_per_group : ndarray of shape (n_groups,)
         Sum of the weights of each level's judgments.
     mean_square : float
         Average of z'Gz over the judgments: the variance this factor adds.
+    dependence : ndarray of shape (r, r) or None
+        The covariance matrix G where the effects of a level covary; None where they
+        are independent.
     is_estimated : bool
         Whether the covariance is estimated rather than held.
     level_variances : ndarray of shape (n_groups,) or None
         Variance of every effect of each level where ``regularization_strength`` sets
         it; ``covariance`` is then the mean over the levels.
+
+    Examples
+    --------
+    >>> from bead_sklearn import BinaryClassifier
+    >>> from bead_sklearn.datasets import make_judgments
+    >>> d = make_judgments("binary", n_participants=20, n_items=50, random_state=0)
+    >>> model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+    >>> [component] = model.variance_components_
+    >>> component.covariance.shape
+    (1, 1)
     """
 
     grouping_factor: str
     effect_type: str
     effect_names: tuple[str, ...]
     variance: np.ndarray
-    covariance: np.ndarray
-    correlation: np.ndarray
     n_groups: int
     n_observations_per_group: np.ndarray
     mean_square: float
+    dependence: np.ndarray | None = None
     is_estimated: bool = True
     level_variances: np.ndarray | None = None
 
@@ -62,48 +70,26 @@ class VarianceComponents:
         return np.sqrt(self.variance)
 
     @property
+    def covariance(self) -> np.ndarray:
+        """The covariance matrix G, (r, r)."""
+        return np.diag(self.variance) if self.dependence is None else self.dependence
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """Correlations, (r, r); 0 with an effect whose variance is zero."""
+        units = np.where(self.sd > 0, self.sd, 1.0)
+        correlation = self.covariance / np.outer(units, units)
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
+
+    @property
     def is_singular(self) -> bool:
         """Whether the covariance matrix is not of full rank."""
         if (self.variance <= 0).any():
             return True
+        if self.dependence is None:
+            return False
         return bool(np.linalg.eigvalsh(self.correlation)[0] < _SINGULAR)
-
-
-@dataclass(frozen=True)
-class FactorEffects:
-    """Effects of the levels of one grouping factor.
-
-    Attributes
-    ----------
-    grouping_factor : str
-        Name of the factor.
-    levels : ndarray of shape (n_levels,)
-        The ids.
-    effect_names : tuple of str
-        Names of the effects.
-    modes : ndarray of shape (n_levels, r)
-        Conditional modes, in the unit of the linear predictor.
-    covariances : ndarray of shape (n_levels, r, r)
-        Conditional covariances, the uncertainty of the fixed effects included.
-    n_observations : ndarray of shape (n_levels,)
-        Sum of the weights of each level's judgments.
-    known : ndarray of bool of shape (n_levels,)
-        Whether predictions use these effects; levels with fewer than
-        ``min_samples_for_random_effects`` judgments are predicted as new ones.
-    """
-
-    grouping_factor: str
-    levels: np.ndarray
-    effect_names: tuple[str, ...]
-    modes: np.ndarray
-    covariances: np.ndarray
-    n_observations: np.ndarray
-    known: np.ndarray
-
-    @property
-    def sds(self) -> np.ndarray:
-        """Conditional standard deviations, (n_levels, r)."""
-        return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
 
 
 def variance_components(
@@ -131,32 +117,28 @@ def variance_components(
     """
     components = []
     for factor, fitted in zip(design.factors, posterior.covariances, strict=True):
-        matrix = structures[factor.name].to_columns()
-        covariance = matrix @ fitted @ matrix.T
-        sds = structures[factor.name].prior.sds
+        structure = structures[factor.name]
+        variance, dependence = structure.population(fitted)
+        sds = structure.prior.sds
         level_variances = None if sds is None else sds**2
         if level_variances is not None:
-            covariance = covariance * level_variances.mean()
-        variance = np.diagonal(covariance).copy()
-        sd = np.sqrt(variance)
-        units = np.where(sd > 0, sd, 1.0)
-        correlation = covariance / np.outer(units, units)
-        np.fill_diagonal(correlation, 1.0)
+            variance = variance * level_variances.mean()
+            if dependence is not None:
+                dependence = dependence * level_variances.mean()
         intercept = "(Intercept)" in factor.effect_names
         slopes = len(factor.effect_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes
-        added = np.einsum("ia,ab,ib->i", factor.z, fitted, factor.z)
+        added = np.einsum("ia,ia->i", factor.z @ fitted, factor.z)
         components.append(
             VarianceComponents(
                 grouping_factor=factor.name,
                 effect_type=" and ".join(kinds),
                 effect_names=factor.effect_names,
                 variance=variance,
-                covariance=covariance,
-                correlation=correlation,
                 n_groups=factor.n_levels,
-                n_observations_per_group=structures[factor.name].prior.n_observations,
+                n_observations_per_group=structure.prior.n_observations,
                 mean_square=float(np.average(added, weights=weights)),
+                dependence=dependence,
                 is_estimated=estimated,
                 level_variances=level_variances,
             )

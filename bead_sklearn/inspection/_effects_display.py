@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._optional import import_optional
-from bead_sklearn.inspection._components import FactorEffects
+from bead_sklearn.inspection._factor_effects import FactorEffects
 from bead_sklearn.inspection._ranef import interval_quantile, level_name
 
 #: Up to this many levels are labelled with their ids.

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._optional import import_optional
-from bead_sklearn.effects import block_covariance
 from bead_sklearn.inspection._quantities import model_quantities
 from bead_sklearn.solvers import StandardDeviation
 
@@ -142,10 +141,7 @@ class VarianceHistoryDisplay:
 
 def _history(model: Any) -> dict[str, np.ndarray]:
     """Turn the parameters after each iteration into standard deviations."""
-    structures = {
-        item.name: block_covariance([block.structure for block in item.blocks])
-        for item in model._structures
-    }
+    structures = {item.name: item.structure for item in model._structures}
     in_order = [structures[name] for name in model._posterior.factor_names]
     starts = np.cumsum([0, *(structure.n_parameters for structure in in_order)])
     history = {}

@@ -159,8 +159,9 @@ def confidence_intervals(
     Raises
     ------
     ValueError
-        If an argument is not valid, the data are missing or not those of the fit, or
-        a fixed effect is to be profiled in a restricted likelihood.
+        If an argument is not valid, the data are missing or not those of the fit, a
+        fixed effect is to be profiled in a restricted likelihood, or anything in a fit
+        with ``n_quadrature=0``.
 
     References
     ----------
@@ -215,7 +216,9 @@ def confidence_intervals(
 
 
 def _wald(model: Any, quantities: list[Quantity], level: float) -> ConfidenceIntervals:
-    fixed = {effect.name: effect for effect in model.summary().fixed_effects}
+    coefficients = [q for q in model_quantities(model) if isinstance(q, Coefficient)]
+    effects = model.summary().fixed_effects
+    fixed = {q.name: effect for q, effect in zip(coefficients, effects, strict=True)}
     values = estimates(quantities, model._solution)
     half = np.full(len(quantities), np.nan)
     for index, quantity in enumerate(quantities):
@@ -243,6 +246,12 @@ def _profile(
     level: float,
 ) -> ConfidenceIntervals:
     messages = []
+    if model._solution.n_quadrature == 0 and not model.is_reml_:
+        raise ValueError(
+            "n_quadrature=0 does not maximise the likelihood over the fixed effects, "
+            "so that there is no profile of it. Fit with n_quadrature=1, or use "
+            "method='wald' or 'bootstrap'."
+        )
     if model.is_reml_:
         fixed = [q.name for q in quantities if isinstance(q, Coefficient)]
         if fixed and parameters is not None:

@@ -150,8 +150,8 @@ def describe(model: Any) -> str:
     for structure in model._structures:
         start = 0
         for block in structure.blocks:
-            names = structure.effect_names[start : start + block.structure.size]
-            start += block.structure.size
+            names = structure.effect_names[start : start + block.n_effects]
+            start += block.n_effects
             slopes = [name for name in names if name != "(Intercept)"]
             if len(slopes) > _MAX_SLOPES:
                 slopes = [f"{len(slopes)} slopes"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bead_sklearn.effects import FactorStructure, block_covariance
+from bead_sklearn.effects import FactorStructure
 from bead_sklearn.solvers import (
     Coefficient,
     Correlation,
@@ -22,7 +22,8 @@ def model_quantities(model: Any) -> list[Quantity]:
 
     Standard deviations and correlations of the effects of each factor, sigma, then
     fixed effects; all for the columns of X as the user gave them. Variances that were
-    not estimated are left out.
+    not estimated are left out. A column with the name of another parameter, such as
+    "sigma", gets the prefix "fixed_".
 
     Parameters
     ----------
@@ -39,8 +40,9 @@ def model_quantities(model: Any) -> list[Quantity]:
         quantities.append(ResidualDeviation("sigma"))
     features = model._features
     names = [features.fixed_names_[i] for i in features.kept_]
+    taken = {quantity.name for quantity in quantities}
     quantities += [
-        Coefficient(name, row)
+        Coefficient(f"fixed_{name}" if name in taken else name, row)
         for name, row in zip(names, features.fixed_transform_, strict=True)
     ]
     return quantities
@@ -71,15 +73,19 @@ def select_quantities(
 
 
 def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
-    structure = block_covariance([block.structure for block in factor.blocks])
+    structure = factor.structure
     to_columns = factor.to_columns()
     names = factor.effect_names
     on_diagonal = structure.rows == structure.columns
     effects, parameters = structure.rows[on_diagonal], structure.parameters[on_diagonal]
+    scales = np.zeros(structure.size)
+    scales[effects] = structure.scales[on_diagonal]
+    sizes = np.linalg.norm(to_columns * scales, axis=1)
     quantities: list[Quantity] = []
     for parameter in dict.fromkeys(parameters.tolist()):
         shared = effects[parameters == parameter]
-        name = names[shared[0]] if len(shared) == 1 else f"{len(shared)} slopes"
+        named = factor.names_of(shared)
+        name = named[0] if len(named) == 1 else f"{len(named)} slopes"
         quantities.append(
             StandardDeviation(f"sd_{name}|{factor.name}", index, to_columns[shared[0]])
         )
@@ -92,6 +98,7 @@ def _of_factor(index: int, factor: FactorStructure) -> list[Quantity]:
             index,
             to_columns[row],
             to_columns[column],
+            units=(float(sizes[row]), float(sizes[column])),
         )
         for row, column in sorted(pairs, key=lambda pair: (pair[1], pair[0]))
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from bead_sklearn._frames import make_frame
-from bead_sklearn.inspection._components import FactorEffects
+from bead_sklearn.inspection._factor_effects import FactorEffects
 
 
 def ranef_table(effects: Mapping[str, FactorEffects], *, level: float = 0.95) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.inspection._components import FactorEffects, VarianceComponents
+from bead_sklearn.inspection._components import VarianceComponents
+from bead_sklearn.inspection._factor_effects import FactorEffects
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
@@ -29,7 +30,7 @@ class FixedEffect:
         estimated variances, their ratio and its two-sided p-value.
     df : float
         Degrees of freedom of Student's t for the p-value, by Satterthwaite's
-        approximation; infinite, the normal distribution, except for restricted
+        approximation; infinite, the normal distribution, except for exact restricted
         likelihoods of normal responses without a ridge.
     """
 
@@ -234,8 +235,12 @@ def _likelihood(family: Family, fit: MixedModelFit) -> str:
     how = " (Laplace approximation)"
     if isinstance(family, QuadraticFamily):
         how = ""
+    elif fit.n_quadrature == 0 and not fit.reml:
+        how = " (Laplace approximation at the joint mode)"
     elif fit.n_quadrature > 1:
         how = f" (adaptive quadrature, {fit.n_quadrature} nodes)"
+    if fit.monte_carlo_error > 0:
+        how += f", estimated with a standard error of {fit.monte_carlo_error:.2g}"
     return f"fitted by maximum {restricted}marginal likelihood{how}"
 
 
@@ -277,13 +282,15 @@ def _effects_messages(effects: dict[str, FactorEffects]) -> list[str]:
 def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     names = component.effect_names
+    has_correlations = component.dependence is not None
     for i, name in enumerate(names[:_MAX_ROWS]):
-        correlations = component.correlation[i, :i]
-        given = component.covariance[i, :i] != 0
-        shown = [
-            f"{r:.2f}" if used else ""
-            for r, used in zip(correlations, given, strict=True)
-        ]
+        shown = []
+        if has_correlations:
+            given = component.covariance[i, :i] != 0
+            shown = [
+                f"{r:.2f}" if used else ""
+                for r, used in zip(component.correlation[i, :i], given, strict=True)
+            ]
         rows.append(
             (
                 component.grouping_factor if i == 0 else "",

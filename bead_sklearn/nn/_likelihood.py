@@ -12,15 +12,19 @@ from bead_sklearn.families import (
     Bernoulli,
     BernoulliProbit,
     Beta,
+    ConditionalLogit,
     Cumulative,
     CumulativeLogit,
     CumulativeProbit,
     Family,
+    IndependentOutputs,
     LogNormal,
+    MultinomialLogit,
     Normal,
     OrderedBeta,
     TruncatedNormal,
 )
+from bead_sklearn.nn._choices import choice_log_likelihood, softmax_log_likelihood
 from bead_sklearn.nn._interval import (
     LOG_SQRT_2PI,
     Interval,
@@ -45,10 +49,10 @@ def log_likelihood(
     ----------
     family : Family
         The response distribution.
-    y : Tensor of shape (n,)
-        Responses as the family encodes them; taken to the type of ``eta``, in which
-        a response strictly between two bounds must still be so.
-    eta : Tensor of shape (n,)
+    y : Tensor of shape (n,) or (n, n_outputs)
+        Responses as the family encodes them, of any type. Those between 0 and 1 may
+        be double where ``eta`` is single, so that none is rounded to 1.
+    eta : Tensor of shape (n,) or (n, n_outputs)
         Linear predictor.
     parameters : Tensor of shape (k,), default=None
         Values of the family's own parameters on their unbounded scale, in the order of
@@ -84,7 +88,7 @@ def log_likelihood(
             f"parameters must have shape {values.shape} for the family "
             f"{family.name!r}. Got {tuple(parameters.shape)}."
         )
-    return twin(family, y.to(eta), eta, parameters)
+    return twin(family, y.to(eta.device), eta, parameters)
 
 
 @singledispatch
@@ -102,6 +106,12 @@ def _check_shapes(y: Tensor, eta: Tensor) -> None:
             "y and eta must have the same shape. Got y "
             f"{tuple(y.shape)} and eta {tuple(eta.shape)}."
         )
+
+
+def _match(y: Tensor, eta: Tensor) -> Tensor:
+    """Return ``y`` in the type of ``eta``."""
+    _check_shapes(y, eta)
+    return y.to(eta)
 
 
 def bernoulli_log_likelihood(y: Tensor, eta: Tensor) -> Tensor:
@@ -131,7 +141,7 @@ def bernoulli_log_likelihood(y: Tensor, eta: Tensor) -> Tensor:
     >>> bernoulli_log_likelihood(labels, torch.zeros(1, 3)).sum(dim=1).exp()
     tensor([0.1250])
     """
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     return y * log_expit(eta) + (1.0 - y) * log_expit(-eta)
 
 
@@ -142,7 +152,7 @@ def _(family: Bernoulli, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
 
 @twin.register
 def _(family: BernoulliProbit, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     lower = (1.0 - 2.0 * y) * eta
     yes = torch.ones_like(eta, dtype=torch.bool)
     return normal_log_mass(Interval(lower, lower, torch.ones_like(eta), ~yes, yes))
@@ -150,14 +160,14 @@ def _(family: BernoulliProbit, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
 
 @twin.register
 def _(family: Normal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     z = (y - eta) * torch.exp(-parameters[0])
     return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI
 
 
 @twin.register
 def _(family: LogNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     log_y = torch.log(y)
     z = (log_y - eta) * torch.exp(-parameters[0])
     return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI - log_y
@@ -177,7 +187,7 @@ def _category_interval(
     family: Cumulative, y: Tensor, eta: Tensor, parameters: Tensor
 ) -> Interval:
     """Interval of the latent scale that each response stands for, less ``eta``."""
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     n_distances = family.n_categories - 2
     distances = torch.exp(parameters[1:])
     if family.equidistant:
@@ -200,7 +210,7 @@ def _(family: TruncatedNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
 
     Where eta is outside, (y - eta)^2 and log P are large and nearly equal.
     """
-    _check_shapes(y, eta)
+    y = _match(y, eta)
     scale = torch.exp(-parameters[0])
     has_upper, has_lower = math.isfinite(family.upper), math.isfinite(family.lower)
     upper = family.upper if has_upper else family.lower
@@ -260,6 +270,22 @@ def _beta_log_density(y: Tensor, eta: Tensor, log_phi: Tensor) -> Tensor:
         torch.lgamma(torch.exp(log_phi))
         - (torch.lgamma(1.0 + p) - log_p)
         - (torch.lgamma(1.0 + q) - log_q)
-        + (p - 1.0) * torch.log(y)
-        + (q - 1.0) * torch.log1p(-y)
+        + (p - 1.0) * torch.log(y).to(eta)
+        + (q - 1.0) * torch.log1p(-y).to(eta)
     )
+
+
+@twin.register
+def _(family: MultinomialLogit, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    return softmax_log_likelihood(y, eta)
+
+
+@twin.register
+def _(family: ConditionalLogit, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    sets = torch.as_tensor(family.sets, device=eta.device)
+    return choice_log_likelihood(y, eta, sets)
+
+
+@twin.register
+def _(family: IndependentOutputs, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
+    return twin(family.family, y, eta, parameters).sum(dim=-1)

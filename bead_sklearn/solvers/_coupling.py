@@ -13,11 +13,20 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from bead_sklearn.families import Family
+from bead_sklearn.solvers._algebra import (
+    DenseAlgebra,
+    LinearAlgebra,
+    NormalEquations,
+)
 from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Covariances, Factorization
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales
-from bead_sklearn.solvers._variances import predictor_covariances, predictor_variances
+from bead_sklearn.solvers._variances import (
+    output_covariances,
+    output_variances,
+    predictor_covariances,
+)
 
 
 class Coupling(ABC):
@@ -29,25 +38,35 @@ class Coupling(ABC):
         The linear predictor.
     """
 
+    #: Whether log-determinants and gradients are exact rather than estimated.
+    is_exact: bool = True
+
     def __init__(self, design: Design) -> None:
         self.design = design
 
     @abstractmethod
-    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
-        """Return the cross-products of the design under a curvature."""
+    def equations(
+        self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
+    ) -> NormalEquations:
+        """Return the normal equations under a curvature.
+
+        Raises
+        ------
+        LinAlgError
+            If H is not positive definite.
+        """
 
     @abstractmethod
     def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return W x for ``x`` of shape (n_eta,)."""
 
     @abstractmethod
-    def covariances(self, covariances: Covariances) -> np.ndarray:
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the covariance of eta in the layout of the curvature."""
 
     def shaped(self, eta: np.ndarray) -> np.ndarray:
         """Return flat ``eta`` as families take it."""
-        n_outputs = self.design.n_outputs
-        return eta if n_outputs == 1 else eta.reshape(-1, n_outputs)
+        return eta
 
     def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Multiply the rows of a gradient or curvature by their weights."""
@@ -62,21 +81,25 @@ class Coupling(ABC):
 class RowCoupling(Coupling):
     """One eta per row; W is diagonal, its layout (n_rows,)."""
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, algebra: LinearAlgebra) -> None:
         super().__init__(design)
-        self._crossproducts = Crossproducts(design)
+        self._algebra = algebra
+        self.is_exact = algebra.is_exact
 
-    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
-        """Return the cross-products of the design under a curvature."""
-        return self._crossproducts.compute(curvature, with_fixed=with_fixed)
+    def equations(
+        self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
+    ) -> NormalEquations:
+        """Return the normal equations under a curvature."""
+        products = self._algebra.compute(curvature, with_fixed=with_fixed)
+        return self._algebra.factorize(products, scales)
 
     def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return W x."""
         return curvature * x
 
-    def covariances(self, covariances: Covariances) -> np.ndarray:
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the variance of each eta."""
-        return predictor_variances(self.design, covariances)
+        return equations.row_variances(n_rest)
 
     def concave(self, curvature: np.ndarray) -> np.ndarray | None:
         """Return the curvature with 0 for negative values."""
@@ -93,11 +116,20 @@ class OutputCoupling(Coupling):
 
     def __init__(self, design: Design) -> None:
         super().__init__(design)
-        self._single = design.per_output()
-        self._crossproducts = Crossproducts(self._single)
+        self._crossproducts = Crossproducts(design.per_output())
 
-    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
-        """Return the cross-products of the design under a curvature."""
+    def equations(
+        self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
+    ) -> Factorization:
+        """Return the normal equations under a curvature."""
+        products = self._products(curvature, with_fixed=with_fixed)
+        return Factorization(self.design, products, scales)
+
+    def shaped(self, eta: np.ndarray) -> np.ndarray:
+        """Return flat ``eta`` as families take it, (n_rows, J)."""
+        return eta.reshape(-1, self.design.n_outputs)
+
+    def _products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
         n_outputs = self.design.n_outputs
         tied = curvature.ndim == 3
         shape = (1, 1, n_outputs, 1, n_outputs)
@@ -118,6 +150,8 @@ class OutputCoupling(Coupling):
                     cross[:, :, a, :, b] = part.cross
                     rest[:, a, :, b] = part.rest
         size, m = own.shape[1] * n_outputs, len(rest) * n_outputs
+        if self.design.eliminated is None:
+            size = 1  # as without outputs
         return Products(
             own.reshape(len(own), size, size),
             cross.reshape(len(own), size, m),
@@ -131,31 +165,19 @@ class OutputCoupling(Coupling):
             return (curvature * outputs).ravel()
         return np.einsum("njk,nk->nj", curvature, outputs).ravel()
 
-    def covariances(self, covariances: Covariances) -> np.ndarray:
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the covariance of the outputs of each row, (n_rows, J, J)."""
-        n_rows, n_outputs = self.design.n_rows, self.design.n_outputs
-        result = np.empty((n_rows, n_outputs, n_outputs))
-        for j in range(n_outputs):
-            for k in range(j, n_outputs):
-                block = _output_block(covariances, j, k, n_outputs)
-                values = predictor_covariances(self._single, None, block)
-                result[:, j, k] = result[:, k, j] = values
-        return result
+        assert isinstance(equations, Factorization)
+        return output_covariances(self.design, equations.covariances(n_rest))
 
 
 class UntiedOutputCoupling(OutputCoupling):
     """J outputs per row whose responses are independent given eta."""
 
-    def covariances(self, covariances: Covariances) -> np.ndarray:
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the variance of each output, (n_rows, J)."""
-        n_outputs = self.design.n_outputs
-        columns = [
-            predictor_variances(
-                self._single, _output_block(covariances, j, j, n_outputs)
-            )
-            for j in range(n_outputs)
-        ]
-        return np.stack(columns, axis=1)
+        assert isinstance(equations, Factorization)
+        return output_variances(self.design, equations.covariances(n_rest))
 
     def concave(self, curvature: np.ndarray) -> np.ndarray | None:
         """Return the curvature with 0 for negative values."""
@@ -174,17 +196,22 @@ class SetCoupling(Coupling):
         self._design_right = design.take(self._right)
         self._crossproducts = Crossproducts(self._design_left, self._design_right)
 
-    def products(self, curvature: np.ndarray, *, with_fixed: bool) -> Products:
-        """Return the cross-products of the design under a curvature."""
-        return self._crossproducts.compute(curvature, with_fixed=with_fixed)
+    def equations(
+        self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
+    ) -> Factorization:
+        """Return the normal equations under a curvature."""
+        products = self._crossproducts.compute(curvature, with_fixed=with_fixed)
+        return Factorization(self.design, products, scales)
 
     def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return W x."""
         products = curvature * x[self._right]
         return np.bincount(self._left, weights=products, minlength=len(x))
 
-    def covariances(self, covariances: Covariances) -> np.ndarray:
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the covariance of eta at the pairs of rows."""
+        assert isinstance(equations, Factorization)
+        covariances = equations.covariances(n_rest)
         return predictor_covariances(self._design_left, self._design_right, covariances)
 
     def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -192,32 +219,31 @@ class SetCoupling(Coupling):
         return (weights if len(x) == len(weights) else weights[self._left]) * x
 
 
-def couple(design: Design, family: Family) -> Coupling:
-    """Return the coupling that a family has on a design."""
+def couple(
+    design: Design, family: Family, algebra: LinearAlgebra | None = None
+) -> Coupling:
+    """Return the coupling that a family has on a design.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    family : Family
+        Response distribution.
+    algebra : LinearAlgebra, default=None
+        Who solves the normal equations where every row has one eta of its own; None is
+        `DenseAlgebra`. Others are dense.
+    """
     if family.pairs is not None:
         return SetCoupling(design, family.pairs)
-    if family.n_outputs == 1 and design.n_outputs == 1:
-        return RowCoupling(design)
+    if not family.has_output_axis:
+        return RowCoupling(design, DenseAlgebra(design) if algebra is None else algebra)
     return OutputCoupling(design) if family.is_tied else UntiedOutputCoupling(design)
-
-
-def _output_block(
-    covariances: Covariances, j: int, k: int, n_outputs: int
-) -> Covariances:
-    """Covariance of the effects on output j with those on output k, symmetrised."""
-    at_j, at_k = slice(j, None, n_outputs), slice(k, None, n_outputs)
-    own, cross, rest = covariances
-    own_jk, rest_jk = own[:, at_j, at_k], rest[at_j, at_k]
-    return Covariances(
-        0.5 * (own_jk + own_jk.transpose(0, 2, 1)),
-        0.5 * (cross[:, at_j, at_k] + cross[:, at_k, at_j]),
-        0.5 * (rest_jk + rest_jk.T),
-    )
 
 
 def factorize(
     coupling: Coupling, curvature: np.ndarray, scales: Scales, with_fixed: bool
-) -> Factorization:
+) -> NormalEquations:
     """Factorise H at the observed curvature, or where that is not concave, above it.
 
     Parameters
@@ -240,9 +266,7 @@ def factorize(
     concave = coupling.concave(curvature)
     if concave is not None:
         try:
-            products = coupling.products(curvature, with_fixed=with_fixed)
-            return Factorization(coupling.design, products, scales)
+            return coupling.equations(curvature, scales, with_fixed=with_fixed)
         except np.linalg.LinAlgError:
             curvature = concave
-    products = coupling.products(curvature, with_fixed=with_fixed)
-    return Factorization(coupling.design, products, scales)
+    return coupling.equations(curvature, scales, with_fixed=with_fixed)

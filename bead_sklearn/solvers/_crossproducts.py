@@ -73,8 +73,19 @@ class Crossproducts:
 
         Without ``with_fixed`` the columns of the fixed part are left out of the rest.
         """
-        design = self.design
-        slices = design.rest_slices
+        rest = self.compute_rest(weights, with_fixed=with_fixed)
+        first, m = self.design.eliminated, len(rest)
+        if first is None or self._own is None:
+            return Products(np.zeros((0, 1, 1)), np.zeros((0, 1, m)), rest)
+        cross = np.empty((first.n_levels, first.size, m))
+        slices = self.design.rest_slices if with_fixed else self.design.rest_slices[:-1]
+        for part, product in zip(slices, self._cross, strict=False):
+            cross[:, :, part] = product(weights)
+        return Products(self._own(weights), cross, rest)
+
+    def compute_rest(self, weights: np.ndarray, *, with_fixed: bool) -> np.ndarray:
+        """Return the products of the rest alone, T'WT; see `compute`."""
+        slices = self.design.rest_slices
         n_parts = len(slices) if with_fixed else len(slices) - 1
         m = slices[n_parts - 1].stop
         rest = np.empty((m, m))
@@ -83,13 +94,7 @@ class Crossproducts:
                 rest[slices[i], slices[j]] = self._with_rest[i][j - i](weights)
                 if i != j:
                     rest[slices[j], slices[i]] = rest[slices[i], slices[j]].T
-        first = design.eliminated
-        if first is None or self._own is None:
-            return Products(np.zeros((0, 1, 1)), np.zeros((0, 1, m)), rest)
-        cross = np.empty((first.n_levels, first.size, m))
-        for part, product in zip(slices[:n_parts], self._cross, strict=False):
-            cross[:, :, part] = product(weights)
-        return Products(self._own(weights), cross, rest)
+        return rest
 
 
 _Part = RandomFactor | DenseBlock

@@ -106,13 +106,18 @@ class Design:
     offset: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        marked = (
+            factor
+            if self._is_constant(factor)
+            else replace(factor, varies_in_sets=True)
+            for factor in self.factors
+        )
         order = sorted(
-            self.factors,
-            key=lambda factor: (not self.is_constant(factor), -factor.n_effects),
+            marked, key=lambda factor: (factor.varies_in_sets, -factor.n_effects)
         )
         object.__setattr__(self, "factors", tuple(order))
 
-    def is_constant(self, factor: RandomFactor) -> bool:
+    def _is_constant(self, factor: RandomFactor) -> bool:
         """Whether all rows of a set have the same level of a factor."""
         if self.sets is None:
             return True
@@ -122,7 +127,7 @@ class Design:
     @cached_property
     def n_eliminated(self) -> int:
         """Number of factors that are eliminated, 0 or 1."""
-        return int(bool(self.factors) and self.is_constant(self.factors[0]))
+        return int(bool(self.factors) and not self.factors[0].varies_in_sets)
 
     @property
     def eliminated(self) -> RandomFactor | None:
@@ -209,7 +214,7 @@ class Design:
             fixed=self.fixed.take(rows),
             ridge=None if self.ridge is None else self.ridge.take(rows),
             factors=tuple(factor.take(rows) for factor in self.factors),
-            sets=None if self.sets is None else self.sets[rows],
+            sets=None,
             offset=offset,
         )
 

@@ -57,12 +57,13 @@ def draw_posterior(
     """
     mean, _ = posterior.predict(design, marginal=())
     eta = np.tile(mean.ravel(), (n_draws, 1))
-    with blas_threads(len(posterior.joint.rest)):
+    with blas_threads(posterior.joint.side):
         _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
         if factor.name in marginal:
             new = _at_levels(factor, new_levels[factor.name])
             _add_prior(eta, new, covariance, random_state)
+        _add_outside(eta, factor, covariance, random_state)
     return eta
 
 
@@ -167,17 +168,18 @@ def _add_known(
     random_state: np.random.RandomState,
 ) -> None:
     """Add what the effects of known levels, ridge and fixed part deviate by."""
-    joint = posterior.joint
-    root, back = _roots(joint.rest)
-    first = design.eliminated
-    carried: np.ndarray | None = None
+    first, seen = design.eliminated, None
     if first is not None:
         seen, codes = np.unique(first.codes, return_inverse=True)
         known = seen >= 0
         seen, codes = seen[known], codes - (len(known) - known.sum())
         first = replace(first, codes=codes, n_levels=len(seen))
-        carried = joint.cross[seen] @ back
-        left = joint.own[seen] - carried @ carried.transpose(0, 2, 1)
+    joint = posterior.exact_joint(seen)
+    root, back = _roots(joint.rest)
+    carried: np.ndarray | None = None
+    if first is not None:
+        carried = joint.cross @ back
+        left = joint.own - carried @ carried.transpose(0, 2, 1)
         values, vectors = np.linalg.eigh(left)
         own_root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     for row in eta:
@@ -220,8 +222,37 @@ def _add_prior(
     """Add effects of levels drawn from N(0, covariance)."""
     if factor.n_levels == 0:
         return
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root = _root(covariance)
     for row in eta:
         z = random_state.normal(size=(factor.n_levels, len(root)))
         row += factor.matvec(z @ root.T).ravel()
+    _add_outside(eta, factor, covariance, random_state)
+
+
+def _add_outside(
+    eta: np.ndarray,
+    factor: RandomFactor,
+    covariance: np.ndarray,
+    random_state: np.random.RandomState,
+) -> None:
+    """Add what coefficients outside of the bases of the levels contribute.
+
+    Nothing is known of them but their prior, which is that of the last effect.
+    """
+    if factor.outside is None or factor.unspanned is None:
+        return
+    drawn = np.flatnonzero((factor.codes >= 0) & (factor.unspanned > 0))
+    if not len(drawn):
+        return
+    levels, codes = np.unique(factor.codes[drawn], return_inverse=True)
+    rows, n_outputs = factor.outside[drawn], factor.n_outputs
+    root = _root(covariance[-n_outputs:, -n_outputs:])
+    for row in eta.reshape(len(eta), -1, n_outputs):
+        z = random_state.normal(size=(len(levels), rows.shape[1], n_outputs))
+        row[drawn] += np.einsum("nd,ndj->nj", rows, (z @ root.T)[codes])
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Return R with RR' the covariance, which may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

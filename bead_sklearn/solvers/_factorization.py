@@ -11,32 +11,14 @@ elimination).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.linalg import lapack
 
 from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_table
 from bead_sklearn.solvers._scales import Scales
-
-
-class Covariances(NamedTuple):
-    """Covariance of all effects, without that between levels of the first factor.
-
-    Attributes
-    ----------
-    own : ndarray of shape (q, r, r)
-        Of the effects of each level of the eliminated factor.
-    cross : ndarray of shape (q, r, m)
-        Between these and the rest.
-    rest : ndarray of shape (m, m)
-        Of the rest: other factors, ridge, fixed part.
-    """
-
-    own: np.ndarray
-    cross: np.ndarray
-    rest: np.ndarray
+from bead_sklearn.solvers._schur import SchurComplement
+from bead_sklearn.solvers._variances import Covariances, predictor_variances
 
 
 class Factorization:
@@ -57,53 +39,36 @@ class Factorization:
         D^-1.
     solved : ndarray of shape (q, r, m)
         D^-1 L' Z'WT: effects of the rest on the eliminated factor (rest unscaled).
-    schur : ndarray of shape (m, m)
-        T'WT - (Z'WT)' L D^-1 L' (Z'WT), unscaled.
+    schur : SchurComplement
+        Of the rest.
     """
 
     def __init__(self, design: Design, products: Products, scales: Scales) -> None:
         self.design = design
         self.products = products
         self.scales = scales
-        first = scales.first
-        m = products.rest.shape[0]
-        own = first.T @ products.own @ first + np.eye(len(first))
-        if len(first) == 1:
-            if (own <= 0).any():
-                raise np.linalg.LinAlgError("H is indefinite")
-            cross = first[0, 0] * products.cross
-            self.inverse_own = 1.0 / own
-            half = cross * np.sqrt(self.inverse_own)
-            self.solved = cross * self.inverse_own
-            self.log_det_own = float(np.log(own).sum())
-        else:
-            cross = first.T @ products.cross
-            lower = np.linalg.cholesky(own)
-            half = np.linalg.solve(lower, cross)
-            self.inverse_own = np.linalg.inv(own)
-            diagonal = np.diagonal(lower, axis1=1, axis2=2)
-            self.solved = self.inverse_own @ cross
-            self.log_det_own = 2.0 * float(np.log(diagonal).sum())
-        half = half.reshape(half.shape[0] * half.shape[1], m)
-        self.schur = products.rest - half.T @ half
-        scaled = scales.rest(scales.rest(self.schur, transpose=True).T, transpose=True)
-        scaled[np.diag_indices(m)] += scales.penalty[:m]
-        self._lower = _cholesky(scaled)
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        blocks = EliminatedBlocks(products.own, scales.first)
+        self.inverse_own, self.log_det_own = blocks.inverse, blocks.log_det
+        self.solved = times_table(blocks.solved, products.cross)
+        half = times_table(blocks.root, products.cross)
+        q, r, m = half.shape
+        half = half.reshape(q * r, m)
+        self.schur = SchurComplement(design, products.rest - half.T @ half, scales)
+        self._spreads: dict[int, np.ndarray] = {}
 
     def log_det(self, n_rest: int) -> float:
         """Return log|H| over the eliminated factor and the first ``n_rest`` others."""
-        diagonal = np.diagonal(self._lower)[:n_rest]
-        return self.log_det_own + 2.0 * float(np.log(diagonal).sum())
+        return self.log_det_own + self.schur.log_det(n_rest)
+
+    def log_det_error(self, n_rest: int) -> float:
+        """Return the standard error of :meth:`log_det`, which is exact."""
+        return 0.0
 
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
         partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
         back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))
-        right = rest - self.scales.rest(back, transpose=True)
-        x_rest = right
-        if len(right):
-            x_rest, _ = lapack.dpotrs(self._lower, right, lower=True)
+        x_rest = self.schur.solve(rest - self.scales.rest(back, transpose=True))
         x_own = partial - self.solved @ self.scales.rest(x_rest)
         return x_own, x_rest
 
@@ -116,32 +81,32 @@ class Factorization:
             Number of columns of the rest that are unknowns; the others are known.
         """
         first = self.scales.first
-        _, rest, spread = self._solved(n_rest)
+        spread = self._spread(n_rest)
         return Covariances(
             own=first @ self._inverse_blocks(n_rest) @ first.T,
             cross=-(first @ spread if len(first) > 1 else first[0, 0] * spread),
-            rest=rest,
+            rest=self.schur.inverse(n_rest)[1],
         )
 
     def fixed_covariance(self) -> np.ndarray:
-        """Return the block of the inverse of H that belongs to the fixed part."""
-        start = self.design.rest_slices[-1].start
-        half = np.linalg.inv(self._lower[start:, start:])
-        return half.T @ half
+        """Return the covariance of the fixed effects."""
+        fixed = self.design.rest_slices[-1]
+        return self.schur.inverse(self.design.n_rest)[1][fixed, fixed]
 
-    def _solved(self, n_rest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lambda A^-1, Lambda A^-1 Lambda' and the latter times ``solved``, kept."""
-        if n_rest not in self._kept:
-            inverse = _inverse(self._lower[:n_rest, :n_rest])
-            half = self.scales.rest(inverse)
-            rest = self.scales.rest(half.T)
-            spread = times_rest(self.solved[:, :, :n_rest], rest)
-            self._kept[n_rest] = half, rest, spread
-        return self._kept[n_rest]
+    def row_variances(self, n_rest: int) -> np.ndarray:
+        """Return Var(eta_i) of the rows of the design; see :meth:`covariances`."""
+        return predictor_variances(self.design, self.covariances(n_rest))
+
+    def _spread(self, n_rest: int) -> np.ndarray:
+        """Return ``solved`` times the covariance of the rest, kept."""
+        if n_rest not in self._spreads:
+            _, rest = self.schur.inverse(n_rest)
+            self._spreads[n_rest] = times_rest(self.solved[:, :, :n_rest], rest)
+        return self._spreads[n_rest]
 
     def _inverse_blocks(self, n_rest: int) -> np.ndarray:
         """Blocks of H^-1 for each level of the eliminated factor."""
-        _, _, spread = self._solved(n_rest)
+        spread = self._spread(n_rest)
         return self.inverse_own + level_products(spread, self.solved[:, :, :n_rest])
 
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
@@ -150,49 +115,21 @@ class Factorization:
         W is held fixed. Block k is the sum over levels of Z'W G H^-1, the rows of
         that level's covariates and the columns of its standardised effects.
         """
-        design, scales, products = self.design, self.scales, self.products
-        half, _, spread = self._solved(n_rest)
+        products = self.products
         gradients = []
-        if design.n_eliminated:
+        if self.design.n_eliminated:
             direct = np.einsum(
                 "gab,gbc->ac",
-                products.own @ scales.first,
+                products.own @ self.scales.first,
                 self._inverse_blocks(n_rest),
             )
             through_rest = np.tensordot(
-                products.cross[:, :, :n_rest], spread, axes=([0, 2], [0, 2])
+                products.cross[:, :, :n_rest],
+                self._spread(n_rest),
+                axes=([0, 2], [0, 2]),
             )
             gradients.append(direct - through_rest)
-        schur = self.schur[:n_rest, :n_rest]
-        *factor_slices, ridge, _ = design.rest_slices
-        for factor, part in zip(design.rest_factors, factor_slices, strict=True):
-            shape = (factor.n_levels, factor.size, n_rest)
-            left = schur[part].reshape(shape)
-            right = half[:, part].T.reshape(shape)
-            gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
-        if design.ridge is not None:
-            shape = (-1, design.n_outputs, n_rest)
-            left, right = schur[ridge].reshape(shape), half[:, ridge].T.reshape(shape)
-            gradients.append(np.einsum("jak,jbk->ab", left, right, optimize=True))
-        return gradients
-
-
-def _cholesky(matrix: np.ndarray) -> np.ndarray:
-    """Return the lower triangular root of a positive definite matrix."""
-    if not len(matrix):
-        return matrix
-    lower, info = lapack.dpotrf(matrix, lower=True, clean=True)
-    if info:
-        raise np.linalg.LinAlgError("H is indefinite")
-    return lower
-
-
-def _inverse(lower: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix from its lower triangular root."""
-    if not len(lower):
-        return lower
-    half, _ = lapack.dpotri(lower, lower=True)
-    return np.tril(half) + np.tril(half, -1).T
+        return gradients + self.schur.log_det_gradient(n_rest)
 
 
 def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

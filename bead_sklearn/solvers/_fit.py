@@ -8,9 +8,13 @@ import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._coupling import factorize
+from bead_sklearn.solvers._algebra import (
+    LinearAlgebra,
+    NormalEquations,
+    choose_algebra,
+)
+from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
@@ -21,6 +25,7 @@ from bead_sklearn.solvers._parameters import (
     variance_parameters,
 )
 from bead_sklearn.solvers._posterior import Posterior, make_posterior
+from bead_sklearn.solvers._probes import IterativeOptions
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 from bead_sklearn.solvers._search import search
 from bead_sklearn.solvers._warm import Start, stayed_near
@@ -46,6 +51,18 @@ class SolverOptions:
         is faster and less exact (lme4's ``nAGQ=0``).
     verbose : bool
         Whether each iteration prints a line.
+    linear_algebra : {"auto", "dense", "sparse", "iterative"}
+        How the normal equations are solved: exactly, with cross-products stored
+        densely or where levels meet, or by conjugate gradients with stochastic
+        log-determinants. "auto" iterates where several factors have thousands of
+        levels, and is exact elsewhere. Several outputs per row, and choice sets, are
+        dense whatever is said.
+    n_probes : int
+        Random vectors of the iterative algebra.
+    cg_tol : float
+        Relative residual at which it solves the systems of random vectors.
+    seed : int
+        Seed of the random vectors. They are the same throughout a fit.
     """
 
     reml: bool = False
@@ -54,6 +71,17 @@ class SolverOptions:
     variances: VarianceOptions = field(default_factory=VarianceOptions)
     n_quadrature: int = 1
     verbose: bool = False
+    linear_algebra: str = "auto"
+    n_probes: int = 32
+    cg_tol: float = 1e-3
+    seed: int = 0
+
+    def algebra(self, design: Design) -> LinearAlgebra:
+        """Return who solves the normal equations of a design."""
+        iterative = IterativeOptions(
+            n_probes=self.n_probes, tol=self.cg_tol, seed=self.seed
+        )
+        return choose_algebra(design, self.linear_algebra, iterative)
 
 
 @dataclass(frozen=True)
@@ -83,9 +111,13 @@ class MixedModelFit:
     reml : bool
         Whether the likelihood is restricted.
     n_quadrature : int
-        Nodes of the quadrature; 1 for the Laplace approximation and exact fits.
+        Nodes of the quadrature; 1 for the Laplace approximation and exact fits, 0 for
+        the Laplace approximation at the joint mode.
     family_covariance : ndarray of shape (k, k)
         Covariance of the estimated parameters of the family.
+    monte_carlo_error : float
+        Standard error of ``log_likelihood`` from the random vectors of the iterative
+        algebra; 0 if it is exact.
     """
 
     posterior: Posterior
@@ -100,6 +132,7 @@ class MixedModelFit:
     reml: bool
     n_quadrature: int
     family_covariance: np.ndarray
+    monte_carlo_error: float = 0.0
 
 
 def fit_mixed_model(
@@ -143,40 +176,45 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    with blas_threads(design.n_rest):
+    algebra = options.algebra(design)
+    rest = design, y, weights, options
+    with blas_threads(algebra.side):
         near = None if start is None else start.begin(design, weights, parameters)
         if start is None or near is None:
-            return _fit(design, family, y, weights, options, parameters)
-        fit = _fit(design, start.family_for(family), y, weights, options, near)
+            return _fit(family, *rest, parameters, algebra)
+        fit = _fit(start.family_for(family), *rest, near, algebra)
         if stayed_near(fit, near):
             return fit
-        again = _fit(design, family, y, weights, options, parameters)
+        again = _fit(family, *rest, parameters, algebra)
     best = max(fit, again, key=lambda item: item.log_likelihood)
     n_iter = fit.optimum.n_iter + again.optimum.n_iter
     return replace(best, optimum=best.optimum._replace(n_iter=n_iter))
 
 
 def _fit(
-    design: Design,
     family: Family,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     """Fit from one starting point."""
+    rest = design, y, weights, options, parameters, algebra
     if isinstance(family, QuadraticFamily):
-        return _fit_gaussian(design, family, y, weights, options, parameters)
-    return _fit_laplace(design, family, y, weights, options, parameters)
+        return _fit_gaussian(family, *rest)
+    return _fit_laplace(family, *rest)
 
 
 def _fit_gaussian(
-    design: Design,
     family: QuadraticFamily,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -188,6 +226,7 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
+        algebra=algebra,
     )
     log_sigma = np.zeros(0)
     if parameters.absolute.any():
@@ -209,6 +248,7 @@ def _fit_gaussian(
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
+        is_exact=objective.algebra.is_exact,
     )
     theta = solution.theta
     value, *_ = likelihood(solution.free, theta)
@@ -240,21 +280,30 @@ def _fit_gaussian(
         reml=options.reml,
         n_quadrature=1,
         family_covariance=np.zeros((0, 0)),
+        monte_carlo_error=objective.error,
     )
 
 
 def _fit_laplace(
-    design: Design,
     family: Family,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent or options.n_quadrature == 0
+    coupling = couple(design, family, algebra)
     objective = LaplaceObjective(
-        design, family, y, weights, with_fixed=with_fixed, reml=options.reml
+        design,
+        family,
+        y,
+        weights,
+        with_fixed=with_fixed,
+        reml=options.reml,
+        coupling=coupling,
     )
     p = 0 if with_fixed else design.n_fixed
     center, basis = _start(objective, family, y, weights, parameters, p)
@@ -279,6 +328,7 @@ def _fit_laplace(
         max_iter=options.max_iter,
         tol=options.tol,
         verbose=options.verbose,
+        is_exact=coupling.is_exact,
     )
     beta, theta = solution.free[:p], solution.theta
     value, *_ = likelihood(solution.free, theta)
@@ -301,17 +351,22 @@ def _fit_laplace(
         fixed=fixed,
         sigma=1.0,
     )
-    fitted_family = objective.family
-    within = (theta > parameters.lower) & (theta < parameters.upper)
-    covariance = parameter_covariance(
-        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
-        solution.free,
-        theta,
-        basis,
-        solution.unit,
-        np.flatnonzero(within),
-        np.linalg.cholesky(posterior.fixed_covariance()[:p, :p]),
-    )
+    fitted_family, error = objective.family, objective.error
+    fixed_root = np.linalg.cholesky(posterior.fixed_covariance()[:p, :p])
+    if coupling.is_exact:
+        within = (theta > parameters.lower) & (theta < parameters.upper)
+        covariance = parameter_covariance(
+            lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+            solution.free,
+            theta,
+            basis,
+            solution.unit,
+            np.flatnonzero(within),
+            fixed_root,
+        )
+    else:
+        covariance = basis @ basis.T
+        covariance[:p, :p] = fixed_root @ fixed_root.T
     if p:
         posterior = replace(posterior, fixed_marginal=covariance[:p, :p])
     return MixedModelFit(
@@ -327,6 +382,7 @@ def _fit_laplace(
         reml=options.reml,
         n_quadrature=options.n_quadrature,
         family_covariance=covariance[p:, p:],
+        monte_carlo_error=error,
     )
 
 
@@ -344,7 +400,15 @@ def _start(
     and a root of their covariance.
     """
     design = objective.design
-    joint = LaplaceObjective(design, family, y, weights, with_fixed=True, reml=False)
+    joint = LaplaceObjective(
+        design,
+        family,
+        y,
+        weights,
+        with_fixed=True,
+        reml=False,
+        coupling=objective.coupling,
+    )
     fixed = design.rest_slices[-1]
     if family.has_intercept and design.n_fixed:
         intercepts = slice(fixed.start, fixed.start + design.n_outputs)
@@ -352,7 +416,7 @@ def _start(
     joint.approach_mode(np.zeros(design.n_eta), parameters.start)
     objective.own = joint.own.copy()
     objective.rest = joint.rest[: len(objective.rest)].copy()
-    covariance = joint.factorization.covariances(design.n_rest).rest[fixed, fixed]
+    covariance = joint.factorization.fixed_covariance()
     by_own, own_root = joint.parameter_covariance()
     return (
         np.append(joint.rest[fixed][:n_fixed], family.parameters),
@@ -367,7 +431,7 @@ def _start(
 
 def _factorization_with_fixed(
     objective: LaplaceObjective, y: np.ndarray, weights: np.ndarray
-) -> Factorization:
+) -> NormalEquations:
     """Return the normal equations with the fixed part as unknowns too."""
     coupling = objective.coupling
     derivatives = objective.family.derivatives(y, coupling.shaped(objective.eta))

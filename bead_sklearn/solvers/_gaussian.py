@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bead_sklearn.solvers._crossproducts import Crossproducts
+from bead_sklearn.solvers._algebra import DenseAlgebra, LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _TINY = np.finfo(np.float64).tiny
@@ -40,6 +39,8 @@ class GaussianObjective:
         sigma. When there is one, log(sigma) becomes the last parameter.
     free_sigma : bool, default=False
         Whether log(sigma) is the last parameter in any case.
+    algebra : LinearAlgebra, default=None
+        Who solves the normal equations; None is `DenseAlgebra`.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class GaussianObjective:
         Residual standard deviation at the last evaluation.
     own, rest : ndarray
         Standardised latent variables at the last evaluation.
-    factorization : Factorization
+    factorization : NormalEquations
         Normal equations at the last evaluation.
     """
 
@@ -60,6 +61,7 @@ class GaussianObjective:
         reml: bool,
         absolute: np.ndarray,
         free_sigma: bool = False,
+        algebra: LinearAlgebra | None = None,
     ) -> None:
         self._design = design
         if design.offset is not None:
@@ -69,7 +71,8 @@ class GaussianObjective:
         self._reml = reml
         self._absolute = absolute
         self._has_sigma = free_sigma or bool(absolute.any())
-        self._products = Crossproducts(design).compute(weights, with_fixed=True)
+        self.algebra = DenseAlgebra(design) if algebra is None else algebra
+        self._products = self.algebra.compute(weights, with_fixed=True)
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
@@ -88,32 +91,50 @@ class GaussianObjective:
 
     def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-likelihood and its gradient in ``parameters``."""
-        theta = parameters
-        if self._has_sigma:
-            self.sigma = float(np.exp(parameters[-1]))
-            theta = np.where(self._absolute, 1.0 / self.sigma, 1.0) * parameters[:-1]
-        prss, residual = self._solve(theta)
-        n, log_det = self._n, self.factorization.log_det(self._n_log_det)
-        if not self._has_sigma:
-            self.sigma = float(np.sqrt(prss / n))
-        variance = self.sigma**2
-        value = -0.5 * (log_det + n * np.log(2 * np.pi * variance) + prss / variance)
-        gradient = self._gradient(residual) / variance - self._log_det_gradient()
+        value = self.value(parameters)
+        variance, n = self.sigma**2, self._n
+        gradient = self._gradient() / variance - self._log_det_gradient()
         if not self._has_sigma:
             return value, gradient
+        theta = self._relative(parameters)
         moving = np.where(self._absolute, theta * gradient, 0.0).sum()
         scaled = np.where(self._absolute, gradient / self.sigma, gradient)
-        return value, np.append(scaled, prss / variance - n - moving)
+        return value, np.append(scaled, self._prss / variance - n - moving)
+
+    def value(self, parameters: np.ndarray) -> float:
+        """Return the log-likelihood."""
+        if self._has_sigma:
+            self.sigma = float(np.exp(parameters[-1]))
+        self._solve(self._relative(parameters))
+        n, log_det = self._n, self.factorization.log_det(self._n_log_det)
+        if not self._has_sigma:
+            self.sigma = float(np.sqrt(self._prss / n))
+        variance = self.sigma**2
+        residual = self._prss / variance
+        return -0.5 * (log_det + n * np.log(2 * np.pi * variance) + residual)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the last value; 0 if that is exact."""
+        return 0.5 * self.factorization.log_det_error(self._n_log_det)
+
+    def _relative(self, parameters: np.ndarray) -> np.ndarray:
+        """Variance parameters relative to sigma."""
+        if not self._has_sigma:
+            return parameters
+        return np.where(self._absolute, 1.0 / self.sigma, 1.0) * parameters[:-1]
 
     def _rmatvec(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         first = self._design.eliminated
         own = np.zeros((0, 1)) if first is None else first.rmatvec(x)
         return own, self._design.rest_rmatvec(x, with_fixed=True)
 
-    def _solve(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def _solve(self, theta: np.ndarray) -> None:
         design = self._design
         self.scales = Scales(design, theta)
-        self.factorization = Factorization(design, self._products, self.scales)
+        self.factorization: NormalEquations = self.algebra.factorize(
+            self._products, self.scales
+        )
         self.own, self.rest = self.factorization.solve(
             self._own_right @ self.scales.first,
             self.scales.rest(self._rest_right, transpose=True),
@@ -121,17 +142,17 @@ class GaussianObjective:
         eta = design.rest_matvec(self.scales.rest(self.rest))
         if design.eliminated is not None:
             eta += design.eliminated.matvec(self.own @ self.scales.first.T)
-        residual = self._y - eta
+        self._residual = self._y - eta
         prss = float(
-            self._weights @ residual**2
+            self._weights @ self._residual**2
             + (self.own**2).sum()
             + self.scales.penalty @ self.rest**2
         )
-        return max(prss, self._floor), residual
+        self._prss = max(prss, self._floor)
 
-    def _gradient(self, residual: np.ndarray) -> np.ndarray:
+    def _gradient(self) -> np.ndarray:
         """Minus half the derivative of the penalised residual sum of squares."""
-        own, rest = self._rmatvec(self._weights * residual)
+        own, rest = self._rmatvec(self._weights * self._residual)
         return pull_back(self._design, own, rest, self.own, self.rest)
 
     def _log_det_gradient(self) -> np.ndarray:

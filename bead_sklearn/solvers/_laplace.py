@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 
 from bead_sklearn.families import Family, LikelihoodDerivatives
-from bead_sklearn.solvers._coupling import couple, factorize
+from bead_sklearn.solvers._algebra import NormalEquations
+from bead_sklearn.solvers._coupling import Coupling, couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _MAX_NEWTON = 100
@@ -30,13 +30,15 @@ _DIFFERENCE = 1e-5
 _LEAST_INFORMATION = 1e-6
 #: The mode is found when a Newton step would raise h by less than this.
 _SMALLEST_GAIN = 1e-18
+#: The same where the normal equations are solved iteratively.
+_SMALL_GAIN = 1e-12
 #: Steps with the last factorisation before a new one is made, and the share of the
 #: gain to which each must reduce it.
 _MAX_CHORDS = 4
 _CHORD_RATE = 0.1
 #: The same in the search for a starting point, which ends when a step would raise h
 #: by less than this per fixed effect.
-_MAX_SLOW_CHORDS, _SLOW_RATE = 10, 0.7
+_MAX_SLOW_CHORDS, _SLOW_RATE = 5, 0.7
 _ROUGH_GAIN = 0.1
 #: Columns of the rest from which a factorisation is dear.
 _WIDE = 200
@@ -75,6 +77,8 @@ class LaplaceObjective:
         Derivative of the marginal log-likelihood in each eta.
     family : Family
         With the parameters of the last evaluation.
+    coupling : Coupling
+        How the entries of eta are tied; may be shared between objectives.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class LaplaceObjective:
         *,
         with_fixed: bool,
         reml: bool,
+        coupling: Coupling | None = None,
     ) -> None:
         self.design = design
         self.family = family
@@ -95,7 +100,7 @@ class LaplaceObjective:
         self._n_rest = design.n_rest - (0 if with_fixed else design.n_fixed)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._constant = 0.5 * design.n_fixed * np.log(2 * np.pi) if reml else 0.0
-        self.coupling = couple(design, family)
+        self.coupling = couple(design, family) if coupling is None else coupling
         first = design.eliminated
         self.own = np.zeros((0, 1) if first is None else (first.n_levels, first.size))
         self.rest = np.zeros(self._n_rest)
@@ -104,7 +109,9 @@ class LaplaceObjective:
         self.own_skew = np.zeros_like(self.own)
         self.rest_skew = np.zeros_like(self.rest)
         self._last: Scales | None = None
-        self._chord: Factorization | None = None
+        self._chord: NormalEquations | None = None
+        self._curvature = np.zeros(0)
+        self._beta, self._fixed_eta = np.full(1, np.nan), np.zeros(0)
 
     def __call__(
         self, beta: np.ndarray, theta: np.ndarray, own_parameters: np.ndarray
@@ -120,7 +127,10 @@ class LaplaceObjective:
         self.family = self.family.with_parameters(own_parameters)
         offset = np.zeros(design.n_eta)
         if not self._with_fixed:
-            offset = design.dense_matvec(design.fixed, beta)
+            if not np.array_equal(beta, self._beta):
+                self._beta = beta.copy()
+                self._fixed_eta = design.dense_matvec(design.fixed, beta)
+            offset = self._fixed_eta
         derivatives, curvature, h = self.find_mode(offset, theta)
         value = h - 0.5 * self.factorization.log_det(self._n_log_det) + self._constant
         score = self._score(derivatives)
@@ -147,16 +157,21 @@ class LaplaceObjective:
         by_beta = design.dense_rmatvec(design.fixed, self.rho)
         return value, by_beta, gradient, by_parameter
 
+    @property
+    def error(self) -> float:
+        """Standard error of the last value; 0 if that is exact."""
+        return 0.5 * self.factorization.log_det_error(self._n_log_det)
+
     def approach_mode(self, offset: np.ndarray, theta: np.ndarray) -> None:
         """Come near the mode, with one factorisation if there are many columns."""
         enough = _ROUGH_GAIN * max(1, self.design.n_fixed)
-        if self._n_rest < _WIDE:
+        if self._n_rest < _WIDE or not self.coupling.is_exact:
             self.find_mode(offset, theta, enough)
             return
         eta, derivatives, h = self._begin(offset, theta)
-        curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+        self._curvature = self.coupling.weighted(self._weights, derivatives.curvature)
         self.factorization = self._chord = factorize(
-            self.coupling, curvature, self.scales, self._with_fixed
+            self.coupling, self._curvature, self.scales, self._with_fixed
         )
         *_, self.eta, gain = self._chord_steps(
             derivatives, h, eta, enough, _MAX_SLOW_CHORDS, _SLOW_RATE
@@ -181,20 +196,28 @@ class LaplaceObjective:
         self,
         offset: np.ndarray,
         theta: np.ndarray,
-        smallest_gain: float = _SMALLEST_GAIN,
+        smallest_gain: float | None = None,
     ) -> tuple[LikelihoodDerivatives, np.ndarray, float]:
         """Newton's method from the last mode; returns what holds at the new one."""
+        if smallest_gain is None:
+            exact = self.coupling.is_exact
+            smallest_gain = _SMALLEST_GAIN if exact else _SMALL_GAIN
         eta, derivatives, h = self._begin(offset, theta)
-        if self._chord is not None:
+        if self._chord is not None and self.coupling.is_exact:
             derivatives, h, eta, _ = self._chord_steps(
                 derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
             )
-        scales = self.scales
         for _ in range(_MAX_NEWTON):
             curvature = self.coupling.weighted(self._weights, derivatives.curvature)
-            self.factorization = factorize(
-                self.coupling, curvature, scales, self._with_fixed
-            )
+            try:
+                self.factorization = factorize(
+                    self.coupling, curvature, self.scales, self._with_fixed
+                )
+            except np.linalg.LinAlgError:
+                if self._chord is None:
+                    raise
+                break  # flat: separated responses drive effects to infinity
+            self._chord, self._curvature = self.factorization, curvature
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
@@ -214,8 +237,8 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
-        self.eta, self._chord = eta, self.factorization
-        return derivatives, curvature, h
+        self.eta = eta
+        return derivatives, self._curvature, h
 
     def _gradient(
         self, derivatives: LikelihoodDerivatives
@@ -283,8 +306,7 @@ class LaplaceObjective:
     def _find_skewness(self, derivatives: LikelihoodDerivatives) -> None:
         """Set the skewness vectors and what follows from them for each row."""
         first, factorization = self.scales.first, self.factorization
-        covariances = factorization.covariances(self._n_log_det)
-        self._covariances = self.coupling.covariances(covariances)
+        self._covariances = self.coupling.covariances(factorization, self._n_log_det)
         skew = derivatives.skew(self._covariances)
         self._c = self.coupling.weighted(self._weights, skew).ravel()
         own, rest = self._rmatvec(self._c)

@@ -32,6 +32,11 @@ _MAX_SEARCHES = 4
 #: cannot be told from none.
 _NOISE = 10.0
 
+#: Relative rises of the objective that end a search: one known to rounding error, and
+#: one that is estimated; and the gradient that the latter may be left with.
+_EXACT_RISE, _ESTIMATED_RISE = 1e-14, 1e-11
+_SMALL_SLOPE = 0.02
+
 #: With more parameters their inverse curvature is not kept.
 _SPREAD_UP_TO = 100
 
@@ -80,6 +85,7 @@ def maximize(
     tol: float,
     callback: Callable[[np.ndarray], None],
     spread: np.ndarray | None = None,
+    is_exact: bool = True,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -102,6 +108,10 @@ def maximize(
     spread : ndarray of shape (k, k), default=None
         Inverse curvature, if it is known from a similar objective. One of another
         shape is ignored.
+    is_exact : bool, default=True
+        Whether the gradient is that of the value to rounding error. Otherwise the
+        search ends where the value rises by less than a part in 10^11, and there are
+        no Newton steps.
 
     Returns
     -------
@@ -122,7 +132,15 @@ def maximize(
     for _ in range(_MAX_SEARCHES):
         root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
         x, value, gradient, n, reason, spread = _search(
-            objective, x, lower, upper, root, max_iter - n_iter, tol, callback
+            objective,
+            x,
+            lower,
+            upper,
+            root,
+            max_iter - n_iter,
+            tol,
+            _EXACT_RISE if is_exact else _ESTIMATED_RISE,
+            callback,
         )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
@@ -131,13 +149,14 @@ def maximize(
         if (elsewhere == x).all() or n_iter >= max_iter:
             break
         x = elsewhere
-    if moving.sum() <= _POLISH_UP_TO and np.abs(gradient).max() > _POLISH_FROM:
+    is_rough = is_exact and np.abs(gradient).max() > _POLISH_FROM
+    if is_rough and moving.sum() <= _POLISH_UP_TO:
         x, value, gradient = _polish(objective, x, value, gradient, lower, upper, tol)
         callback(x)
     norm = float(np.abs(gradient[_free(x, gradient, lower, upper)]).max(initial=0.0))
     # The line search may stop a little early on rounding noise; what counts is
     # whether the gradient is small.
-    converged = norm <= max(100.0 * tol, 1e-3)
+    converged = norm <= (max(100.0 * tol, 1e-3) if is_exact else _SMALL_SLOPE)
     kept = spread if len(x) <= _SPREAD_UP_TO else None
     return Maximum(x, value, norm, n_iter, converged, reason, kept)
 
@@ -150,6 +169,7 @@ def _search(
     root: np.ndarray,
     max_iter: int,
     tol: float,
+    smallest_rise: float,
     callback: Callable[[np.ndarray], None],
 ) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
     """Search from one point by L-BFGS-B, in steps ``root @ z`` from it."""
@@ -179,7 +199,7 @@ def _search(
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
             "gtol": tol,
-            "ftol": 1e-14,
+            "ftol": smallest_rise,
         },
     )
     x = complete(result.x)

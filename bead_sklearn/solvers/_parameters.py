@@ -33,14 +33,14 @@ class VarianceOptions:
         as a starting value relative to the family's scale and that of the covariate.
     alpha : float or None
         Ridge precision; None estimates it.
-    zero_factors : frozenset of str
+    zero_factors : tuple of str
         Factors whose variances are held at zero.
     """
 
     estimate: bool = True
     initial_variance: float = 1.0
     alpha: float | None = None
-    zero_factors: frozenset[str] = frozenset()
+    zero_factors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bead_sklearn._threads import blas_threads
+from bead_sklearn.effects import LevelMatrices
+from bead_sklearn.solvers._algebra import EffectCovariances, NormalEquations
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._factorization import Covariances, Factorization
-from bead_sklearn.solvers._variances import predictor_variances
+from bead_sklearn.solvers._levelwise_factorization import LevelwiseCovariances
+from bead_sklearn.solvers._variances import Covariances
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Posterior:
         Coefficients of the ridge features.
     fixed : ndarray of shape (p,)
         Fixed effects.
-    joint : Covariances
+    joint : EffectCovariances
         Posterior covariance of all effects at the estimated variances.
     fixed_marginal : ndarray of shape (p, p) or None
         Covariance of the fixed effects, the variances and the parameters of the family
@@ -44,7 +46,7 @@ class Posterior:
     covariances: list[np.ndarray]
     ridge: np.ndarray
     fixed: np.ndarray
-    joint: Covariances
+    joint: EffectCovariances
     fixed_marginal: np.ndarray | None = None
 
     def predict(
@@ -68,39 +70,72 @@ class Posterior:
         mean = design.fixed.matvec(self.fixed)
         if design.offset is not None:
             mean = mean + design.offset
-        with blas_threads(len(self.joint.rest)):
+        with blas_threads(self.joint.side):
             if design.ridge is not None:
                 mean = mean + design.ridge.matvec(self.ridge)
-            variance = predictor_variances(design, self.joint)
+            variance = self.joint.predictor_variances(design)
         parts = zip(design.factors, self.effects, self.covariances, strict=True)
         for factor, effects, covariance in parts:
             mean = mean + factor.matvec(effects)
-            if marginal is None or factor.name in marginal:
-                prior = np.einsum("ia,ab,ib->i", factor.z, covariance, factor.z)
-                variance = variance + np.where(factor.codes < 0, prior, 0.0)
+            is_unknown = factor.codes < 0
+            is_marginal = marginal is None or factor.name in marginal
+            if is_marginal:
+                prior = np.einsum("ia,ia->i", factor.z @ covariance, factor.z)
+                variance = variance + np.where(is_unknown, prior, 0.0)
+            if factor.unspanned is not None:
+                prior = covariance[-1, -1] * factor.unspanned
+                variance = variance + np.where(~is_unknown | is_marginal, prior, 0.0)
         return mean, variance
+
+    def exact_joint(self, levels: np.ndarray | None = None) -> Covariances:
+        """Return the joint covariance of all effects as matrices.
+
+        Parameters
+        ----------
+        levels : ndarray of int, default=None
+            Levels of the first factor; None is all of them.
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted iteratively, without such matrices.
+        """
+        if isinstance(self.joint, LevelwiseCovariances):
+            every = np.arange(len(self.effects[0]))
+            return self.joint.dense(every if levels is None else levels)
+        if not isinstance(self.joint, Covariances):
+            raise ValueError(
+                "The joint covariance of all effects is not known: a model with "
+                "so many levels is solved iteratively. Means and variances are."
+            )
+        if levels is None:
+            return self.joint
+        own, cross, rest = self.joint
+        return Covariances(own[levels], cross[levels], rest)
 
     def fixed_covariance(self) -> np.ndarray:
         """Return the covariance of the fixed effects."""
         if self.fixed_marginal is not None:
             return self.fixed_marginal
-        start = len(self.joint.rest) - len(self.fixed)
-        return self.joint.rest[start:, start:]
+        return self.joint.fixed_block(len(self.fixed))
 
-    def conditional_covariances(self, factor: int) -> np.ndarray:
-        """Return the covariance of the effects of each level, (q, r, r)."""
-        if factor == 0:
+    def conditional_covariances(self, factor: int) -> LevelMatrices:
+        """Return the covariance of the effects of each level, (q, r, r).
+
+        Levels that lack effects have a smaller matrix of their own.
+        """
+        joint = self.joint
+        n_eliminated = 0 if isinstance(joint, Covariances) and not len(joint.own) else 1
+        if factor < n_eliminated:
             return self.joint.own
-        start = sum(effects.size for effects in self.effects[1:factor])
+        start = sum(effects.size for effects in self.effects[n_eliminated:factor])
         q, r = self.effects[factor].shape
-        block = self.joint.rest[start : start + q * r, start : start + q * r]
-        levels = np.arange(q)
-        return block.reshape(q, r, q, r)[levels, :, levels, :]
+        return self.joint.level_blocks(start, q, r)
 
 
 def make_posterior(
     design: Design,
-    factorization: Factorization,
+    factorization: NormalEquations,
     *,
     own: np.ndarray,
     rest: np.ndarray,
@@ -115,7 +150,7 @@ def make_posterior(
     ----------
     design : Design
         The linear predictor.
-    factorization : Factorization
+    factorization : NormalEquations
         Normal equations at the solution, the fixed part included.
     own, rest : ndarray
         Standardised latent variables at the mode; the fixed part of ``rest`` is
@@ -152,7 +187,5 @@ def make_posterior(
         covariances=[sigma**2 * scale @ scale.T for scale in scales.factors],
         ridge=rest_means[ridge],
         fixed=fixed,
-        joint=Covariances(
-            *(sigma**2 * part for part in factorization.covariances(design.n_rest))
-        ),
+        joint=factorization.covariances(design.n_rest).scaled(sigma**2),
     )

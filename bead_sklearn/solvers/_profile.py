@@ -37,6 +37,8 @@ _MAX_POINTS = 60
 #: The end of the range is an end of the interval when this share of the way to it is
 #: still inside.
 _NEAR_END = 1e-4
+#: How far parameters leave their bound, relative to the largest.
+_NUDGE = 0.3
 #: A higher log-likelihood than this above the fit means that the fit is not a maximum.
 _BETTER = 1e-3
 
@@ -75,10 +77,18 @@ class Profiler:
     Raises
     ------
     ValueError
-        If the likelihood is higher elsewhere than at the fit.
+        If the likelihood is higher elsewhere than at the fit, or was not computed
+        exactly.
     """
 
     def __init__(self, problem: Problem, fit: MixedModelFit) -> None:
+        if fit.monte_carlo_error > 0:
+            raise ValueError(
+                "A model with so many levels is fitted iteratively, and its "
+                "log-likelihood is known up to a standard error of "
+                f"{fit.monte_carlo_error:.2g}: too little for a profile. Use Wald or "
+                "bootstrap intervals."
+            )
         self._problem, self._fit = problem, fit
         with blas_threads(problem.design.n_rest):
             self._surface = likelihood_surface(problem, fit)
@@ -164,13 +174,7 @@ class Profiler:
         stiffness = _STIFFNESS / error**2
         # At the maximum the slope of the profile is k (g - t).
         goal = aim - near.slope / stiffness
-        _, gradient = quantity.at(surface, near.x)
-        along = self._covariance @ gradient
-        size = gradient @ along
-        start = near.x
-        if size > 0:
-            start = start + along * (aim - near.value) / size
-        start = np.clip(start, surface.lower, surface.upper)
+        start = self._towards(quantity, aim, near)
 
         def penalised(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, by_x = surface(x)
@@ -184,6 +188,23 @@ class Profiler:
         return ProfilePoint(
             reached, value + 0.5 * stiffness * gap**2, x, stiffness * gap
         )
+
+    def _towards(
+        self, quantity: Quantity, aim: float, near: ProfilePoint
+    ) -> np.ndarray:
+        """Go from a point of the profile to where another one is expected."""
+        surface = self._surface
+        _, gradient = quantity.at(surface, near.x)
+        along = self._covariance @ gradient
+        if gradient @ along <= 0:
+            along = gradient
+        if (along == 0).all():
+            # A correlation of 1 is stationary: leave the boundary.
+            at_zero = (near.x <= surface.lower) & (surface.lower < surface.upper)
+            largest = np.abs(near.x[surface.theta]).max()
+            return np.where(at_zero, _NUDGE * largest, near.x)
+        start = near.x + along * (aim - near.value) / (gradient @ along)
+        return np.clip(start, surface.lower, surface.upper)
 
     def _maximize(
         self,
@@ -201,7 +222,7 @@ class Profiler:
             start / unit,
             self._surface.lower / unit,
             self._surface.upper / unit,
-            reference=np.zeros(len(start)),
+            reference=self._surface.ordinary() / unit,
             max_iter=options.max_iter,
             tol=options.tol,
             callback=lambda x: None,

@@ -14,6 +14,7 @@ import numpy as np
 
 from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._scales import pull_back
 
@@ -94,7 +95,9 @@ class QuadratureObjective:
         offset = design.dense_matvec(design.fixed, beta)
         if design.offset is not None:
             offset = offset + design.offset
-        spread = np.linalg.cholesky(laplace.factorization.inverse_own)
+        factorization = laplace.factorization
+        assert isinstance(factorization, Factorization)  # one factor: dense algebra
+        spread = np.linalg.cholesky(factorization.inverse_own)
         log_terms, points, rows = [], [], []
         for node, log_weight in zip(self._nodes, self._log_weights, strict=True):
             v = laplace.own + spread @ node

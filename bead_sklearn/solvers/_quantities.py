@@ -13,6 +13,9 @@ from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
 
+#: A standard deviation below this share of its ordinary size is zero but for rounding.
+_NEGLIGIBLE = 1e-6
+
 
 @dataclass(frozen=True)
 class Quantity(ABC):
@@ -68,7 +71,12 @@ class StandardDeviation(Quantity):
         """Return its value and gradient at the parameters of a surface."""
         row = self.combination @ surface.scale_factor(x, self.factor)
         sd = float(np.sqrt(row @ row))
-        by_scale = np.outer(self.combination, row / max(sd, _TINY))
+        direction = row / max(sd, _TINY)
+        if sd == 0.0:
+            # The derivative to the right, along the diagonal of L.
+            effect = int(np.abs(self.combination).argmax())
+            direction[effect] = np.sign(self.combination[effect])
+        by_scale = np.outer(self.combination, direction)
         return sd, surface.pull_back_scale(x, self.factor, by_scale)
 
 
@@ -82,11 +90,14 @@ class Correlation(Quantity):
         Position of the factor in the design.
     first, second : ndarray of shape (r,)
         The effects as combinations of the effects of the design.
+    units : tuple of float
+        Ordinary sizes of the two effects, relative to sigma.
     """
 
     factor: int
     first: np.ndarray
     second: np.ndarray
+    units: tuple[float, float] = (1.0, 1.0)
 
     kind = "correlation"
     lower = -1.0
@@ -97,7 +108,10 @@ class Correlation(Quantity):
         covariance = fit.posterior.covariances[self.factor]
         pair = np.array([self.first, self.second])
         [[a, c], [_, b]] = pair @ covariance @ pair.T
-        return float(c / np.sqrt(a * b)) if a > 0 and b > 0 else float("nan")
+        smallest = [(_NEGLIGIBLE * fit.sigma * unit) ** 2 for unit in self.units]
+        if a <= smallest[0] or b <= smallest[1]:
+            return float("nan")
+        return float(c / np.sqrt(a * b))
 
     def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return its value and gradient at the parameters of a surface."""

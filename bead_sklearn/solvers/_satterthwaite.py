@@ -10,10 +10,7 @@ from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._problem import Problem
-from bead_sklearn.solvers._surface import GaussianSurface
-
-#: Step of the central differences of the covariance of the fixed effects.
-_DIFFERENCE = 1e-4
+from bead_sklearn.solvers._surface import GaussianSurface, inverse_information
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,8 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
     """Return what t tests of the fixed effects need.
 
     Only where the theory holds and the fixed effects are of interest: for restricted
-    likelihoods of normal responses without a ridge. None elsewhere.
+    likelihoods of normal responses without a ridge, and where they are exact. None
+    elsewhere.
 
     Parameters
     ----------
@@ -65,26 +63,25 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
         Its solution.
     """
     is_normal = isinstance(problem.family, QuadraticFamily)
-    if not (is_normal and fit.reml and problem.design.ridge is None):
+    is_exact = fit.monte_carlo_error == 0.0
+    if not (is_normal and is_exact and fit.reml and problem.design.ridge is None):
         return None
     with blas_threads(problem.design.n_rest):
         surface = GaussianSurface(problem, fit)
-        x = surface.start
-        of_parameters = surface.covariance(x)
-        moving = np.flatnonzero(np.diagonal(of_parameters) > 0)
-        derivatives = []
-        for index in moving:
-            step = _DIFFERENCE * max(0.1, abs(x[index]))
-            step = min(step, x[index] - surface.lower[index])
-            ahead, behind = x.copy(), x.copy()
-            ahead[index] += step
-            behind[index] -= step
-            change = surface.fixed_covariance(ahead) - surface.fixed_covariance(behind)
-            derivatives.append(change / (2.0 * step))
-        covariance = surface.fixed_covariance(x)
-    p = len(covariance)
+        inner, p = surface.inner(surface.start), problem.design.n_fixed
+
+        def gradient_and_covariance(x: np.ndarray) -> np.ndarray:
+            gradient = surface(x)[1][inner]
+            return np.concatenate([gradient, surface.fixed_covariance().ravel()])
+
+        derivatives = surface.differences(surface.start, gradient_and_covariance)
+        surface(surface.start)
+        covariance = surface.fixed_covariance()
+    if not np.isfinite(derivatives).all():
+        return None
+    k = len(inner)
     return Satterthwaite(
         covariance,
-        np.array(derivatives).reshape(len(moving), p, p),
-        of_parameters[np.ix_(moving, moving)],
+        derivatives[:, k:].reshape(k, p, p),
+        inverse_information(derivatives[:, :k]),
     )

@@ -57,6 +57,21 @@ class Scales:
         self.ridge_factor = self.ridge * _contrast(design)
         self.penalty = np.ones(design.n_rest)
         self.penalty[design.rest_slices[-1]] = 0.0
+        self._diagonal = self._find_diagonal()
+
+    def _find_diagonal(self) -> np.ndarray | None:
+        """Lambda of the rest as a vector where it is diagonal."""
+        design = self._design
+        if design.ridge_contrast is not None or any(
+            factor.size > 1 for factor in design.rest_factors
+        ):
+            return None
+        diagonal = np.ones(design.n_rest)
+        *factor_slices, ridge, _ = design.rest_slices
+        for scale, part in zip(self.rest_factors, factor_slices, strict=True):
+            diagonal[part] = scale[0, 0]
+        diagonal[ridge] = self.ridge
+        return diagonal
 
     @property
     def first(self) -> np.ndarray:
@@ -73,6 +88,9 @@ class Scales:
 
         ``x`` has one row per column of the rest, with or without the fixed part.
         """
+        if self._diagonal is not None:
+            diagonal = self._diagonal[: len(x)]
+            return x * diagonal.reshape(len(x), *(1,) * (x.ndim - 1))
         result = np.array(x, dtype=np.float64)
         *factor_slices, ridge, fixed = self._design.rest_slices
         if fixed.start == 0:

@@ -62,6 +62,7 @@ def search(
     max_iter: int,
     tol: float,
     verbose: bool,
+    is_exact: bool = True,
 ) -> Solution:
     """Maximise a likelihood from a good starting point.
 
@@ -83,6 +84,8 @@ def search(
         Largest component of the gradient, in units of standard errors, at the end.
     verbose : bool
         Whether each iteration prints a line.
+    is_exact : bool, default=True
+        Whether the likelihood is known to rounding error, not estimated.
     """
     k = len(center)
     lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
@@ -126,6 +129,7 @@ def search(
             tol=tol,
             callback=record,
             spread=spread,
+            is_exact=is_exact,
         )
         return found._replace(n_iter=found.n_iter + n_iter)
 

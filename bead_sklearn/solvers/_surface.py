@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.solvers._coupling import couple
 from bead_sklearn.solvers._design import DenseBlock
 from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._gaussian import GaussianObjective
@@ -41,6 +43,7 @@ class LikelihoodSurface(ABC):
     lower: np.ndarray
     upper: np.ndarray
     theta: slice
+    _parameters: VarianceParameters
 
     @abstractmethod
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -64,32 +67,43 @@ class LikelihoodSurface(ABC):
     ) -> np.ndarray:
         """Turn the gradient in L into the gradient in x."""
 
-    def is_free(self) -> np.ndarray:
-        """Return which parameters were estimated."""
-        return self.lower < self.upper
+    def ordinary(self) -> np.ndarray:
+        """Return the ordinary sizes of standard deviations; 0 for other parameters."""
+        result = np.zeros(len(self.start))
+        result[self.theta] = self._parameters.ordinary
+        return result
+
+    def inner(self, x: np.ndarray) -> np.ndarray:
+        """Return the positions of the parameters that are not at a bound."""
+        return np.flatnonzero((x > self.lower) & (x < self.upper))
 
     def covariance(self, x: np.ndarray) -> np.ndarray:
         """Return the inverse of the observed information.
 
-        Parameters held fixed or at a bound have zero rows and columns; so have, in
-        effect, directions in which the surface is not concave.
+        Parameters held fixed or at a bound have zero rows and columns.
         """
-        inner = np.flatnonzero((x > self.lower) & (x < self.upper))
-        hessian = np.empty((len(inner), len(inner)))
-        for column, index in enumerate(inner):
+        inner = self.inner(x)
+        hessian = self.differences(x, lambda point: self(point)[1][inner])
+        result = np.zeros((len(x), len(x)))
+        result[np.ix_(inner, inner)] = inverse_information(hessian)
+        return result
+
+    def differences(
+        self, x: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Differentiate a function in the parameters that are not at a bound.
+
+        By central differences; the first axis of the result is the parameter.
+        """
+        derivatives = []
+        for index in self.inner(x):
             step = _DIFFERENCE * max(0.1, abs(x[index]))
             step = min(step, x[index] - self.lower[index], self.upper[index] - x[index])
             ahead, behind = x.copy(), x.copy()
             ahead[index] += step
             behind[index] -= step
-            change = self(ahead)[1][inner] - self(behind)[1][inner]
-            hessian[column] = change / (2.0 * step)
-        values, vectors = np.linalg.eigh(-0.5 * (hessian + hessian.T))
-        positive = values > 1e-8 * values.max(initial=0.0)
-        half = vectors[:, positive] / np.sqrt(values[positive])
-        result = np.zeros((len(x), len(x)))
-        result[np.ix_(inner, inner)] = half @ half.T
-        return result
+            derivatives.append((function(ahead) - function(behind)) / (2.0 * step))
+        return np.array(derivatives)
 
 
 class GaussianSurface(LikelihoodSurface):
@@ -116,6 +130,7 @@ class GaussianSurface(LikelihoodSurface):
             problem.weights,
             reml=fit.reml,
             absolute=self._parameters.absolute,
+            algebra=problem.options.algebra(problem.design),
             free_sigma=True,
         )
         self._constant = family.log_jacobian(problem.y, problem.weights)
@@ -139,10 +154,10 @@ class GaussianSurface(LikelihoodSurface):
         """Return the residual standard deviation."""
         return float(np.exp(x[-1]))
 
-    def fixed_covariance(self, x: np.ndarray) -> np.ndarray:
-        """Return the covariance of the fixed effects, (p, p)."""
-        self._objective(x)
-        return self._objective.factorization.fixed_covariance() * self.sigma(x) ** 2
+    def fixed_covariance(self) -> np.ndarray:
+        """Return the covariance of the fixed effects at the last x, (p, p)."""
+        relative = self._objective.factorization.fixed_covariance()
+        return relative * self._objective.sigma**2
 
     def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
         """Return L of a factor, G = L L', in the unit of eta."""
@@ -186,6 +201,7 @@ class GaussianSurface(LikelihoodSurface):
             self.problem.weights,
             reml=self._reml,
             absolute=self._parameters.absolute,
+            algebra=self.problem.options.algebra(surface.problem.design),
             free_sigma=True,
         )
         return surface
@@ -209,7 +225,10 @@ class LaplaceSurface(LikelihoodSurface):
             self._objective = QuadratureObjective(*arguments, options.n_quadrature)
         else:
             self._objective = LaplaceObjective(
-                *arguments, with_fixed=fit.reml, reml=fit.reml
+                *arguments,
+                with_fixed=fit.reml,
+                reml=fit.reml,
+                coupling=couple(design, family, options.algebra(design)),
             )
         p = 0 if fit.reml else design.n_fixed
         self._center = fit.posterior.fixed
@@ -270,6 +289,14 @@ class LaplaceSurface(LikelihoodSurface):
         result = np.zeros(len(x))
         result[self.theta] = by_theta
         return result
+
+
+def inverse_information(hessian: np.ndarray) -> np.ndarray:
+    """Return the inverse of minus a Hessian, leaving out where it is not concave."""
+    values, vectors = np.linalg.eigh(-0.5 * (hessian + hessian.T))
+    positive = values > 1e-8 * values.max(initial=0.0)
+    half = vectors[:, positive] / np.sqrt(values[positive])
+    return half @ half.T
 
 
 def likelihood_surface(problem: Problem, fit: MixedModelFit) -> LikelihoodSurface:

@@ -2,38 +2,75 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
 import numpy as np
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import DenseBlock, Design
-from bead_sklearn.solvers._factorization import Covariances
 
 #: Rows handled at once where a product needs (rows x columns) scratch memory.
 _CHUNK_ELEMENTS = 4_000_000
 
 
+class Covariances(NamedTuple):
+    """Covariance of all effects, without that between levels of the first factor.
+
+    Attributes
+    ----------
+    own : ndarray of shape (q, r, r)
+        Of the effects of each level of the eliminated factor.
+    cross : ndarray of shape (q, r, m)
+        Between these and the rest.
+    rest : ndarray of shape (m, m)
+        Of the rest: other factors, ridge, fixed part.
+    """
+
+    own: np.ndarray
+    cross: np.ndarray
+    rest: np.ndarray
+
+    @property
+    def side(self) -> int:
+        """Side of the largest dense matrix."""
+        return len(self.rest)
+
+    def scaled(self, variance: float) -> Self:
+        """Return the covariances times ``variance``."""
+        return type(self)(*(variance * part for part in self))
+
+    def predictor_variances(self, design: Design) -> np.ndarray:
+        """Return Var(eta_i) of the rows of a design; see `predictor_variances`."""
+        return predictor_variances(design, self)
+
+    def level_blocks(self, start: int, n_levels: int, size: int) -> np.ndarray:
+        """Return the diagonal blocks of a factor of the rest; see `level_blocks`."""
+        return level_blocks(self.rest, start, n_levels, size)
+
+    def fixed_block(self, n_fixed: int) -> np.ndarray:
+        """Return the covariance of the last ``n_fixed`` columns of the rest."""
+        return self.rest[len(self.rest) - n_fixed :, len(self.rest) - n_fixed :]
+
+
 def predictor_covariances(
-    left: Design, right: Design | None, covariances: Covariances
+    left: Design, right: Design, covariances: Covariances
 ) -> np.ndarray:
     """Return Cov(eta_i, eta_i') for pairs of rows of the same linear predictor.
 
     Parameters
     ----------
     left, right : Design
-        First and second row of each pair; None is the same rows as ``left``.
+        First and second row of each pair.
     covariances : Covariances
-        Covariance of the effects, with or without the fixed part. Its blocks may be
-        any symmetric matrices.
+        Covariance of the effects, with or without the fixed part.
 
     Returns
     -------
     values : ndarray of shape (n_pairs,)
         Covariances.
     """
-    if right is None:
-        return _quadratic_forms(left, covariances)
     m = len(covariances.rest)
-    left_parts, right_parts = _present_parts(left, m), _present_parts(right, m)
+    left_parts, right_parts = present_parts(left, m), present_parts(right, m)
     values = np.zeros(left.n_rows)
     for part, rows in left_parts:
         for other, columns in right_parts:
@@ -53,7 +90,7 @@ def predictor_covariances(
     for parts, covariates in ((right_parts, z), (left_parts, other_z)):
         for part, columns in parts:
             cross = covariances.cross[:, :, columns]
-            values[known] += _level_bilinear(covariates, codes, cross, part, known)
+            values[known] += level_bilinear(covariates, codes, cross, part, known)
     return values
 
 
@@ -73,38 +110,99 @@ def predictor_variances(design: Design, covariances: Covariances) -> np.ndarray:
         t'Vt + z'Sz + 2 z'Ct for a row with covariates z of its level of the first
         factor and t of the rest.
     """
-    return np.maximum(_quadratic_forms(design, covariances), 0.0)
+    return np.maximum(quadratic_forms(design, covariances), 0.0)
 
 
-def _quadratic_forms(design: Design, covariances: Covariances) -> np.ndarray:
-    """Row by row g'Vg for a symmetric V."""
-    parts = _present_parts(design, len(covariances.rest))
-    variances = np.zeros(design.n_rows)
-    for i, (left, left_slice) in enumerate(parts):
-        for right, right_slice in parts[i:]:
-            block = covariances.rest[left_slice, right_slice]
-            times = 1.0 if left is right else 2.0
-            variances += times * _bilinear(left, right, block)
+def output_covariances(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return the covariance of the outputs of each row, (n_rows, J, J).
+
+    Parameters
+    ----------
+    design : Design
+        Rows, with J outputs.
+    covariances : Covariances
+        Covariance of the effects on all outputs.
+    """
+    single, n_outputs = design.per_output(), design.n_outputs
+    result = np.empty((design.n_rows, n_outputs, n_outputs))
+    for j in range(n_outputs):
+        for k in range(j, n_outputs):
+            block = _output_block(covariances, j, k, n_outputs)
+            values = quadratic_forms(single, block)
+            result[:, j, k] = result[:, k, j] = values
+    return result
+
+
+def output_variances(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return the variance of each output of each row, (n_rows, J)."""
+    single, n_outputs = design.per_output(), design.n_outputs
+    blocks = (_output_block(covariances, j, j, n_outputs) for j in range(n_outputs))
+    return np.stack([predictor_variances(single, block) for block in blocks], axis=1)
+
+
+def _output_block(
+    covariances: Covariances, j: int, k: int, n_outputs: int
+) -> Covariances:
+    """Covariance of the effects on output j with those on output k, symmetrised."""
+    at_j, at_k = slice(j, None, n_outputs), slice(k, None, n_outputs)
+    own, cross, rest = covariances
+    own_jk, rest_jk = own[:, at_j, at_k], rest[at_j, at_k]
+    return Covariances(
+        0.5 * (own_jk + own_jk.transpose(0, 2, 1)),
+        0.5 * (cross[:, at_j, at_k] + cross[:, at_k, at_j]),
+        0.5 * (rest_jk + rest_jk.T),
+    )
+
+
+def quadratic_forms(design: Design, covariances: Covariances) -> np.ndarray:
+    """Return g'Vg of each row for a symmetric V."""
+    parts = present_parts(design, len(covariances.rest))
+    variances = rest_variances(design, covariances.rest)
     first = design.eliminated
     if first is None:
         return variances
+    variances += own_variances(first, covariances.own)
     known = np.flatnonzero(first.codes >= 0)
     codes, z = first.codes[known], first.z[known]
-    if z.shape[1] == 1:
-        variances[known] += z[:, 0] ** 2 * covariances.own[:, 0, 0][codes]
-    else:
-        own = covariances.own[codes]
-        variances[known] += np.einsum("ia,iab,ib->i", z, own, z, optimize=True)
     for part, part_slice in parts:
         cross = covariances.cross[:, :, part_slice]
-        variances[known] += 2.0 * _level_bilinear(z, codes, cross, part, known)
+        variances[known] += 2.0 * level_bilinear(z, codes, cross, part, known)
     return variances
+
+
+def rest_variances(design: Design, rest: np.ndarray) -> np.ndarray:
+    """Return the part t'Vt of the variances, from the covariance of the rest."""
+    parts = present_parts(design, len(rest))
+    variances = np.zeros(design.n_rows)
+    for i, (left, left_slice) in enumerate(parts):
+        for right, right_slice in parts[i:]:
+            times = 1.0 if left is right else 2.0
+            block = rest[left_slice, right_slice]
+            variances += times * _bilinear(left, right, block)
+    return variances
+
+
+def own_variances(first: RandomFactor, own: np.ndarray) -> np.ndarray:
+    """Return the part z'Sz of the variances, from the blocks of the first factor."""
+    if first.size == 1:
+        products = own[first.codes, 0, 0] * first.z[:, 0] ** 2
+    else:
+        products = np.einsum("ia,iab,ib->i", first.z, own[first.codes], first.z)
+    return np.where(first.codes >= 0, products, 0.0)
+
+
+def level_blocks(rest: np.ndarray, start: int, n_levels: int, size: int) -> np.ndarray:
+    """Return the diagonal blocks of a factor's columns, (n_levels, size, size)."""
+    stop = start + n_levels * size
+    blocks = rest[start:stop, start:stop].reshape(n_levels, size, n_levels, size)
+    levels = np.arange(n_levels)
+    return blocks[levels, :, levels, :]
 
 
 _Part = RandomFactor | DenseBlock
 
 
-def _present_parts(design: Design, m: int) -> list[tuple[_Part, slice]]:
+def present_parts(design: Design, m: int) -> list[tuple[_Part, slice]]:
     parts: list[tuple[_Part, slice]] = []
     *factor_slices, ridge, fixed = design.rest_slices
     parts += zip(design.rest_factors, factor_slices, strict=True)
@@ -122,7 +220,7 @@ def _bilinear(left: _Part, right: _Part, block: np.ndarray) -> np.ndarray:
         rows = np.arange(len(left.z))
         known = rows[left.codes >= 0]
         result = np.zeros(len(rows))
-        result[known] = _level_bilinear(
+        result[known] = level_bilinear(
             left.z[known], left.codes[known], table, right, known
         )
         return result
@@ -136,7 +234,7 @@ def _bilinear(left: _Part, right: _Part, block: np.ndarray) -> np.ndarray:
     return _paired_dots(product, left.index, right.values, right.index)
 
 
-def _level_bilinear(
+def level_bilinear(
     z: np.ndarray, codes: np.ndarray, table: np.ndarray, part: _Part, rows: np.ndarray
 ) -> np.ndarray:
     """z_i' table[code_i] (row of part), for the given rows of the part."""

@@ -36,6 +36,7 @@ from bead_sklearn.inspection import (
     Summary,
     VarianceComponents,
     collect_evidence,
+    factor_effects,
     summarize,
     variance_components,
 )
@@ -202,7 +203,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 estimate=mixed_effects.estimates_variances,
                 initial_variance=mixed_effects.held_variance,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
-                zero_factors=held,
+                zero_factors=tuple(sorted(held)),
             ),
             n_quadrature=self._n_quadrature,
             verbose=bool(self.verbose),
@@ -313,6 +314,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         covariates: np.ndarray,
         *,
         fitting: bool = False,
+        unspanned: bool = False,
     ) -> Design:
         offset = None
         if any(structure.prior.mean != 0 for structure in self._structures):
@@ -323,7 +325,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             fixed=columns.fixed,
             ridge=columns.ridge,
             factors=tuple(
-                structure.factor(ids, covariates, fitting=fitting)
+                structure.factor(ids, covariates, fitting=fitting, outside=unspanned)
                 for structure in self._structures
             ),
             offset=offset,
@@ -414,25 +416,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self.coef_names_ = names
         self.alpha_ = fit.alpha
         levels = {structure.name: structure for structure in self._structures}
-        to_columns = {name: levels[name].to_columns() for name in levels}
-        self.effects_ = {
-            name: FactorEffects(
-                grouping_factor=name,
-                levels=levels[name].levels,
-                effect_names=levels[name].effect_names,
-                modes=levels[name].prior.effects(
-                    fit.posterior.modes[index] @ to_columns[name].T
-                ),
-                covariances=levels[name].prior.covariances(
-                    to_columns[name]
-                    @ fit.posterior.conditional_covariances(index)
-                    @ to_columns[name].T
-                ),
-                n_observations=levels[name].prior.n_observations,
-                known=levels[name].prior.known,
-            )
-            for index, name in enumerate(fit.posterior.factor_names)
-        }
+        self.effects_: dict[str, FactorEffects] = factor_effects(fit.posterior, levels)
         self.variance_components_: list[VarianceComponents] = variance_components(
             design,
             fit.posterior,
@@ -468,7 +452,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return mean, variance
 
     def _new_rows(
-        self, X: Any, groups: Any, *, unspanned: bool = False
+        self, X: Any, groups: Any, *, unspanned: bool = False, fitting: bool = False
     ) -> tuple[Columns, dict[str, np.ndarray], Design]:
         """Columns, ids and linear predictor of new judgments."""
         check_is_fitted(self)
@@ -477,7 +461,10 @@ class MixedModel(MixedModelInference, BaseEstimator):
         ids = {**judgments.factors, **given}
         columns = self._features.transform(judgments, unspanned=unspanned)
         covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
-        return columns, ids, self._design(columns, ids, covariates)
+        design = self._design(
+            columns, ids, covariates, fitting=fitting, unspanned=unspanned
+        )
+        return columns, ids, design
 
     def _unit_constant(self) -> float:
         """Return what the log-likelihood of the solver lacks.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
+from scipy.linalg import lapack
 
 from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.inputs import DistinctText, Judgments
@@ -20,6 +21,11 @@ from bead_sklearn.solvers import DenseBlock
 #: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
 #: under a ridge.
 ROWS_PER_COLUMN = 10
+
+#: Smallest pivot of a matrix of correlations at which its rank is beyond doubt, and
+#: the rows from which one is summed at once.
+_CLEAR_RANK = 1e-5
+_CHUNK = 4096
 
 #: Largest side of a dense matrix that the ridge needs.
 _MAX_DENSE = 12_000
@@ -143,17 +149,10 @@ class FeatureBuilder:
         constant = spread <= (1e-12 * np.abs(center)) ** 2
         self.fixed_center_ = np.where(constant, 0.0, center)
         self.fixed_scale_ = np.sqrt(np.where(constant, 1.0, spread))
-        rows = (rows - self.fixed_center_) / self.fixed_scale_
-        scaled = rows * np.sqrt(weights)[:, None]
-        norms = np.linalg.norm(scaled, axis=0)
-        scaled = scaled / np.where(norms > 0, norms, 1.0)
-        _, r, pivots = linalg.qr(scaled, mode="economic", pivoting=True)
-        diagonal = np.abs(np.diagonal(r))
-        rank = int((diagonal > 1e-9 * diagonal.max(initial=1e-300)).sum())
-        self.kept_ = np.sort(pivots[:rank])
-        if 0 not in self.kept_ and rank:
-            # The intercept stays: what it is a combination of gives way.
-            self.kept_ = _keep_first(scaled, self.kept_)
+        self.kept_ = _independent_columns(
+            rows, self.fixed_center_, self.fixed_scale_, np.sqrt(weights)
+        )
+        rank = len(self.kept_)
         self.fixed_transform_ = np.diag(1.0 / self.fixed_scale_[self.kept_])
         shifts = self.fixed_center_ / self.fixed_scale_
         self.fixed_transform_[0, 1:] = -shifts[self.kept_[1:]]
@@ -270,6 +269,37 @@ class FeatureBuilder:
             centred = projected
         ridge = DenseBlock(centred, raw.ridge.index)
         return Columns(fixed, ridge, residual, outside)
+
+
+def _independent_columns(
+    rows: np.ndarray, center: np.ndarray, scale: np.ndarray, roots: np.ndarray
+) -> np.ndarray:
+    """Return which standardised columns span all, the first among them.
+
+    Their correlations say so at half the digits; where that is not enough, an
+    orthogonal decomposition.
+    """
+    n_columns = rows.shape[1]
+    gram = np.zeros((n_columns, n_columns))
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        scaled = (rows[part] - center) / scale * roots[part, None]
+        gram += scaled.T @ scaled
+    norms = np.sqrt(np.diagonal(gram))
+    if (norms > 0).all():
+        lower, _, _, info = lapack.dpstrf(gram / np.outer(norms, norms), lower=1)
+        if info == 0 and np.diagonal(lower).min() > _CLEAR_RANK:
+            return np.arange(n_columns)
+    scaled = (rows - center) / scale * roots[:, None]
+    scaled /= np.where(norms > 0, norms, 1.0)
+    _, r, pivots = linalg.qr(scaled, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diagonal(r))
+    rank = int((diagonal > 1e-9 * diagonal.max(initial=1e-300)).sum())
+    kept = np.sort(pivots[:rank])
+    if 0 not in kept and rank:
+        # The intercept stays: what it is a combination of gives way.
+        kept = _keep_first(scaled, kept)
+    return kept
 
 
 def _keep_first(scaled: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -75,7 +75,8 @@ def warn_if_confounded(
         Factors whose variance is held at 0.
     """
     for factor in design.factors:
-        free = factor.structure.n_parameters >= factor.size
+        n_effects = max(factor.size, len(factor.effect_names))
+        free = factor.structure.n_parameters >= n_effects
         if factor.name in held or not free:
             continue
         if _are_dependent(factor):

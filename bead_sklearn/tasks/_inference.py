@@ -346,7 +346,7 @@ class MixedModelInference:
                 "X and y are needed, and groups and sample_weight if fit had them: "
                 "fitted models do not keep their data."
             )
-        _, _, design = self._new_rows(X, groups)
+        _, _, design = self._new_rows(X, groups, fitting=True)
         check_consistent_length(range(design.n_rows), y)
         # Encoding sets attributes.
         reader = copy.copy(self)
@@ -364,17 +364,26 @@ class MixedModelInference:
         family = get_family(self.family, response=self._response)
         family.check_response(target)
         problem = Problem(design, family, target, weights, self._options)
-        found = np.nan
-        if all((factor.codes >= 0).all() for factor in design.factors):
-            surface = likelihood_surface(problem, self._solution)
-            found = surface.log_likelihood(surface.start) + self._unit_constant()
-        expected = self.log_likelihood_
-        if not abs(found - expected) <= _SAME_FIT * max(1.0, abs(expected)):
+        found, expected = self._likelihood_of(problem), self.log_likelihood_
+        tolerance = _SAME_FIT * max(1.0, abs(expected))
+        tolerance += 4.0 * self._solution.monte_carlo_error
+        if not abs(found - expected) <= tolerance:
             raise ValueError(
                 "X, y, groups and sample_weight are not those of fit: the estimates "
                 f"have the log-likelihood {found:.6g} there and {expected:.6g} in fit."
             )
         return problem
+
+    def _likelihood_of(self: Any, problem: Problem) -> float:
+        """Log-likelihood of data at the estimates; NaN where it is not defined."""
+        if any((factor.codes < 0).any() for factor in problem.design.factors):
+            return float("nan")
+        try:
+            surface = likelihood_surface(problem, self._solution)
+            value = surface.log_likelihood(surface.start)
+        except np.linalg.LinAlgError:  # other columns may be collinear
+            return float("nan")
+        return value + float(self._unit_constant())
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -49,10 +49,12 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
         for numeric columns when there are fewer than 10 judgments per column;
         otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
         standardised for the ridge, those of an array not.
-    population : {"marginal", "conditional"}, default="marginal"
+    population : {"marginal", "conditional"} or dict, default="marginal"
         What a participant not seen in fit stands for: any participant, whose effects
         vary, or one whose effects are zero. The predicted mean is the same; the
-        standard deviation is not.
+        standard deviation is not. A dict says so by grouping factor, such as
+        ``{"participant": "marginal", "item": "conditional"}``; factors it does not
+        name are "marginal".
     family : {"normal", "lognormal"} or Family, default="normal"
         Response distribution. "lognormal" models log(y), as is usual for reading
         times; predictions are in the unit of y, coefficients in that of log(y). The

@@ -1,0 +1,419 @@
+"""Simulation study: bias of standard deviations, coverage of intervals.
+
+For each family and structure of random effects, data with known truth are drawn and
+fitted many times by the solvers; one more regime has few judgments per participant,
+where the Laplace approximation is known to be biased for discrete responses and
+adaptive quadrature is not. Reported are
+
+- the bias of each estimated standard deviation, in percent of the truth, with its
+  Monte-Carlo standard error,
+- how often the 95 % Wald intervals of the fixed effects contain the truth.
+
+    python benchmarks/simulation_study.py --quick
+    python benchmarks/simulation_study.py --jobs 2 --out results/study.jsonl
+    python benchmarks/simulation_study.py --read results/study.jsonl \
+        --figure docs/images/coverage.png --table docs/simulation_study.md
+
+Normal families are fitted by REML, the others by maximum likelihood.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from _designs import design, factor
+from _measure import Record, machine, markdown, parser, save, show
+from joblib import Parallel, delayed
+
+from bead_sklearn.families import (
+    Bernoulli,
+    BernoulliProbit,
+    Beta,
+    CumulativeLogit,
+    Family,
+    LogNormal,
+    Normal,
+    OrderedBeta,
+    TruncatedNormal,
+)
+from bead_sklearn.solvers import SolverOptions, fit_mixed_model
+
+#: Family with its true parameters, unit of the effects, intercept.
+FAMILIES: dict[str, tuple[Family, float, float]] = {
+    "bernoulli": (Bernoulli(), 1.0, -0.3),
+    "bernoulli_probit": (BernoulliProbit(), 0.6, -0.2),
+    "normal": (Normal(1.0), 1.0, 0.5),
+    "lognormal": (LogNormal(0.6), 0.6, 0.5),
+    "cumulative_logit": (
+        CumulativeLogit(5, parameters=np.array([-1.8, 0.2, 0.1, 0.2])),
+        1.0,
+        0.0,
+    ),
+    "truncated_normal": (TruncatedNormal(0.0, 1.0, 0.25), 0.2, 0.45),
+    "beta": (Beta(8.0), 0.7, -0.2),
+    "ordered_beta": (OrderedBeta(-1.5, 1.7, 6.0), 0.7, 0.1),
+}
+#: Families whose marginal likelihood is exact without quadrature.
+EXACT = ("normal", "lognormal")
+
+#: Families for which a grid of nodes is not worth its time.
+SLOW = ("beta", "ordered_beta")
+
+#: True effects in the unit of the family: a covariate of the row, one of the
+#: participant, and standard deviations.
+SLOPES = np.array([0.8, -0.5])
+SD_PARTICIPANT, SD_SLOPE, CORRELATION, SD_ITEM = 1.0, 0.5, 0.3, 0.7
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A structure of random effects and an amount of data."""
+
+    structure: str
+    participants: int
+    per_participant: int
+    nodes: int
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+        return f"{self.structure}, {self.participants} x {self.per_participant}"
+
+    @property
+    def true_sds(self) -> np.ndarray:
+        """Standard deviations of the effects in the unit of the family."""
+        return {
+            "(1 | p)": np.array([SD_PARTICIPANT]),
+            "(1 + x | p)": np.array([SD_PARTICIPANT, SD_SLOPE]),
+            "(1 | p) + (1 | i)": np.array([SD_PARTICIPANT, SD_ITEM]),
+        }[self.structure]
+
+
+#: ``nodes`` of the quadrature that is compared with Laplace; 1 is none.
+SETTINGS = [
+    Setting("(1 | p)", 200, 5, 9),
+    Setting("(1 | p)", 100, 20, 9),
+    Setting("(1 + x | p)", 100, 20, 5),
+    Setting("(1 | p) + (1 | i)", 80, 20, 1),
+]
+N_ITEMS = 50
+
+#: Up to this many judgments per effect of a participant Laplace is known to be biased
+#: for discrete responses.
+FEW = 10
+
+#: What we want: pooled coverage in percent.
+COVERAGE = (93.0, 97.0)
+#: Bias of a standard deviation that counts as none, in percent, beside three
+#: Monte-Carlo standard errors: maximum likelihood itself is biased by about
+#: 1 / participants.
+_BIAS_ALLOWED = 2.0
+
+
+def draw(family: str, setting: Setting, rng: np.random.Generator):
+    """Draw one data set: design and responses."""
+    distribution, unit, intercept = FAMILIES[family]
+    q, k = setting.participants, setting.per_participant
+    participant = np.repeat(np.arange(q), k)
+    x = rng.standard_normal(q * k)
+    between = rng.permutation(np.arange(q) % 2)[participant] - 0.5
+    X = np.column_stack([x, between])
+    effects = rng.standard_normal((q, 2))
+    eta = intercept + unit * (X @ SLOPES)
+    eta += unit * SD_PARTICIPANT * effects[participant, 0]
+    factors = [factor(participant, name="p")]
+    if "x" in setting.structure:
+        rest = np.sqrt(1.0 - CORRELATION**2)
+        slope = SD_SLOPE * (CORRELATION * effects[:, 0] + rest * effects[:, 1])
+        eta += unit * slope[participant] * x
+        factors = [factor(participant, x[:, None], name="p")]
+    if "i)" in setting.structure:
+        item = np.argsort(rng.random((q, N_ITEMS)), axis=1)[:, :k].ravel()
+        eta += unit * SD_ITEM * rng.standard_normal(N_ITEMS)[item]
+        factors.append(factor(item, name="i"))
+    state = np.random.RandomState(rng.integers(2**32 - 1))
+    y = distribution.simulate(eta, state)
+    if family == "beta":  # rounding error can reach the ends, where there is no density
+        y = np.clip(y, 1e-12, 1.0 - 1e-12)
+    return design(X, *factors, intercept=distribution.has_intercept), y
+
+
+def fit_once(family: str, setting: Setting, nodes: int, seed: int) -> Record:
+    """Draw, fit and return estimates beside their truth."""
+    rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
+    parts, y = draw(family, setting, rng)
+    distribution, unit, intercept = FAMILIES[family]
+    options = SolverOptions(reml=family in EXACT, n_quadrature=nodes)
+    fresh = _fresh(distribution)
+    found = fit_mixed_model(parts, fresh, y, np.ones(len(y)), options)
+    posterior = found.posterior
+    covariances = dict(zip(posterior.factor_names, posterior.covariances, strict=True))
+    names = [name for name in ("p", "i") if name in covariances]
+    truth = unit * SLOPES
+    if distribution.has_intercept:
+        truth = np.append(intercept, truth)
+    errors = np.sqrt(np.diagonal(posterior.fixed_covariance()))
+    return {
+        "sds": [
+            float(sd) / unit
+            for name in names
+            for sd in np.sqrt(np.diagonal(covariances[name]))
+        ],
+        "z": ((posterior.fixed - truth) / errors).tolist(),
+        "converged": bool(found.optimum.converged),
+    }
+
+
+def _fresh(family: Family) -> Family:
+    """The family without its true parameters, as a user would start."""
+    if isinstance(family, CumulativeLogit):
+        return CumulativeLogit(family.n_categories)
+    if isinstance(family, TruncatedNormal):
+        return TruncatedNormal(family.lower, family.upper)
+    return type(family)()
+
+
+def run_chunk(family: str, setting: Setting, nodes: int, seeds: range) -> list[Record]:
+    """Fit several data sets; a fit that raises is reported, not hidden."""
+    results = []
+    for seed in seeds:
+        start = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = fit_once(family, setting, nodes, seed)
+            except (np.linalg.LinAlgError, ValueError, FloatingPointError) as error:
+                found = {"error": f"{type(error).__name__}: {error}"}
+        results.append(found | {"cpu": time.process_time() - start})
+    return results
+
+
+def summarize(
+    family: str, setting: Setting, nodes: int, results: list[Record]
+) -> Record:
+    """Bias and coverage of one cell."""
+    good = [result for result in results if "error" not in result]
+    sds = np.array([result["sds"] for result in good])
+    z = np.abs([result["z"] for result in good])
+    truth = setting.true_sds
+    errors = sorted({result["error"] for result in results if "error" in result})
+    return {
+        "family": family,
+        "setting": asdict(setting),
+        "name": setting.name,
+        "nodes": nodes,
+        "method": "exact"
+        if family in EXACT
+        else "quadrature"
+        if nodes > 1
+        else "Laplace",
+        "n_fits": len(good),
+        "n_failed": len(results) - len(good),
+        "errors": errors[:3],
+        "n_not_converged": sum(not result["converged"] for result in good),
+        "bias": (100.0 * (sds / truth - 1.0).mean(axis=0)).tolist(),
+        "bias_error": (
+            100.0 * (sds / truth).std(axis=0, ddof=1) / np.sqrt(len(good))
+        ).tolist(),
+        "coverage": (100.0 * (z < 1.959964).mean(axis=0)).tolist(),
+        "pooled_coverage": float(100.0 * (z < 1.959964).mean()),
+        "cpu": float(np.mean([result["cpu"] for result in results])),
+    }
+
+
+def is_few(record: Record) -> bool:
+    """Whether Laplace is known to be biased in a cell."""
+    setting = record["setting"]
+    n_effects = 2 if "x" in setting["structure"] else 1
+    few = setting["per_participant"] <= FEW * n_effects
+    return few and record["method"] == "Laplace"
+
+
+def verdict(record: Record) -> str:
+    """What to say about a cell."""
+    low, high = COVERAGE
+    # The Monte-Carlo error of a share of 95 % over the fits comes on top.
+    allowed = 1.96 * np.sqrt(95.0 * 5.0 / record["n_fits"] / len(record["coverage"]))
+    words = []
+    bias, error = np.array(record["bias"]), np.array(record["bias_error"])
+    if (np.abs(bias) > _BIAS_ALLOWED + 3.0 * error).any():
+        words.append("bias (few judgments)" if is_few(record) else "BIAS")
+    if not low - allowed <= record["pooled_coverage"] <= high + allowed:
+        words.append("COVERAGE")
+    if record["n_failed"] or record["n_not_converged"]:
+        words.append(
+            f"{record['n_failed']} failed, {record['n_not_converged']} not converged"
+        )
+    return ", ".join(words)
+
+
+HEADER = [
+    "family",
+    "structure, participants x judgments",
+    "method",
+    "bias of sds, %",
+    "coverage of fixed effects, %",
+    "pooled",
+    "fits",
+    "CPU s / fit",
+    "",
+]
+
+
+def row(record: Record) -> list:
+    """One line of the table."""
+    biases = [
+        f"{bias:+.1f} ± {error:.1f}"
+        for bias, error in zip(record["bias"], record["bias_error"], strict=True)
+    ]
+    return [
+        record["family"],
+        record["name"],
+        record["method"],
+        "; ".join(biases),
+        "; ".join(f"{share:.1f}" for share in record["coverage"]),
+        f"{record['pooled_coverage']:.1f}",
+        record["n_fits"],
+        round(record["cpu"], 3),
+        verdict(record),
+    ]
+
+
+def draw_figure(records: list[Record], path: Path) -> None:
+    """Coverage and bias of all cells."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys(record["family"] for record in records))
+    settings = list(dict.fromkeys(record["name"] for record in records))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(10.0, 5.2), sharey=True, layout="constrained"
+    )
+    left.axvspan(*COVERAGE, color="0.92")
+    left.axvline(95.0, color="0.6", linewidth=0.8)
+    right.axvline(0.0, color="0.6", linewidth=0.8)
+    for record in records:
+        place = settings.index(record["name"])
+        filled = record["method"] != "Laplace"
+        color = f"C{place}"
+        height = names.index(record["family"]) + 0.18 * (place - 1.5)
+        height += 0.07 if record["method"] == "quadrature" else 0.0
+        style = {
+            "color": color,
+            "marker": "o",
+            "markersize": 5,
+            "markerfacecolor": color if filled else "white",
+            "linestyle": "none",
+        }
+        left.plot(record["pooled_coverage"], height, **style)
+        for bias, error, mark in zip(
+            record["bias"], record["bias_error"], "os", strict=False
+        ):
+            style["marker"] = mark
+            right.errorbar(bias, height, xerr=1.96 * error, elinewidth=0.8, **style)
+    for place, name in enumerate(settings):
+        left.plot([], [], "o", color=f"C{place}", label=name)
+    left.plot([], [], "o", color="0.3", markerfacecolor="white", label="Laplace")
+    left.plot([], [], "o", color="0.3", label="quadrature or exact")
+    right.plot([], [], "o", color="0.3", label="participants' intercepts")
+    right.plot([], [], "s", color="0.3", label="their slopes, or items")
+    for axes in (left, right):
+        for edge in np.arange(len(names) - 1) + 0.5:
+            axes.axhline(edge, color="0.85", linewidth=0.6)
+    left.set_ylim(-0.5, len(names) - 0.5)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xlabel("coverage of 95 % Wald intervals of fixed effects, %")
+    right.set_xlabel("bias of standard deviations, % (bars: 95 % Monte-Carlo)")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def read(paths: list[Path]) -> list[Record]:
+    """Read results; of two for one cell the last counts."""
+    cells = {}
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if "family" in record:
+                cells[record["family"], record["name"], record["method"]] = record
+    names = [setting.name for setting in SETTINGS]
+
+    def place(key: tuple[str, str, str]) -> tuple[int, int, str]:
+        return list(FAMILIES).index(key[0]), names.index(key[1]), key[2]
+
+    return [cells[key] for key in sorted(cells, key=place)]
+
+
+def run(options) -> list[Record]:
+    """Run all cells that were asked for."""
+    n_fits = 40 if options.quick and options.fits is None else options.fits or 400
+    chunk = max(1, min(25, n_fits))
+    records = []
+    with Parallel(n_jobs=options.jobs) as parallel:
+        for family in options.families or FAMILIES:
+            for setting in SETTINGS[1:2] if options.quick else SETTINGS:
+                if options.structures and setting.structure not in options.structures:
+                    continue
+                has_quadrature = setting.nodes > 1 and family not in EXACT
+                if "x" in setting.structure and family in SLOW:
+                    has_quadrature = False
+                for nodes in (1, setting.nodes) if has_quadrature else (1,):
+                    chunks = parallel(
+                        delayed(run_chunk)(
+                            family,
+                            setting,
+                            nodes,
+                            range(start, min(start + chunk, n_fits)),
+                        )
+                        for start in range(0, n_fits, chunk)
+                    )
+                    results = [result for part in chunks for result in part]
+                    records.append(summarize(family, setting, nodes, results))
+                    save(options.out, records[-1:])
+                    print(json.dumps(row(records[-1]), ensure_ascii=False), flush=True)
+    return records
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--fits", type=int, help="data sets per cell (400; quick 40)"
+    )
+    arguments.add_argument("--jobs", type=int, default=1, help="processes")
+    arguments.add_argument("--families", nargs="+", choices=list(FAMILIES))
+    structures = sorted({setting.structure for setting in SETTINGS})
+    arguments.add_argument("--structures", nargs="+", choices=structures)
+    arguments.add_argument("--figure", type=Path)
+    arguments.add_argument("--table", type=Path, help="a table for the documentation")
+    arguments.add_argument(
+        "--read", type=Path, nargs="+", help="results of earlier runs, none is made"
+    )
+    options = arguments.parse_args()
+    if options.read:
+        records = read(options.read)
+    else:
+        print(json.dumps(machine()))
+        save(options.out, [{"machine": machine()}])
+        records = run(options)
+    rows = [row(record) for record in records]
+    print(show(HEADER, rows))
+    if options.table:
+        options.table.parent.mkdir(parents=True, exist_ok=True)
+        options.table.write_text(markdown(HEADER, rows) + "\n", encoding="utf-8")
+    if options.figure:
+        draw_figure(records, options.figure)
+
+
+if __name__ == "__main__":
+    main()
