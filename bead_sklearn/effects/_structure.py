@@ -129,7 +129,8 @@ class FactorStructure:
     def has_heads(self) -> bool:
         """Whether many coefficients of a level share one variance."""
         structure = self.structure
-        return structure.n_parameters < structure.size
+        independent = bool((structure.rows == structure.columns).all())
+        return independent and structure.n_parameters < structure.size
 
     def _sizes(self) -> np.ndarray:
         """Numbers of effects of each level that its rows tell of, (q,)."""
@@ -379,7 +380,8 @@ def build_structures(
             centers = np.zeros(len(columns))
             if center and term.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)
-            bases = level_bases(slopes, codes) if shared else None
+            alone = len(factor_terms) == 1
+            bases = level_bases(slopes, codes) if shared and alone else None
             structure = _structure(term, slopes - centers, weights, shared, bases)
             blocks.append(
                 VaryingBlock(term.intercept, columns, structure, centers, bases)

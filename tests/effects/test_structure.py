@@ -166,9 +166,10 @@ def test_many_features_share_a_variance_that_does_not_turn(intercept, ids, covar
     rotated[:, :6] = features @ turn
     [other] = build(formula, ids, rotated, rotation_invariant=True)
     theta = np.full(1 + intercept, 1.3)
+    factors = person.factor(ids, covariates), other.factor(ids, rotated)
     spreads = [
-        ((block.z(x) @ block.structure.factor(theta)) ** 2).sum(axis=1)
-        for block, x in ((person.blocks[0], covariates), (other.blocks[0], rotated))
+        ((factor.z @ factor.structure.factor(theta)) ** 2).sum(axis=1)
+        for factor in factors
     ]
     np.testing.assert_allclose(*spreads)
 
@@ -215,3 +216,27 @@ def test_deviations_give_their_parameters():
     ):
         factor = structure.factor(structure.from_sds(np.array([3.0, 0.5])))
         np.testing.assert_allclose(factor, np.diag([3.0, 0.5]))
+
+
+def test_heads_beside_another_term_have_no_bases(ids, covariates):
+    formula = "(1 | person) + (0 + x + w + a + b + c + d | person)"
+    [person] = build(formula, ids, covariates, rotation_invariant=True)
+    assert person.bases is None
+    assert person.factor(ids, covariates).sizes.tolist() == [7, 7, 7]
+    [person] = build("(1 + x + w || person)", ids, covariates)
+    assert person.factor(ids, covariates).sizes is None
+
+
+def test_sizes_are_those_of_the_bases(ids, covariates):
+    [item] = build(
+        "(1 + x + w + a + b + c + d | item)", ids, covariates, rotation_invariant=True
+    )
+    counts = np.bincount(ids["item"].astype(int))
+    assert counts.max() < 6
+    assert item.bases.counts.tolist() == counts.tolist()
+    factor = item.factor(ids, covariates)
+    assert factor.sizes.tolist() == (1 + counts).tolist()
+    assert factor.z.shape == (N_ROWS, 1 + counts.max())
+    assert len(item.effect_names) == 7
+    assert item.names_of(np.array([0])) == ["(Intercept)"]
+    assert item.names_of(np.array([1, 2])) == list(item.effect_names[1:])
