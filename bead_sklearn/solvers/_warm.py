@@ -114,7 +114,10 @@ class Start:
         slices = parameter_slices(design)
         for factor, part in zip(design.factors, slices, strict=False):
             names, kept = self.factors.get(factor.name, ((), np.zeros(0)))
-            if names == factor.effect_names and len(kept) == len(theta[part]):
+            # Features that share a variance may be others than they were.
+            is_shared = len(kept) < min(len(names), factor.size)
+            is_same = names == factor.effect_names or is_shared
+            if is_same and len(kept) == len(theta[part]):
                 theta[part], known[part] = kept, True
         if design.ridge is not None and self.ridge_sd is not None:
             theta[-1] = self.ridge_sd / feature_scale(design.ridge, weights)
