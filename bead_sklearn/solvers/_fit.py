@@ -183,7 +183,7 @@ def fit_mixed_model(
         if start is None or near is None:
             return _fit(family, *rest, parameters, algebra)
         fit = _fit(start.family_for(family), *rest, near, algebra)
-        if stayed_near(fit, design, near):
+        if stayed_near(fit, near):
             return fit
         again = _fit(family, *rest, parameters, algebra)
     best = max(fit, again, key=lambda item: item.log_likelihood)
