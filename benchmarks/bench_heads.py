@@ -35,7 +35,7 @@ QUICK = SIMULATED[:1]
 MOST = [100, None]
 TABLE = SHARED / "data" / "bin_udsgenericity" / "data.csv.gz"
 #: What one effect per feature is not tried for: too much memory.
-TOO_LARGE = [(20_000, 2_000, 256), None]
+TOO_LARGE = [(20_000, 2_000, 256)]
 
 
 def simulate(n: int, n_participants: int, n_features: int):
