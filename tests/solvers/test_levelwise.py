@@ -282,3 +282,17 @@ def test_blocks_are_factorised(size, diagonal):
     square = blocks.root.transpose(0, 2, 1) @ blocks.root
     np.testing.assert_allclose(square, scale @ inverse @ scale.T, atol=1e-10)
     assert blocks.log_det == pytest.approx(np.linalg.slogdet(dense)[1].sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_variances_level_by_level(kind, monkeypatch):
+    design = make_design(kind)
+    _, equations = both_equations(design, True)
+    codes = design.factors[0].codes.copy()
+    codes[::3] = -1
+    first = replace(design.factors[0], codes=codes)
+    new = replace(design, factors=(first, *design.factors[1:]))
+    covariances = equations.covariances(design.n_rest)
+    expected = covariances.predictor_variances(new)
+    monkeypatch.setattr("bead_sklearn.solvers._variances._BY_LEVEL_FROM", 2)
+    np.testing.assert_allclose(covariances.predictor_variances(new), expected)
