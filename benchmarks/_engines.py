@@ -285,6 +285,6 @@ ENGINES: dict[str, Callable[[Problem], Fit]] = {
     "mixedlm": mixedlm,
     "statsmodels, VB": statsmodels_vb,
     "statsmodels, MAP": statsmodels_map,
-    "lme4 or clmm": lme4,
-    "glmmTMB": glmmtmb,
+    "R: lme4 or clmm": lme4,
+    "R: glmmTMB": glmmtmb,
 }

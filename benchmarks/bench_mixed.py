@@ -46,15 +46,15 @@ TARGETS = [
     ("crossed-1000000x32", ("gpboost", "gpboost, cholesky"), 2.0),
     ("verbagg-id", ("glmm",), 1.0),
     ("verbagg-id-item", ("glmm",), 1.0),
-    ("verbagg-ordinal", ("lme4 or clmm",), 1.0),
-    ("insteval", ("lme4 or clmm",), 2.5),
+    ("verbagg-ordinal", ("R: lme4 or clmm",), 1.0),
+    ("insteval", ("R: lme4 or clmm",), 2.5),
     ("insteval", ("glmm",), 1.0),
 ]
 MEMORY_TARGETS = {"crossed-1000000x32": 4000.0}
 
 #: Engines whose likelihood is the same function as ours, up to rounding. GPBoost's
 #: default estimates it with random numbers, its restricted one does not exist.
-EXACT = ("gpboost, cholesky", "glmm", "mixedlm", "lme4 or clmm", "glmmTMB")
+EXACT = ("gpboost, cholesky", "glmm", "mixedlm", "R: lme4 or clmm", "R: glmmTMB")
 #: Shortfall in log-likelihood that is still called equal.
 _LOG_LIKELIHOOD_TOLERANCE = 1e-4
 

@@ -32,8 +32,9 @@ class MixedEffects(BaseEstimator):
     prior_mean : float, default=0.0
         Mean of every random effect, u ~ N(prior_mean, G): of intercepts, and of
         slopes per unit of their column of X (under "random_slopes": per unit of the
-        features as the model standardises them). A participant not seen in fit is
-        expected there. Where a fixed effect is estimated without a penalty beside the
+        features as the model standardises them, which must not outnumber the rows).
+        A participant not seen in fit is expected there, also where ``population`` is
+        "conditional". Where a fixed effect is estimated without a penalty beside the
         random one, as the intercept always is, it takes up the mean: ``intercept_``
         falls by what ``effects_`` rises, and likelihood and predictions stay the
         same. Coefficients under a ridge do not: then the slopes of all participants

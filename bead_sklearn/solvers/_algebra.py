@@ -106,9 +106,12 @@ class LinearAlgebra(Protocol):
     ----------
     is_exact : bool
         Whether log-determinants and gradients are exact rather than estimated.
+    side : int
+        Side of the largest dense matrix in use.
     """
 
     is_exact: bool
+    side: int
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Any:
         """Return the cross-products under ``weights``, without the fixed part or with.
@@ -139,6 +142,7 @@ class DenseAlgebra:
 
     def __init__(self, design: Design) -> None:
         self._design = design
+        self.side = design.n_rest
         self._crossproducts = Crossproducts(design)
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Products:
@@ -162,6 +166,7 @@ class SparseAlgebra:
     is_exact = True
 
     def __init__(self, design: Design) -> None:
+        self.side = design.n_rest
         self._crossproducts = SparseCrossproducts(design)
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> SparseProducts:
@@ -188,6 +193,7 @@ class LevelwiseAlgebra:
     is_exact = True
 
     def __init__(self, design: Design) -> None:
+        self.side = design.n_rest
         self._crossproducts = LevelwiseCrossproducts(design)
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> LevelwiseProducts:

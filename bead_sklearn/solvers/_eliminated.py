@@ -69,6 +69,11 @@ class EliminatedBlocks:
         self.solved = self.inverse * sds
 
 
+def times_table(blocks: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Multiply (q, r, r) by (q, r, m)."""
+    return blocks * table if blocks.shape[1] == 1 else blocks @ table
+
+
 def times_entries(
     blocks: np.ndarray, levels: np.ndarray, data: np.ndarray
 ) -> np.ndarray:

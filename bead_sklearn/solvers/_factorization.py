@@ -15,7 +15,7 @@ import numpy as np
 
 from bead_sklearn.solvers._crossproducts import Products
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._eliminated import EliminatedBlocks
+from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_table
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._schur import SchurComplement
 from bead_sklearn.solvers._variances import Covariances, predictor_variances
@@ -49,8 +49,8 @@ class Factorization:
         self.scales = scales
         blocks = EliminatedBlocks(products.own, scales.first)
         self.inverse_own, self.log_det_own = blocks.inverse, blocks.log_det
-        self.solved = _times_cross(blocks.solved, products.cross)
-        half = _times_cross(blocks.root, products.cross)
+        self.solved = times_table(blocks.solved, products.cross)
+        half = times_table(blocks.root, products.cross)
         q, r, m = half.shape
         half = half.reshape(q * r, m)
         self.schur = SchurComplement(design, products.rest - half.T @ half, scales)
@@ -130,11 +130,6 @@ class Factorization:
             )
             gradients.append(direct - through_rest)
         return gradients + self.schur.log_det_gradient(n_rest)
-
-
-def _times_cross(blocks: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Multiply (q, r, r) by (q, r, m)."""
-    return blocks * cross if blocks.shape[1] == 1 else blocks @ cross
 
 
 def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

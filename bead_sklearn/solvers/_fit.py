@@ -176,40 +176,45 @@ def fit_mixed_model(
         relative=isinstance(family, QuadraticFamily),
         scale=family.scale,
     )
-    with blas_threads(design.n_rest):
+    algebra = options.algebra(design)
+    rest = design, y, weights, options
+    with blas_threads(algebra.side):
         near = None if start is None else start.begin(design, weights, parameters)
         if start is None or near is None:
-            return _fit(design, family, y, weights, options, parameters)
-        fit = _fit(design, start.family_for(family), y, weights, options, near)
-        if stayed_near(fit, design, near):
+            return _fit(family, *rest, parameters, algebra)
+        fit = _fit(start.family_for(family), *rest, near, algebra)
+        if stayed_near(fit, near):
             return fit
-        again = _fit(design, family, y, weights, options, parameters)
+        again = _fit(family, *rest, parameters, algebra)
     best = max(fit, again, key=lambda item: item.log_likelihood)
     n_iter = fit.optimum.n_iter + again.optimum.n_iter
     return replace(best, optimum=best.optimum._replace(n_iter=n_iter))
 
 
 def _fit(
-    design: Design,
     family: Family,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     """Fit from one starting point."""
+    rest = design, y, weights, options, parameters, algebra
     if isinstance(family, QuadraticFamily):
-        return _fit_gaussian(design, family, y, weights, options, parameters)
-    return _fit_laplace(design, family, y, weights, options, parameters)
+        return _fit_gaussian(family, *rest)
+    return _fit_laplace(family, *rest)
 
 
 def _fit_gaussian(
-    design: Design,
     family: QuadraticFamily,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     working = family.working_response(y)
     rows = design.fixed.values
@@ -221,7 +226,7 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
-        algebra=options.algebra(design),
+        algebra=algebra,
     )
     log_sigma = np.zeros(0)
     if parameters.absolute.any():
@@ -280,16 +285,17 @@ def _fit_gaussian(
 
 
 def _fit_laplace(
-    design: Design,
     family: Family,
+    design: Design,
     y: np.ndarray,
     weights: np.ndarray,
     options: SolverOptions,
     parameters: VarianceParameters,
+    algebra: LinearAlgebra,
 ) -> MixedModelFit:
     has_latent = bool(design.factors) or design.ridge is not None
     with_fixed = options.reml or not has_latent or options.n_quadrature == 0
-    coupling = couple(design, family, options.algebra(design))
+    coupling = couple(design, family, algebra)
     objective = LaplaceObjective(
         design,
         family,
@@ -347,20 +353,17 @@ def _fit_laplace(
     )
     fitted_family, error = objective.family, objective.error
     fixed_root = np.linalg.cholesky(posterior.fixed_covariance()[:p, :p])
-    if coupling.is_exact:
-        within = (theta > parameters.lower) & (theta < parameters.upper)
-        covariance = parameter_covariance(
-            lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
-            solution.free,
-            theta,
-            basis,
-            solution.unit,
-            np.flatnonzero(within),
-            fixed_root,
-        )
-    else:
-        covariance = basis @ basis.T
-        covariance[:p, :p] = fixed_root @ fixed_root.T
+    within = (theta > parameters.lower) & (theta < parameters.upper)
+    covariance = parameter_covariance(
+        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+        solution.free,
+        theta,
+        basis,
+        solution.unit,
+        np.flatnonzero(within),
+        fixed_root,
+        is_exact=coupling.is_exact,
+    )
     if p:
         posterior = replace(posterior, fixed_marginal=covariance[:p, :p])
     return MixedModelFit(

@@ -6,8 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: Step of the differences of the gradient, in standard errors.
-_STEP = 1e-4
+#: Steps of the differences of the gradient, in standard errors: of one known to
+#: rounding error, and of one that is estimated.
+_STEP, _LONG_STEP = 1e-4, 0.1
+
+#: Smallest information in units of what was expected.
+_LEAST = 1e-4
 
 #: Up to this many parameters all are differenced; beyond it the curvature in the fixed
 #: effects is that at known variances.
@@ -22,6 +26,8 @@ def parameter_covariance(
     unit: np.ndarray,
     interior: np.ndarray,
     fixed_root: np.ndarray,
+    *,
+    is_exact: bool,
 ) -> np.ndarray:
     """Return the covariance of the estimates of ``free``, ``theta`` being estimated.
 
@@ -42,6 +48,8 @@ def parameter_covariance(
     fixed_root : ndarray of shape (p, p)
         Root of the covariance of the first p entries of ``free``, the fixed effects,
         at known other parameters.
+    is_exact : bool
+        Whether the gradient is known to rounding error, not estimated.
 
     Returns
     -------
@@ -59,18 +67,19 @@ def parameter_covariance(
     root[k + interior, k + np.arange(len(interior))] = unit[interior]
     estimate = np.append(free, theta)
     at_maximum = gradient(free, theta)
+    step = _STEP if is_exact else _LONG_STEP
     skipped = p if root.shape[1] > _FULL_UP_TO else 0
     information = np.zeros((root.shape[1], root.shape[1]))
     for column in range(skipped, root.shape[1]):
-        moved = estimate + _STEP * root[:, column]
+        moved = estimate + step * root[:, column]
         change = gradient(moved[:k], moved[k:]) - at_maximum
-        information[column] = information[:, column] = -(root.T @ change) / _STEP
+        information[column] = information[:, column] = -(root.T @ change) / step
     if skipped:
         half = np.linalg.solve(fixed_root, basis[:p, :p])
         information[:p, :p] = half.T @ half
     else:
         information = 0.5 * (information + information.T)
     values, vectors = np.linalg.eigh(information)
-    values = np.where(values > _STEP, values, 1.0)
+    values = np.where(values > _LEAST, values, 1.0)
     half = root[:k] @ (vectors / np.sqrt(values))
     return half @ half.T

@@ -42,7 +42,10 @@ from bead_sklearn.solvers._sparse_crossproducts import (
 from bead_sklearn.solvers._variances import level_blocks
 
 #: Up to this many dense columns are eliminated exactly, by one solution for each.
-_ELIMINATE_UP_TO = 48
+_ELIMINATE_UP_TO = 512
+
+#: Relative residual of these solutions, whose error counts squared.
+_ELIMINATE_TOL = 1e-6
 
 #: Relative residual that a search for negative curvature goes down to.
 _CHECK_TOL = 1e-6
@@ -105,7 +108,8 @@ class IterativeFactorization:
         n, block = self._pattern.n_columns, self._block
         sparse_only = self.estimate(n)
         beside = block.from_standard.T @ block.beside[:, : n_rest - n]
-        solved = self._solve_rest(beside, self._algebra.options.solve_tol)
+        tol = min(_ELIMINATE_TOL, self._algebra.options.tol)
+        solved = self._solve_rest(beside, tol)
         schur = block.dense[: n_rest - n, : n_rest - n] - beside.T @ solved
         lower = np.linalg.cholesky(schur)
         exact = np.vstack([-solved, np.eye(n_rest - n)])
@@ -313,6 +317,8 @@ class IterativeAlgebra:
         Of the design.
     signs : ndarray of shape (n_rest, n_probes)
         Random signs, the same for every evaluation.
+    side : int
+        Side of the largest dense matrix in use.
     """
 
     is_exact = False
@@ -325,6 +331,7 @@ class IterativeAlgebra:
     ) -> None:
         self.options = options
         self.crossproducts = SparseCrossproducts(design, dense_up_to)
+        self.side = design.n_rest - self.crossproducts.pattern.n_columns
         [self.signs] = self._draw(np.random.default_rng(options.seed), 1)
         self._directions: np.ndarray | None = None
 

@@ -20,6 +20,8 @@ E = I - (R U)^-1 A_ff (R U)^-T, so that only what the sparse block lacks is iter
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg
 
@@ -58,8 +60,6 @@ class Preconditioned:
         log|P|.
     size : int
         Number of columns.
-    trace : float or None
-        tr M, where it can be had without estimation.
     """
 
     def __init__(
@@ -97,10 +97,17 @@ class Preconditioned:
             + self._n_sparse * np.log(inflation)
             + 2.0 * float(np.log(np.diagonal(lower)).sum())
         )
-        self.trace: float | None = None
-        if block.trace is not None:
-            through = np.einsum("ij,ij->", self._coupling, self._lack(self._coupling))
-            self.trace = n_dense + block.trace / inflation - float(through)
+
+    @cached_property
+    def trace(self) -> float | None:
+        """Trace of M, where it can be had without estimation."""
+        if self.block.trace is None:
+            return None
+        through = np.einsum("ij,ij->", self._coupling, self._lack(self._coupling))
+        n_dense = self.size - self._n_sparse
+        trace = n_dense + self.block.trace / self._inflation - float(through)
+        # V'MV is the identity.
+        return trace + float((1.0 - (1.0 + self._shift) ** -2.0).sum())
 
     def _lack(self, x: np.ndarray) -> np.ndarray:
         """Multiply by E."""
@@ -136,8 +143,6 @@ class Preconditioned:
         self._span = basis @ rotation
         self._shift = 1.0 / np.sqrt(values) - 1.0
         self.log_det += float(np.log(values).sum())
-        if self.trace is not None:
-            self.trace += float((1.0 - values).sum())
 
     def _put_right(self, x: np.ndarray) -> np.ndarray:
         """Multiply by S."""

@@ -17,7 +17,11 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 from bead_sklearn.solvers._block_diagonal import BlockDiagonal
-from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_entries
+from bead_sklearn.solvers._eliminated import (
+    EliminatedBlocks,
+    times_entries,
+    times_table,
+)
 from bead_sklearn.solvers._entries import Entries, PlainQuadratic
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._sparse_crossproducts import (
@@ -176,13 +180,14 @@ class SparseBlock:
         """Set A_cc and R^-1 A_fc."""
         pattern = self.pattern
         m = products.dense.shape[0]
-        scale = _dense_scale(crossproducts, scales)[:m, :m]
-        half = pattern.rows(self.own.root @ products.cross_dense) @ scale
+        scale = _dense_scale(crossproducts, scales)[:, :m]
+        half = times_table(self.own.root, products.cross_dense)
+        half = _times(pattern.rows(half), scale)
         penalty = scales.penalty[pattern.n_columns : pattern.n_columns + m]
-        self.dense = scale.T @ products.dense @ scale - half.T @ half
+        self.dense = _times(_times(products.dense, scale).T, scale) - half.T @ half
         self.dense[np.diag_indices(m)] += penalty
-        beside = self.to_effects.T @ (products.sparse_dense @ scale)
-        self.beside = beside - self._matrix.T @ half
+        self.beside = self.to_effects.T @ _times(products.sparse_dense, scale)
+        self.beside -= self._matrix.T @ half
 
     @property
     def size(self) -> int:
@@ -379,7 +384,7 @@ def _block_matrix(blocks: np.ndarray) -> sparse.csr_array:
 
 
 def _dense_scale(crossproducts: SparseCrossproducts, scales: Scales) -> np.ndarray:
-    """Lambda of the dense columns."""
+    """Lambda of the dense columns, its diagonal (1, m) if it has no more."""
     design = crossproducts.design
     small = design.rest_factors[len(crossproducts.large) :]
     blocks = [
@@ -391,4 +396,12 @@ def _dense_scale(crossproducts: SparseCrossproducts, scales: Scales) -> np.ndarr
     if design.ridge is not None:
         blocks.append(scales.ridge * np.eye(design.ridge.n_columns))
     blocks.append(np.eye(design.n_fixed))
-    return block_diag(*blocks)
+    matrix = block_diag(*blocks)
+    if all(factor.size == 1 for factor in small):
+        return np.diagonal(matrix)[None, :]
+    return matrix
+
+
+def _times(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Multiply columns by what `_dense_scale` returned."""
+    return x * scale if len(scale) == 1 else x @ scale[: x.shape[1]]

@@ -14,7 +14,11 @@ import numpy as np
 from scipy import sparse
 
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_entries
+from bead_sklearn.solvers._eliminated import (
+    EliminatedBlocks,
+    times_entries,
+    times_table,
+)
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._schur import SchurComplement
 from bead_sklearn.solvers._sparse_crossproducts import (
@@ -144,7 +148,7 @@ class SparseFactorization:
         self._own = own = EliminatedBlocks(products.own, scales.first)
         n_sparse, m = pattern.n_columns, pattern.n_columns + products.dense.shape[1]
         half = pattern.matrix(times_entries(own.root, pattern.levels, products.cross))
-        half_dense = pattern.rows(own.root @ products.cross_dense)
+        half_dense = pattern.rows(times_table(own.root, products.cross_dense))
         schur = np.zeros((m, m))
         through = (half.T @ half).tocoo()
         schur[through.coords] = -through.data
@@ -245,7 +249,9 @@ class SparseFactorization:
             pattern, solved = self._pattern, self._own.solved
             n_sparse = pattern.n_columns
             entries = times_entries(solved, pattern.levels, self._products.cross)
-            dense = solved @ self._products.cross_dense[:, :, : n_rest - n_sparse]
+            dense = times_table(
+                solved, self._products.cross_dense[:, :, : n_rest - n_sparse]
+            )
             _, rest = self.schur.inverse(n_rest)
             spread = np.empty_like(entries)
             spread_dense = np.empty_like(dense)

@@ -11,7 +11,6 @@ from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._parameters import VarianceParameters, feature_scale
 from bead_sklearn.solvers._scales import parameter_slices
-from bead_sklearn.solvers._start import theta_units
 
 if TYPE_CHECKING:
     from bead_sklearn.solvers._fit import MixedModelFit
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 _SMALL = 0.02
 
 
-#: A solution so many standard errors from where the search began may not be the
-#: highest maximum.
-_FAR = 5.0
+#: If a standard deviation changed by such a factor, the maximum found may not be the
+#: highest.
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,10 @@ class Start:
         slices = parameter_slices(design)
         for factor, part in zip(design.factors, slices, strict=False):
             names, kept = self.factors.get(factor.name, ((), np.zeros(0)))
-            if names == factor.effect_names and len(kept) == len(theta[part]):
+            # Features that share a variance may be others than they were.
+            is_shared = len(kept) < min(len(names), factor.size)
+            is_same = names == factor.effect_names or is_shared
+            if is_same and len(kept) == len(theta[part]):
                 theta[part], known[part] = kept, True
         if design.ridge is not None and self.ridge_sd is not None:
             theta[-1] = self.ridge_sd / feature_scale(design.ridge, weights)
@@ -132,21 +134,17 @@ class Start:
         )
 
 
-def stayed_near(
-    fit: MixedModelFit, design: Design, parameters: VarianceParameters
-) -> bool:
+def stayed_near(fit: MixedModelFit, parameters: VarianceParameters) -> bool:
     """Whether a search that began at an earlier solution ended near it.
 
     Parameters
     ----------
     fit : MixedModelFit
         Where it ended.
-    design : Design
-        The linear predictor.
     parameters : VarianceParameters
         Where it began.
     """
-    unit = theta_units(design, parameters.start, parameters.ordinary)
-    moved = np.abs(fit.theta - parameters.start)[parameters.lower < parameters.upper]
-    limits = _FAR * unit[parameters.lower < parameters.upper]
-    return fit.optimum.converged and bool((moved <= limits).all())
+    scales = (parameters.lower < parameters.upper) & (parameters.ordinary > 0)
+    ratio = fit.theta[scales] / parameters.start[scales]
+    near = (ratio < _FAR) & (ratio > 1.0 / _FAR)
+    return fit.optimum.converged and bool(near.all())

@@ -101,7 +101,8 @@ class MagnitudeRegressor(RegressorMixin, MixedModel):
     is_reml_ : bool
         Whether the fixed effects were integrated out.
     groups_ : ndarray or None
-        Participants seen in fit.
+        Participants seen in fit, those with too few judgments for effects of their
+        own left out (``MixedEffects(min_samples_for_random_effects=...)``).
     n_iter_ : int
         Number of optimizer iterations.
     n_features_in_ : int

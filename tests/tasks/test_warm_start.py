@@ -111,6 +111,22 @@ def test_new_texts(model):
 
 
 @every_model
+def test_new_texts_with_heads_of_participants(model):
+    kind = "binary" if model is BinaryClassifier else "magnitude"
+    d = make_judgments(kind, n_participants=12, n_items=60, random_state=0)
+    order = np.random.RandomState(0).permutation(len(d.y))
+    warm = model(mixed_effects="random_slopes", warm_start=True)
+    for n in (150, 170, 190):
+        rows = order[:n]
+        X, y, groups = d.X.iloc[rows], d.y[rows], d.groups[rows]
+        warm.fit(X, y, groups=groups)
+        cold = model(mixed_effects="random_slopes").fit(X, y, groups=groups)
+        assert warm.log_likelihood_ > cold.log_likelihood_ - 1e-4
+        if warm.log_likelihood_ < cold.log_likelihood_ + 1e-4:
+            assert_same(warm, cold, d.X, d.groups, atol=1e-3)
+
+
+@every_model
 def test_other_columns_and_units(model):
     frame, y = judgments(model)
     warm = model(mixed_effects="(1 + x | g)", warm_start=True).fit(frame, y)
