@@ -8,7 +8,7 @@ from bead_sklearn.effects._covariance import (
     output_covariance,
     shared_covariance,
 )
-from bead_sklearn.effects._factor import RandomFactor
+from bead_sklearn.effects._factor import RandomFactor, rows_by_level
 from bead_sklearn.effects._formula import FormulaTerm, parse_formula
 from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import (
@@ -42,5 +42,6 @@ __all__ = [
     "output_covariance",
     "parse_formula",
     "resolve_mixed_effects",
+    "rows_by_level",
     "shared_covariance",
 ]

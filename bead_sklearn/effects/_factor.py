@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -129,3 +131,13 @@ class RandomFactor:
         """Return the factor as it acts on one output."""
         structure = diagonal_covariance(np.ones(self.z.shape[1]))
         return replace(self, structure=structure)
+
+
+def rows_by_level(codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each known level with the positions of its rows."""
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    levels, starts = np.unique(codes[order], return_index=True)
+    bounds = pairwise([*starts.tolist(), len(order)])
+    for level, (start, stop) in zip(levels.tolist(), bounds, strict=True):
+        yield level, order[start:stop]

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+
+from bead_sklearn.effects._factor import rows_by_level
 
 #: Squared lengths outside of a span below this share of the whole are rounding.
 _ROUNDING = 1e-12
@@ -89,7 +90,7 @@ class LevelBases:
             Zero beyond the vectors of the level.
         """
         result = np.zeros((len(rows), self.size))
-        for level, of_level in _by_level(codes):
+        for level, of_level in rows_by_level(codes):
             basis = self.basis(level)
             result[of_level, : len(basis)] = rows[of_level] @ basis.T
         return result
@@ -99,7 +100,7 @@ class LevelBases:
     ) -> np.ndarray:
         """Return what the bases leave of each row, (n_rows, d)."""
         result = rows.copy()
-        for level, of_level in _by_level(codes):
+        for level, of_level in rows_by_level(codes):
             basis = self.basis(level)
             result[of_level] -= coordinates[of_level, : len(basis)] @ basis
         return result
@@ -186,13 +187,3 @@ def _number_rows(rows: np.ndarray) -> tuple[np.ndarray, int]:
     whole = np.ascontiguousarray(rows).view(as_bytes).ravel()
     distinct, numbers = np.unique(whole, return_inverse=True)
     return numbers, len(distinct)
-
-
-def _by_level(codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each known level with the positions of its rows."""
-    order = np.argsort(codes, kind="stable")
-    order = order[codes[order] >= 0]
-    levels, starts = np.unique(codes[order], return_index=True)
-    bounds = pairwise([*starts.tolist(), len(order)])
-    for level, (start, stop) in zip(levels.tolist(), bounds, strict=True):
-        yield level, order[start:stop]

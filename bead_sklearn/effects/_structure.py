@@ -126,16 +126,17 @@ class FactorStructure:
         return names
 
     @property
-    def has_heads(self) -> bool:
-        """Whether many coefficients of a level share one variance."""
+    def sizes(self) -> np.ndarray | None:
+        """Number of effects in the design that each level has, (q,).
+
+        None unless the effects are heads, whose coefficients share one variance.
+        """
         structure = self.structure
         independent = bool((structure.rows == structure.columns).all())
-        return independent and structure.n_parameters < structure.size
-
-    def _sizes(self) -> np.ndarray:
-        """Numbers of effects of each level that its rows tell of, (q,)."""
+        if not independent or structure.n_parameters == structure.size:
+            return None
         if self.bases is None:
-            return np.full(len(self.levels), self.structure.size)
+            return np.full(len(self.levels), structure.size)
         return self._other + self.bases.counts
 
     @property
@@ -298,9 +299,8 @@ class FactorStructure:
             z=self.prior.scale(z, codes),
             structure=self.structure,
             effect_names=self.effect_names,
+            sizes=self.sizes,
         )
-        if self.has_heads:
-            factor = replace(factor, sizes=self._sizes())
         if self.bases is None or fitting:
             return factor
         rows, coordinates = self.blocks[0].slopes(covariates), z[:, -self.bases.size :]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import lapack
+
+#: Side from which triangles are inverted one by one rather than as full matrices.
+_LARGE = 24
 
 
 class EliminatedBlocks:
@@ -59,7 +63,7 @@ class EliminatedBlocks:
         lower = np.linalg.cholesky(blocks)
         diagonal = np.diagonal(lower, axis1=1, axis2=2)
         self.log_det = 2.0 * float(np.log(diagonal).sum())
-        root = np.linalg.inv(lower)
+        root = _invert_triangles(lower)
         self.inverse = root.transpose(0, 2, 1) @ root
         self.root = root * sds
         self.solved = self.inverse * sds
@@ -77,3 +81,16 @@ def times_entries(
     if len(data) == 1:
         return blocks[levels, 0, 0] * data
     return np.einsum("eab,be->ae", blocks[levels], data)
+
+
+def _invert_triangles(lower: np.ndarray) -> np.ndarray:
+    """Return the inverses of lower triangular matrices (q, r, r)."""
+    if lower.shape[1] < _LARGE:
+        return np.linalg.inv(lower)
+    result = np.empty_like(lower)
+    for block, inverse in zip(lower, result, strict=True):
+        upper, info = lapack.dtrtri(block.T, lower=0)
+        if info:  # pragma: no cover - a Cholesky factor has a positive diagonal
+            raise np.linalg.LinAlgError("H is indefinite")
+        inverse[:] = upper.T
+    return result

@@ -6,11 +6,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from bead_sklearn.effects import RandomFactor
+from bead_sklearn.effects import RandomFactor, rows_by_level
 from bead_sklearn.solvers._design import DenseBlock, Design
 
 #: Rows handled at once where a product needs (rows x columns) scratch memory.
 _CHUNK_ELEMENTS = 4_000_000
+
+#: Number of effects per level from which products level by level are faster, and need
+#: far less memory, than those of all rows with the matrices of their levels.
+_BY_LEVEL_FROM = 24
 
 
 class Covariances(NamedTuple):
@@ -186,6 +190,11 @@ def own_variances(first: RandomFactor, own: np.ndarray) -> np.ndarray:
     """Return the part z'Sz of the variances, from the blocks of the first factor."""
     if first.size == 1:
         products = own[first.codes, 0, 0] * first.z[:, 0] ** 2
+    elif first.size >= _BY_LEVEL_FROM:
+        products = np.zeros(len(first.z))
+        for level, rows in rows_by_level(first.codes):
+            z = first.z[rows]
+            products[rows] = np.einsum("ia,ia->i", z @ own[level], z)
     else:
         products = np.einsum("ia,iab,ib->i", first.z, own[first.codes], first.z)
     return np.where(first.codes >= 0, products, 0.0)
@@ -246,6 +255,11 @@ def level_bilinear(
         return np.where(part_codes >= 0, dots, 0.0)
     index = rows if part.index is None else part.index[rows]
     total = np.zeros(len(rows))
+    if z.shape[1] >= _BY_LEVEL_FROM:
+        for level, own in rows_by_level(codes):
+            products = z[own] @ table[level]
+            total[own] = np.einsum("im,im->i", products, part.values[index[own]])
+        return total
     for effect in range(z.shape[1]):
         dots = _paired_dots(table[:, effect], codes, part.values, index)
         total += z[:, effect] * dots

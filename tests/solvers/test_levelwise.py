@@ -22,6 +22,7 @@ from bead_sklearn.solvers._algebra import (
     LevelwiseAlgebra,
     choose_algebra,
 )
+from bead_sklearn.solvers._eliminated import EliminatedBlocks
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._level_groups import batch_rows, group_levels
 from bead_sklearn.solvers._scales import Scales
@@ -262,3 +263,36 @@ def test_groups_hold_every_level_and_row_once():
         assert (batch.z[~batch.present] == 0).all()
         seen += rows.tolist()
     assert sorted(seen) == np.flatnonzero(codes >= 0).tolist()
+
+
+@pytest.mark.parametrize("size", [1, 2, 30])
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_blocks_are_factorised(size, diagonal):
+    rng = np.random.RandomState(9)
+    roots = rng.normal(size=(4, size, size + 2))
+    products = roots @ roots.transpose(0, 2, 1)
+    scale = np.tril(rng.normal(size=(size, size)))
+    if diagonal:
+        scale = np.diag(np.arange(size) + 0.5 * (size == 1))
+    blocks = EliminatedBlocks(products, scale)
+    dense = scale.T @ products @ scale + np.eye(size)
+    inverse = np.linalg.inv(dense)
+    np.testing.assert_allclose(blocks.inverse, inverse, atol=1e-10)
+    np.testing.assert_allclose(blocks.solved, inverse @ scale.T, atol=1e-10)
+    square = blocks.root.transpose(0, 2, 1) @ blocks.root
+    np.testing.assert_allclose(square, scale @ inverse @ scale.T, atol=1e-10)
+    assert blocks.log_det == pytest.approx(np.linalg.slogdet(dense)[1].sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_variances_level_by_level(kind, monkeypatch):
+    design = make_design(kind)
+    _, equations = both_equations(design, True)
+    codes = design.factors[0].codes.copy()
+    codes[::3] = -1
+    first = replace(design.factors[0], codes=codes)
+    new = replace(design, factors=(first, *design.factors[1:]))
+    covariances = equations.covariances(design.n_rest)
+    expected = covariances.predictor_variances(new)
+    monkeypatch.setattr("bead_sklearn.solvers._variances._BY_LEVEL_FROM", 2)
+    np.testing.assert_allclose(covariances.predictor_variances(new), expected)
