@@ -40,7 +40,7 @@ class Solution(NamedTuple):
     optimum : Maximum
         How the optimizer ended.
     history : list of ndarray
-        ``theta`` after each iteration.
+        ``theta`` at the start, after each EM step and after each iteration.
     unit : ndarray of shape (n_parameters,)
         About the standard errors of ``theta``.
     """
@@ -99,22 +99,26 @@ def search(
 
     theta, moving = parameters.start, lower < upper
     n_steps = _EM_STEPS if moving.any() and not parameters.is_near else 0
+    history = [theta]
+
+    def keep(theta: np.ndarray) -> None:
+        if verbose:
+            shown = np.array2string(theta, precision=5, suppress_small=True)
+            print(f"iteration {len(history)}: scales of the effects {shown}")
+        history.append(theta)
+
     for _ in range(n_steps):
         gradient = penalised(center, theta)[2]
         theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
+        keep(theta)
     unit = theta_units(design, theta, parameters.ordinary)
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, by_free, by_theta = penalised(center + basis @ x[:k], unit * x[k:])
         return value, np.append(basis.T @ by_free, unit * by_theta)
 
-    history: list[np.ndarray] = []
-
     def record(x: np.ndarray) -> None:
-        history.append(unit * x[k:])
-        if verbose:
-            shown = np.array2string(history[-1], precision=5, suppress_small=True)
-            print(f"iteration {len(history)}: scales of the effects {shown}")
+        keep(unit * x[k:])
 
     unbounded = np.full(k, np.inf)
 
