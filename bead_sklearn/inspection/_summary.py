@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,8 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    family_parameters : dict of str to float
+        Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
     """
 
     title: str
@@ -89,6 +91,7 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    family_parameters: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [self.title, self.likelihood, ""]
@@ -99,6 +102,7 @@ class Summary:
         ]
         lines += self._random_lines()
         lines += self._fixed_lines()
+        lines += self._parameter_lines()
         lines += [
             f"R2 marginal {self.r2_marginal:.3f}   conditional "
             f"{self.r2_conditional:.3f}   ICC {self.icc:.3f}",
@@ -125,6 +129,8 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
+        if not self.fixed_effects:
+            return [*self._ridge_lines(), ""] if self.n_ridge else []
         with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
         names = ("df", "t", "p") if with_df else ("z", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
@@ -140,13 +146,28 @@ class Summary:
             for effect in self.fixed_effects
         ]
         lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
-        if self.n_ridge:
-            lines.append(
-                f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
-                f"SD {_number(self.ridge_sd)} of the linear predictor;"
-            )
+        return [*lines, *self._ridge_lines(), ""]
+
+    def _ridge_lines(self) -> list[str]:
+        if not self.n_ridge:
+            return []
+        begin = "and " if self.fixed_effects else ""
+        lines = [
+            f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
+            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+        ]
+        if any(effect.name.startswith("(Intercept)") for effect in self.fixed_effects):
+            lines[0] += ";"
             lines.append("the intercept is that of average features")
-        return [*lines, ""]
+        return lines
+
+    def _parameter_lines(self) -> list[str]:
+        if not self.family_parameters:
+            return []
+        rows: list[tuple[str, ...]] = [("", "Estimate")]
+        for name, value in self.family_parameters.items():
+            rows.append((name, _number(value)))
+        return ["Parameters of the family:", *_table(rows, "lr"), ""]
 
 
 def summarize(
@@ -180,9 +201,8 @@ def summarize(
         Of the t tests of the fixed effects; None is the normal distribution.
     """
     posterior = fit.posterior
-    features = estimator._features
-    names = [features.fixed_names_[i] for i in features.kept_]
-    transform = features.fixed_transform_
+    names = estimator._features.coefficient_names_
+    transform = estimator._features.to_columns()
     covariance = transform @ posterior.fixed_covariance() @ transform.T
     errors = np.sqrt(np.diagonal(covariance))
     fixed = []
@@ -201,9 +221,9 @@ def summarize(
     ridge = (
         np.zeros(design.n_rows)
         if design.ridge is None
-        else design.ridge.matvec(posterior.ridge)
+        else design.dense_matvec(design.ridge, posterior.ridge)
     )
-    expected = design.fixed.matvec(posterior.fixed) + ridge
+    expected = design.dense_matvec(design.fixed, posterior.fixed) + ridge
     if design.offset is not None:
         expected = expected + design.offset
     explained = _variance(expected, weights)
@@ -215,7 +235,7 @@ def summarize(
         likelihood=_likelihood(family, fit),
         n_observations=float(weights.sum()),
         fixed_effects=fixed,
-        n_ridge=0 if design.ridge is None else len(estimator._features.ridge_names_),
+        n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
         ridge_sd=float(np.sqrt(_variance(ridge, weights))),
         variance_components=components,
@@ -227,6 +247,7 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        family_parameters=estimator._family_parameters(),
     )
 
 
@@ -306,9 +327,11 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
 
 
 def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    """Sample variance of rows that count ``weights`` times."""
-    centred = x - np.average(x, weights=weights)
-    return float(weights @ centred**2 / max(weights.sum() - 1.0, 1.0))
+    """Sample variance of rows that count ``weights`` times, averaged over outputs."""
+    by_output = x.reshape(len(weights), -1)
+    centred = by_output - np.average(by_output, axis=0, weights=weights)
+    squares = (centred**2).mean(axis=1)
+    return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
 
 
 def _number(x: float) -> str:
