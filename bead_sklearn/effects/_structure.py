@@ -453,11 +453,7 @@ def build_structures(
                 levels=levels,
                 blocks=tuple(blocks),
                 column_names=tuple(names),
-                prior=level_prior(
-                    mixed_effects,
-                    codes,
-                    _judgment_weights(covariates, weights, sources),
-                ),
+                prior=level_prior(mixed_effects, codes, times),
                 outputs=outputs,
             )
         )
