@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inspection._components import VarianceComponents
 from bead_sklearn.inspection._factor_effects import FactorEffects
+from bead_sklearn.inspection._fixed_effects import (
+    METHODS,
+    FixedEffect,
+    check_df,
+    fixed_effects,
+    small_sample_theory,
+)
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
 _MAX_ROWS = 8
-
-
-@dataclass(frozen=True)
-class FixedEffect:
-    """One line of the table of fixed effects.
-
-    Attributes
-    ----------
-    name : str
-        Name of the column.
-    estimate, standard_error, z, p_value : float
-        Estimate on the scale of the linear predictor, its standard error at the
-        estimated variances, their ratio and its two-sided p-value.
-    df : float
-        Degrees of freedom of Student's t for the p-value, by Satterthwaite's
-        approximation; infinite, the normal distribution, except for exact restricted
-        likelihoods of normal responses without a ridge.
-    """
-
-    name: str
-    estimate: float
-    standard_error: float
-    z: float
-    p_value: float
-    df: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -71,6 +52,8 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    df : {"satterthwaite", "kenward_roger"} or None
+        Where the degrees of freedom of the fixed effects come from; None for z tests.
     """
 
     title: str
@@ -89,6 +72,7 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    df: str | None = None
 
     def __str__(self) -> str:
         lines = [self.title, self.likelihood, ""]
@@ -125,21 +109,23 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
-        with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
-        names = ("df", "t", "p") if with_df else ("z", "p")
+        names = ("z", "p") if self.df is None else ("df", "t", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
         rows += [
             (
                 effect.name,
                 _number(effect.estimate),
                 _number(effect.standard_error),
-                *([f"{effect.df:.1f}"] if with_df else []),
+                *([] if self.df is None else [f"{effect.df:.1f}"]),
                 f"{effect.z:.2f}",
                 _p_value(effect.p_value),
             )
             for effect in self.fixed_effects
         ]
-        lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
+        title = "Fixed effects:"
+        if self.df is not None:
+            title = f"Fixed effects, {METHODS[self.df]}:"
+        lines = [title, *_table(rows, "l" + "r" * (len(names) + 2))]
         if self.n_ridge:
             lines.append(
                 f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
@@ -180,23 +166,6 @@ def summarize(
         Of the t tests of the fixed effects; None is the normal distribution.
     """
     posterior = fit.posterior
-    features = estimator._features
-    names = [features.fixed_names_[i] for i in features.kept_]
-    transform = features.fixed_transform_
-    covariance = transform @ posterior.fixed_covariance() @ transform.T
-    errors = np.sqrt(np.diagonal(covariance))
-    fixed = []
-    for name, row, error in zip(names, transform, errors, strict=True):
-        estimate, df = row @ posterior.fixed, np.inf
-        if degrees_of_freedom is not None:
-            df = degrees_of_freedom.degrees_of_freedom(row)
-        z = estimate / error if error > 0 else np.nan
-        p_value = 2 * student_t.sf(abs(z), df)
-        fixed.append(
-            FixedEffect(
-                name, float(estimate), float(error), float(z), float(p_value), df
-            )
-        )
     components = estimator.variance_components_
     ridge = (
         np.zeros(design.n_rows)
@@ -214,7 +183,7 @@ def summarize(
         title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
         likelihood=_likelihood(family, fit),
         n_observations=float(weights.sum()),
-        fixed_effects=fixed,
+        fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
         n_ridge=0 if design.ridge is None else len(estimator._features.ridge_names_),
         alpha=fit.alpha,
         ridge_sd=float(np.sqrt(_variance(ridge, weights))),
@@ -227,7 +196,21 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        df=None if degrees_of_freedom is None else "satterthwaite",
     )
+
+
+def summary(
+    model: Any, X: Any, y: Any, groups: Any, sample_weight: Any, df: str
+) -> Summary:
+    """Return the summary of a model; see the method of this name."""
+    check_df(df)
+    result: Summary = model._summary
+    if df == "satterthwaite":
+        return result
+    theory = small_sample_theory(model, X, y, groups, sample_weight, df)
+    effects = fixed_effects(model._features, model._posterior, theory)
+    return replace(result, fixed_effects=effects, df=df)
 
 
 def _likelihood(family: Family, fit: MixedModelFit) -> str:

@@ -3,6 +3,7 @@
 from bead_sklearn.solvers._design import DenseBlock, Design
 from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_prior
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
+from bead_sklearn.solvers._kenward_roger import KenwardRoger, kenward_roger
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
 from bead_sklearn.solvers._problem import Problem
@@ -14,7 +15,7 @@ from bead_sklearn.solvers._quantities import (
     ResidualDeviation,
     StandardDeviation,
 )
-from bead_sklearn.solvers._satterthwaite import Satterthwaite, satterthwaite
+from bead_sklearn.solvers._satterthwaite import FTest, Satterthwaite, satterthwaite
 from bead_sklearn.solvers._surface import (
     LikelihoodSurface,
     likelihood_surface,
@@ -27,6 +28,8 @@ __all__ = [
     "Correlation",
     "DenseBlock",
     "Design",
+    "FTest",
+    "KenwardRoger",
     "LikelihoodSurface",
     "MixedModelFit",
     "Posterior",
@@ -43,6 +46,7 @@ __all__ = [
     "draw_posterior",
     "draw_prior",
     "fit_mixed_model",
+    "kenward_roger",
     "likelihood_surface",
     "n_free_scales",
     "satterthwaite",

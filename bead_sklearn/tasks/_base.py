@@ -33,7 +33,6 @@ from bead_sklearn.families import Family, QuadraticFamily, get_family
 from bead_sklearn.inputs import InputReader, Judgments, read_groups
 from bead_sklearn.inspection import (
     FactorEffects,
-    Summary,
     VarianceComponents,
     collect_evidence,
     factor_effects,
@@ -492,17 +491,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
             f"groups holds ids of {sorted(ids)}, but the model was fitted with groups "
             f"of {sorted(fitted)}. Name the columns alike."
         )
-
-    def summary(self) -> Summary:
-        """Return the fit as a table to read.
-
-        Returns
-        -------
-        summary : Summary
-            Prints like the summaries of lme4 and holds every number it shows.
-        """
-        check_is_fitted(self)
-        return self._summary
 
     # ----------------------------------------------------------------- hooks
 

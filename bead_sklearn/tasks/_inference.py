@@ -17,8 +17,10 @@ from bead_sklearn.families import get_family
 from bead_sklearn.inputs import encode_levels
 from bead_sklearn.inspection import (
     ConfidenceIntervals,
+    Summary,
     confidence_intervals,
     ranef_table,
+    summary,
 )
 from bead_sklearn.solvers import (
     Design,
@@ -39,6 +41,40 @@ class MixedModelInference:
 
     A mixin of :class:`~bead_sklearn.tasks._base.MixedModel`.
     """
+
+    def summary(
+        self: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        df: str = "satterthwaite",
+    ) -> Summary:
+        """Return the fit as a table to read.
+
+        Parameters
+        ----------
+        X, y, groups, sample_weight : as passed to ``fit``
+            The data of the fit, which models do not keep; for "kenward_roger" only.
+        df : {"satterthwaite", "kenward_roger"}, default="satterthwaite"
+            Degrees of freedom of the t tests of the fixed effects after a restricted
+            likelihood of normal responses; "kenward_roger" also adjusts standard
+            errors, for small samples. Other models have z tests.
+
+        Returns
+        -------
+        summary : Summary
+            Prints like the summaries of lme4 and holds every number it shows.
+
+        Raises
+        ------
+        ValueError
+            If "kenward_roger" is asked for without the data of the fit, or of a model
+            that has z tests.
+        """
+        check_is_fitted(self)
+        return summary(self, X, y, groups, sample_weight, df)
 
     def ranef(self: Any, *, level: float = 0.95) -> Any:
         """Return the effects of all levels as a table.
