@@ -16,6 +16,7 @@ from bead_sklearn.effects._mixed_effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
+from bead_sklearn.effects._outputs import EffectOutputs, choose_outputs
 from bead_sklearn.effects._prior import LevelPrior
 from bead_sklearn.effects._structure import (
     FactorStructure,
@@ -26,6 +27,7 @@ from bead_sklearn.effects._structure import (
 __all__ = [
     "GROUPS",
     "CovarianceStructure",
+    "EffectOutputs",
     "FactorStructure",
     "FormulaTerm",
     "LevelBases",
@@ -35,6 +37,7 @@ __all__ = [
     "RandomFactor",
     "block_covariance",
     "build_structures",
+    "choose_outputs",
     "combine_ids",
     "diagonal_covariance",
     "full_covariance",

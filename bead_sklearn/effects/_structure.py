@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -19,6 +20,7 @@ from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm
 from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import MixedEffects
+from bead_sklearn.effects._outputs import EffectOutputs
 from bead_sklearn.effects._prior import LevelPrior, level_prior
 from bead_sklearn.inputs import encode_levels, match_levels
 
@@ -93,23 +95,40 @@ class FactorStructure:
         Its levels; tuples for a combination.
     blocks : tuple of VaryingBlock
         What varies; a block with bases is the only one.
-    effect_names : tuple of str
-        Names of all effects of a level.
+    column_names : tuple of str
+        Names of the columns whose coefficients vary.
     prior : LevelPrior
         What is known beforehand about the effects of each level.
+    outputs : EffectOutputs or None
+        The linear predictors that each column has a coefficient for; None is a single
+        one without a name.
     """
 
     name: str
     sources: tuple[str, ...]
     levels: np.ndarray
     blocks: tuple[VaryingBlock, ...]
-    effect_names: tuple[str, ...]
+    column_names: tuple[str, ...]
     prior: LevelPrior
+    outputs: EffectOutputs | None = None
 
-    @property
+    @cached_property
     def structure(self) -> CovarianceStructure:
         """Covariance structure of the effects in the design."""
-        return block_covariance([block.structure for block in self.blocks])
+        base = block_covariance([block.structure for block in self.blocks])
+        return base if self.outputs is None else self.outputs.structure(base)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of linear predictors, J."""
+        return 1 if self.outputs is None else self.outputs.size
+
+    @cached_property
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of all effects of a level, ordered by column, then by output."""
+        if self.outputs is None:
+            return self.column_names
+        return self.outputs.name_effects(self.column_names)
 
     @property
     def bases(self) -> LevelBases | None:
@@ -118,12 +137,13 @@ class FactorStructure:
 
     def names_of(self, effects: np.ndarray) -> list[str]:
         """Return the names that effects in the design, given by position, stand for."""
+        names = np.array(self.effect_names, dtype=object)
         if self.bases is None:
-            return [self.effect_names[effect] for effect in effects]
-        names = [self.effect_names[effect] for effect in effects[effects < self._other]]
-        if (effects >= self._other).any():
-            names += self.effect_names[self._other :]
-        return names
+            return names[effects].tolist()
+        named = names[effects[effects < self._other]].tolist()
+        for output in np.unique(effects[effects >= self._other] % self.n_outputs):
+            named += names[self._other + output :: self.n_outputs].tolist()
+        return named
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -137,16 +157,18 @@ class FactorStructure:
             return None
         if self.bases is None:
             return np.full(len(self.levels), structure.size)
-        return self._other + self.bases.counts
+        return self._other + self.n_outputs * self.bases.counts
 
     @property
     def _other(self) -> int:
         """Number of effects in the design before those that belong to bases."""
-        return self.structure.size - (0 if self.bases is None else self.bases.size)
+        n_bases = 0 if self.bases is None else self.bases.size
+        return self.structure.size - self.n_outputs * n_bases
 
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns effects into those of uncentred covariates."""
-        return block_diag(*(block.to_columns() for block in self.blocks))
+        matrix = block_diag(*(block.to_columns() for block in self.blocks))
+        return np.kron(matrix, np.eye(self.n_outputs))
 
     def population(self, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the variances of the effects of columns, and G if they covary.
@@ -157,8 +179,12 @@ class FactorStructure:
             G of the effects in the design.
         """
         if self.bases is not None:
-            slopes = np.full(len(self.effect_names) - self._other, prior[-1, -1])
-            return np.append(np.diagonal(prior)[: self._other], slopes), None
+            variances = np.diagonal(prior)
+            n_slopes = len(self.effect_names) // self.n_outputs - (
+                self._other // self.n_outputs
+            )
+            slopes = np.tile(variances[-self.n_outputs :], n_slopes)
+            return np.append(variances[: self._other], slopes), None
         matrix = self.to_columns()
         covariance = matrix @ prior @ matrix.T
         structure = self.structure
@@ -175,8 +201,13 @@ class FactorStructure:
         """
         if self.bases is None:
             return self.prior.effects(fitted @ self.to_columns().T)
-        slopes = self.bases.coefficients(fitted[:, self._other :])
-        return self.prior.effects(np.hstack([fitted[:, : self._other], slopes]))
+        other, slopes = fitted[:, : self._other], fitted[:, self._other :]
+        by_output = [
+            self.bases.coefficients(slopes[:, j :: self.n_outputs])
+            for j in range(self.n_outputs)
+        ]
+        slopes = np.stack(by_output, axis=2).reshape(len(fitted), -1)
+        return self.prior.effects(np.hstack([other, slopes]))
 
     def variances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the variances of the effects of each level's columns.
@@ -211,9 +242,15 @@ class FactorStructure:
         """Variances of the effects of columns of one level, in its unit."""
         if self.bases is None:  # heads are not centred
             return np.diagonal(fitted)
-        own = fitted[self._other :, self._other :]
-        slopes = self.bases.variances(level, own, prior[-1, -1])
-        return np.append(np.diagonal(fitted)[: self._other], slopes)
+        own, n_outputs = fitted[self._other :, self._other :], self.n_outputs
+        variances = np.diagonal(prior)[-n_outputs:]
+        slopes = [
+            self.bases.variances(level, own[j::n_outputs, j::n_outputs], variances[j])
+            for j in range(n_outputs)
+        ]
+        return np.append(
+            np.diagonal(fitted)[: self._other], np.stack(slopes, axis=1).ravel()
+        )
 
     def covariances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the covariances of the effects of each level's columns.
@@ -257,10 +294,14 @@ class FactorStructure:
         outside = np.zeros_like(fitted)
         if self.bases is not None:
             basis, n_other = self.bases.basis(level), self._other
-            present = slice(n_other + len(basis))
+            n_outputs = self.n_outputs
+            present = slice(n_other + n_outputs * len(basis))
             fitted = fitted[present, present]
-            matrix = block_diag(np.eye(n_other), basis.T)
-            left = prior[-1, -1] * (np.eye(basis.shape[1]) - basis.T @ basis)
+            matrix = block_diag(np.eye(n_other), np.kron(basis.T, np.eye(n_outputs)))
+            left = np.kron(
+                np.eye(basis.shape[1]) - basis.T @ basis,
+                prior[-n_outputs:, -n_outputs:],
+            )
             outside = block_diag(np.zeros((n_other, n_other)), left)
         standard = matrix @ fitted @ matrix.T + outside
         return self.prior.variances(standard, level)
@@ -270,7 +311,7 @@ class FactorStructure:
         total = np.zeros(len(covariates))
         for block in self.blocks:
             total += block.intercept + covariates[:, block.columns].sum(axis=1)
-        return self.prior.mean * total
+        return np.repeat(self.prior.mean * total, self.n_outputs)
 
     def factor(
         self,
@@ -331,6 +372,7 @@ def build_structures(
     *,
     mixed_effects: MixedEffects,
     rotation_invariant: bool,
+    outputs: EffectOutputs | None = None,
 ) -> list[FactorStructure]:
     """Learn the levels and structures of all factors.
 
@@ -352,6 +394,8 @@ def build_structures(
     rotation_invariant : bool
         Whether the covariates are features without meaning of their own, whose
         coefficients share one variance.
+    outputs : EffectOutputs, default=None
+        The linear predictors of a row, if it has several.
 
     Raises
     ------
@@ -400,8 +444,9 @@ def build_structures(
                 sources=sources,
                 levels=levels,
                 blocks=tuple(blocks),
-                effect_names=tuple(names),
+                column_names=tuple(names),
                 prior=level_prior(mixed_effects, codes, weights),
+                outputs=outputs,
             )
         )
     return structures

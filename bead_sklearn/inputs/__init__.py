@@ -1,5 +1,6 @@
 """Reading X, y and groups as users have them."""
 
+from bead_sklearn.inputs._dense import dense_matrix
 from bead_sklearn.inputs._ids import read_groups
 from bead_sklearn.inputs._judgments import Judgments
 from bead_sklearn.inputs._levels import encode_levels, match_levels
@@ -12,6 +13,7 @@ __all__ = [
     "InputReader",
     "Judgments",
     "DistinctText",
+    "dense_matrix",
     "read_groups",
     "read_text",
     "encode_levels",

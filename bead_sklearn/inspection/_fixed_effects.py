@@ -108,7 +108,7 @@ def fixed_effects(
     theory : SmallSampleTheory or None
         Of t tests; None is the normal distribution.
     """
-    names, transform = _columns(features)
+    names, transform = features.coefficient_names_, features.to_columns()
     covariance = posterior.fixed_covariance() if theory is None else theory.covariance
     errors = np.sqrt(np.diagonal(transform @ covariance @ transform.T))
     effects = []
@@ -186,7 +186,8 @@ def f_test(
     2
     """
     theory = small_sample_theory(model, X, y, groups, sample_weight, df)
-    names, transform = _columns(model._features)
+    names = model._features.coefficient_names_
+    transform = model._features.to_columns()
     wanted = [coefficients] if isinstance(coefficients, str) else list(coefficients)
     unknown = [name for name in wanted if name not in names]
     if unknown or not wanted:
@@ -235,9 +236,3 @@ def check_df(df: str) -> None:
     """Raise if a method is unknown."""
     if df not in METHODS:
         raise ValueError(f"df must be one of {tuple(METHODS)}. Got {df!r}.")
-
-
-def _columns(features: Any) -> tuple[list[str], np.ndarray]:
-    """Names of the fixed effects, and what they are of the solver's."""
-    names = [features.fixed_names_[i] for i in features.kept_]
-    return names, features.fixed_transform_

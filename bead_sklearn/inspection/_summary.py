@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    family_parameters : dict of str to float
+        Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
     df : {"satterthwaite", "kenward_roger"} or None
         Where the degrees of freedom of the fixed effects come from; None for z tests.
     """
@@ -72,6 +74,7 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    family_parameters: dict[str, float] = field(default_factory=dict)
     df: str | None = None
 
     def __str__(self) -> str:
@@ -83,6 +86,7 @@ class Summary:
         ]
         lines += self._random_lines()
         lines += self._fixed_lines()
+        lines += self._parameter_lines()
         lines += [
             f"R2 marginal {self.r2_marginal:.3f}   conditional "
             f"{self.r2_conditional:.3f}   ICC {self.icc:.3f}",
@@ -109,6 +113,8 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
+        if not self.fixed_effects:
+            return [*self._ridge_lines(), ""] if self.n_ridge else []
         names = ("z", "p") if self.df is None else ("df", "t", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
         rows += [
@@ -126,13 +132,28 @@ class Summary:
         if self.df is not None:
             title = f"Fixed effects, {METHODS[self.df]}:"
         lines = [title, *_table(rows, "l" + "r" * (len(names) + 2))]
-        if self.n_ridge:
-            lines.append(
-                f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
-                f"SD {_number(self.ridge_sd)} of the linear predictor;"
-            )
+        return [*lines, *self._ridge_lines(), ""]
+
+    def _ridge_lines(self) -> list[str]:
+        if not self.n_ridge:
+            return []
+        begin = "and " if self.fixed_effects else ""
+        lines = [
+            f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
+            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+        ]
+        if any(effect.name.startswith("(Intercept)") for effect in self.fixed_effects):
+            lines[0] += ";"
             lines.append("the intercept is that of average features")
-        return [*lines, ""]
+        return lines
+
+    def _parameter_lines(self) -> list[str]:
+        if not self.family_parameters:
+            return []
+        rows: list[tuple[str, ...]] = [("", "Estimate")]
+        for name, value in self.family_parameters.items():
+            rows.append((name, _number(value)))
+        return ["Parameters of the family:", *_table(rows, "lr"), ""]
 
 
 def summarize(
@@ -170,9 +191,9 @@ def summarize(
     ridge = (
         np.zeros(design.n_rows)
         if design.ridge is None
-        else design.ridge.matvec(posterior.ridge)
+        else design.dense_matvec(design.ridge, posterior.ridge)
     )
-    expected = design.fixed.matvec(posterior.fixed) + ridge
+    expected = design.dense_matvec(design.fixed, posterior.fixed) + ridge
     if design.offset is not None:
         expected = expected + design.offset
     explained = _variance(expected, weights)
@@ -184,7 +205,7 @@ def summarize(
         likelihood=_likelihood(family, fit),
         n_observations=float(weights.sum()),
         fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
-        n_ridge=0 if design.ridge is None else len(estimator._features.ridge_names_),
+        n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
         ridge_sd=float(np.sqrt(_variance(ridge, weights))),
         variance_components=components,
@@ -196,6 +217,7 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        family_parameters=estimator._family_parameters(),
         df=None if degrees_of_freedom is None else "satterthwaite",
     )
 
@@ -289,9 +311,11 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
 
 
 def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    """Sample variance of rows that count ``weights`` times."""
-    centred = x - np.average(x, weights=weights)
-    return float(weights @ centred**2 / max(weights.sum() - 1.0, 1.0))
+    """Sample variance of rows that count ``weights`` times, averaged over outputs."""
+    by_output = x.reshape(len(weights), -1)
+    centred = by_output - np.average(by_output, axis=0, weights=weights)
+    squares = (centred**2).mean(axis=1)
+    return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
 
 
 def _number(x: float) -> str:

@@ -6,6 +6,7 @@ from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_mo
 from bead_sklearn.solvers._kenward_roger import KenwardRoger, kenward_roger
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
+from bead_sklearn.solvers._prediction import predict_outputs, predict_sets
 from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._profile import Profiler
 from bead_sklearn.solvers._quantities import (
@@ -49,5 +50,7 @@ __all__ = [
     "kenward_roger",
     "likelihood_surface",
     "n_free_scales",
+    "predict_outputs",
+    "predict_sets",
     "satterthwaite",
 ]

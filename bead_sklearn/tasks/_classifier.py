@@ -14,6 +14,7 @@ from sklearn.utils.validation import assert_all_finite, column_or_1d
 from bead_sklearn._frames import make_frame
 from bead_sklearn.inputs import check_target_present
 from bead_sklearn.tasks._base import MixedModel, row_ids
+from bead_sklearn.tasks._rows import Rows
 
 
 class MixedModelClassifier(ClassifierMixin, MixedModel):
@@ -104,7 +105,8 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         columns["confidence"] = probabilities.max(axis=1)
         return make_frame(columns)
 
-    def _decode_target(self, target: np.ndarray) -> np.ndarray:
+    def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:
+        del rows
         return self.classes_[target.astype(np.intp)]
 
     def _target_labels(self) -> list[Any]:
