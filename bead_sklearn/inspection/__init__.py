@@ -17,6 +17,7 @@ from bead_sklearn.inspection._fixed_effects import (
 )
 from bead_sklearn.inspection._history_display import VarianceHistoryDisplay
 from bead_sklearn.inspection._intervals import ConfidenceIntervals, confidence_intervals
+from bead_sklearn.inspection._quantities import family_parameters
 from bead_sklearn.inspection._ranef import ranef_table
 from bead_sklearn.inspection._summary import Summary, summarize, summary
 
@@ -40,6 +41,7 @@ __all__ = [
     "confidence_intervals",
     "f_test",
     "factor_effects",
+    "family_parameters",
     "ranef_table",
     "summarize",
     "summary",

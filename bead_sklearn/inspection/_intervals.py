@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from bead_sklearn._frames import make_frame
@@ -18,7 +19,7 @@ from bead_sklearn.inspection._quantities import (
 )
 from bead_sklearn.inspection._ranef import interval_quantile
 from bead_sklearn.inspection._summary import _number, _table
-from bead_sklearn.solvers import Coefficient, Profiler, Quantity
+from bead_sklearn.solvers import Coefficient, FamilyParameter, Profiler, Quantity
 
 METHODS = ("profile", "wald", "bootstrap")
 
@@ -37,7 +38,8 @@ class ConfidenceIntervals:
         Coverage.
     parameters : list of str
         Names: ``sd_<effect>|<factor>`` and ``cor_<effect>.<effect>|<factor>`` as in
-        lme4, ``sigma``, and the names of the fixed effects.
+        lme4, ``sigma`` or ``phi``, thresholds by the labels that they part such as
+        ``low|high``, and the names of the fixed effects.
     estimates, lower, upper : ndarray of shape (n_parameters,)
         Estimates and ends of the intervals; NaN where there is no interval.
     messages : list of str
@@ -126,8 +128,9 @@ def confidence_intervals(
       [1]_. It is not symmetric and stays in the range of the parameter, which suits
       standard deviations and correlations.
     - "wald": estimate and standard error of fixed effects, with Student's t where the
-      summary has degrees of freedom. There are none for standard deviations and
-      correlations, whose likelihood is far from symmetric.
+      summary has degrees of freedom; the same of thresholds, and of the logarithm of
+      a dispersion. There are none for standard deviations of effects and of a normal
+      residual, and correlations, whose likelihood is far from symmetric.
     - "bootstrap": percentiles of the estimates from simulated responses, see
       :func:`bootstrap`.
 
@@ -220,21 +223,25 @@ def _wald(model: Any, quantities: list[Quantity], level: float) -> ConfidenceInt
     effects = model.summary().fixed_effects
     fixed = {q.name: effect for q, effect in zip(coefficients, effects, strict=True)}
     values = estimates(quantities, model._solution)
-    half = np.full(len(quantities), np.nan)
+    ends = np.full((len(quantities), 2), np.nan)
     for index, quantity in enumerate(quantities):
         if isinstance(quantity, Coefficient):
             effect = fixed[quantity.name]
             quantile = student_t.ppf(0.5 * (1.0 + level), effect.df)
-            half[index] = quantile * effect.standard_error
+            half = quantile * effect.standard_error
+            ends[index] = values[index] - half, values[index] + half
+        elif isinstance(quantity, FamilyParameter):
+            quantile = float(norm.ppf(0.5 * (1.0 + level)))
+            ends[index] = quantity.wald_interval(model._solution, quantile)
     messages = []
-    if np.isnan(half).any():
+    if np.isnan(ends).any():
         messages.append(
             "There are no Wald intervals of standard deviations and correlations: use "
             "method='profile' or 'bootstrap'"
         )
     names = [quantity.name for quantity in quantities]
     return ConfidenceIntervals(
-        "wald", level, names, values, values - half, values + half, messages
+        "wald", level, names, values, ends[:, 0], ends[:, 1], messages
     )
 
 

@@ -12,6 +12,7 @@ from bead_sklearn.solvers._profile import Profiler
 from bead_sklearn.solvers._quantities import (
     Coefficient,
     Correlation,
+    FamilyParameter,
     Quantity,
     ResidualDeviation,
     StandardDeviation,
@@ -30,6 +31,7 @@ __all__ = [
     "DenseBlock",
     "Design",
     "FTest",
+    "FamilyParameter",
     "KenwardRoger",
     "LikelihoodSurface",
     "MixedModelFit",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._coupling import couple
 from bead_sklearn.solvers._design import DenseBlock
 from bead_sklearn.solvers._fit import MixedModelFit
@@ -231,6 +231,7 @@ class LaplaceSurface(LikelihoodSurface):
                 coupling=couple(design, family, options.algebra(design)),
             )
         p = 0 if fit.reml else design.n_fixed
+        self._family = fit.family
         self._center = fit.posterior.fixed
         self._basis = np.linalg.cholesky(fit.posterior.fixed_covariance())[:, :p]
         own = fit.family.parameters
@@ -256,6 +257,10 @@ class LaplaceSurface(LikelihoodSurface):
         """Return the log-likelihood as fits report it."""
         theta = x[self.theta]
         return self._objective(self.fixed(x), theta, x[self.theta.stop :])[0]
+
+    def family(self, x: np.ndarray) -> Family:
+        """Return the family with its own parameters."""
+        return self._family.with_parameters(x[self.theta.stop :])
 
     def fixed(self, x: np.ndarray) -> np.ndarray:
         """Return the fixed effects."""

@@ -39,6 +39,7 @@ from bead_sklearn.inspection import (
     VarianceComponents,
     collect_evidence,
     factor_effects,
+    family_parameters,
     summarize,
     variance_components,
 )
@@ -635,7 +636,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     def _family_parameters(self) -> dict[str, float]:
         """Return parameters of the fitted family to show in summaries, by name."""
-        return {}
+        return family_parameters(self)
 
     def _check_parameters(self) -> None:
         """Check parameters against each other, before anything is read."""

@@ -129,8 +129,8 @@ class MixedModelInference:
         X, y, groups, sample_weight : as passed to ``fit``
             The data of the fit, which models do not keep. "wald" needs none.
         method : {"profile", "wald", "bootstrap"}, default="profile"
-            By the profile likelihood, from standard errors (fixed effects only), or
-            from refits to simulated responses.
+            By the profile likelihood, from standard errors (of fixed effects,
+            thresholds and dispersions only), or from refits to simulated responses.
         parameters : list of str, default=None
             Such as ``"sd_(Intercept)|participant"``, ``"sigma"`` or the name of a
             column. None takes all.
