@@ -7,6 +7,7 @@ from bead_sklearn.inspection._components import (
     VarianceComponents,
     variance_components,
 )
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._effects_display import EffectsDisplay
 from bead_sklearn.inspection._evidence import Evidence, collect_evidence
 from bead_sklearn.inspection._factor_effects import FactorEffects, factor_effects
@@ -42,6 +43,7 @@ __all__ = [
     "f_test",
     "factor_effects",
     "family_parameters",
+    "fill_docs",
     "ranef_table",
     "summarize",
     "summary",

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 from scipy.stats import t as student_t
 
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.solvers import FTest, Posterior, kenward_roger, satterthwaite
 
 #: Where the degrees of freedom come from, and how summaries say so.
@@ -121,6 +122,7 @@ def fixed_effects(
     return effects
 
 
+@fill_docs
 def f_test(
     model: Any,
     coefficients: Collection[str],
@@ -140,8 +142,7 @@ def f_test(
 
     Parameters
     ----------
-    model : MixedModel
-        A fitted task model.
+    {model}
     coefficients : list of str
         Names of columns, as in the summary.
     X, y, groups, sample_weight : as passed to ``fit``

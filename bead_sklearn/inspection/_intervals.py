@@ -11,14 +11,15 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from bead_sklearn._frames import make_frame
+from bead_sklearn._tables import format_number, lay_out
 from bead_sklearn.inspection._bootstrap import bootstrap
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._quantities import (
     estimates,
     model_quantities,
     select_quantities,
 )
 from bead_sklearn.inspection._ranef import interval_quantile
-from bead_sklearn.inspection._summary import _number, _table
 from bead_sklearn.solvers import Coefficient, FamilyParameter, Profiler, Quantity
 
 METHODS = ("profile", "wald", "bootstrap")
@@ -72,25 +73,24 @@ class ConfidenceIntervals:
         for name, *numbers in zip(
             self.parameters, self.estimates, self.lower, self.upper, strict=True
         ):
-            shown = ("-" if np.isnan(x) else _number(x) for x in numbers)
+            shown = ("-" if np.isnan(x) else format_number(x) for x in numbers)
             rows.append((name, *shown))
         lines = [
             f"{title} intervals, {100 * self.level:g} %",
             "",
-            *_table(rows, "lrrr"),
+            *lay_out(rows, "lrrr"),
         ]
         return "\n".join([*lines, *(["", *self.messages] if self.messages else [])])
 
     __repr__ = __str__
 
+    @fill_docs
     def to_frame(self, container: str = "auto") -> Any:
         """Return the intervals as a table.
 
         Parameters
         ----------
-        container : {"auto", "pandas", "polars", "records"}, default="auto"
-            What the table is; "auto" is pandas if installed, else polars, else
-            records.
+        {container}
 
         Returns
         -------
@@ -108,6 +108,7 @@ class ConfidenceIntervals:
         )
 
 
+@fill_docs
 def confidence_intervals(
     model: Any,
     X: Any = None,
@@ -136,23 +137,9 @@ def confidence_intervals(
 
     Parameters
     ----------
-    model : MixedModel
-        A fitted task model.
-    X, y, groups, sample_weight : as passed to ``fit``
-        The data of the fit, which models do not keep. "wald" needs none.
-    method : {"profile", "wald", "bootstrap"}, default="profile"
-        How the intervals are computed.
-    parameters : list of str, default=None
-        Names as in the result. None takes all; with "profile" and a restricted
-        likelihood, which does not contain the fixed effects, all others.
-    level : float, default=0.95
-        Coverage.
-    n_bootstrap : int, default=500
-        Number of simulations; for "bootstrap".
-    random_state : int, RandomState or None, default=None
-        Seed of the simulations.
-    n_jobs : int, default=None
-        Simulations fitted in parallel, as in joblib.
+    {model}
+    {intervals}
+    {simulations}
 
     Returns
     -------

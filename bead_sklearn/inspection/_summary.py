@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bead_sklearn._tables import format_number, format_p_value, lay_out
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inspection._components import VarianceComponents
 from bead_sklearn.inspection._factor_effects import FactorEffects
@@ -103,13 +104,13 @@ class Summary:
         for component in self.variance_components:
             rows += _component_rows(component)
         if self.sigma is not None:
-            sigma2 = _number(self.sigma**2)
-            rows.append(("Residual", "", sigma2, _number(self.sigma), ""))
+            sigma2 = format_number(self.sigma**2)
+            rows.append(("Residual", "", sigma2, format_number(self.sigma), ""))
         counts = "; ".join(
             f"{component.grouping_factor} {component.n_groups}"
             for component in self.variance_components
         )
-        lines = ["Random effects:", *_table(rows, "llrrl")]
+        lines = ["Random effects:", *lay_out(rows, "llrrl")]
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
@@ -120,18 +121,18 @@ class Summary:
         rows += [
             (
                 effect.name,
-                _number(effect.estimate),
-                _number(effect.standard_error),
+                format_number(effect.estimate),
+                format_number(effect.standard_error),
                 *([] if self.df is None else [f"{effect.df:.1f}"]),
                 f"{effect.z:.2f}",
-                _p_value(effect.p_value),
+                format_p_value(effect.p_value),
             )
             for effect in self.fixed_effects
         ]
         title = "Fixed effects:"
         if self.df is not None:
             title = f"Fixed effects, {METHODS[self.df]}:"
-        lines = [title, *_table(rows, "l" + "r" * (len(names) + 2))]
+        lines = [title, *lay_out(rows, "l" + "r" * (len(names) + 2))]
         return [*lines, *self._ridge_lines(), ""]
 
     def _ridge_lines(self) -> list[str]:
@@ -140,7 +141,8 @@ class Summary:
         begin = "and " if self.fixed_effects else ""
         lines = [
             f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
-            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+            f"{self.alpha:.4g}: SD {format_number(self.ridge_sd)} of the linear "
+            "predictor"
         ]
         if any(effect.name.startswith("(Intercept)") for effect in self.fixed_effects):
             lines[0] += ";"
@@ -152,8 +154,8 @@ class Summary:
             return []
         rows: list[tuple[str, ...]] = [("", "Estimate")]
         for name, value in self.family_parameters.items():
-            rows.append((name, _number(value)))
-        return ["Parameters of the family:", *_table(rows, "lr"), ""]
+            rows.append((name, format_number(value)))
+        return ["Parameters of the family:", *lay_out(rows, "lr"), ""]
 
 
 def summarize(
@@ -300,8 +302,8 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
             (
                 component.grouping_factor if i == 0 else "",
                 name,
-                _number(component.variance[i]),
-                _number(component.sd[i]),
+                format_number(component.variance[i]),
+                format_number(component.sd[i]),
                 " ".join(shown).strip(),
             )
         )
@@ -316,24 +318,3 @@ def _variance(x: np.ndarray, weights: np.ndarray) -> float:
     centred = by_output - np.average(by_output, axis=0, weights=weights)
     squares = (centred**2).mean(axis=1)
     return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
-
-
-def _number(x: float) -> str:
-    return "0" if x == 0 else f"{x:.4g}"
-
-
-def _p_value(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _table(rows: list[tuple[str, ...]], align: str) -> list[str]:
-    """Lay out rows of cells in aligned columns."""
-    widths = [max(len(row[j]) for row in rows) for j in range(len(align))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ]
-        lines.append(" " + "  ".join(cells).rstrip())
-    return lines

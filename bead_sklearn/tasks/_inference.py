@@ -18,6 +18,7 @@ from bead_sklearn.inspection import (
     ConfidenceIntervals,
     Summary,
     confidence_intervals,
+    fill_docs,
     ranef_table,
     summary,
 )
@@ -106,6 +107,7 @@ class MixedModelInference:
         check_is_fitted(self)
         return ranef_table(self.effects_, level=level)
 
+    @fill_docs
     def confidence_intervals(
         self: Any,
         X: Any = None,
@@ -126,22 +128,8 @@ class MixedModelInference:
 
         Parameters
         ----------
-        X, y, groups, sample_weight : as passed to ``fit``
-            The data of the fit, which models do not keep. "wald" needs none.
-        method : {"profile", "wald", "bootstrap"}, default="profile"
-            By the profile likelihood, from standard errors (of fixed effects,
-            thresholds and dispersions only), or from refits to simulated responses.
-        parameters : list of str, default=None
-            Such as ``"sd_(Intercept)|participant"``, ``"sigma"`` or the name of a
-            column. None takes all.
-        level : float, default=0.95
-            Coverage.
-        n_bootstrap : int, default=500
-            Number of simulations; for "bootstrap".
-        random_state : int, RandomState or None, default=None
-            Seed of the simulations.
-        n_jobs : int, default=None
-            Simulations fitted in parallel.
+        {intervals}
+        {simulations}
 
         Returns
         -------
