@@ -48,7 +48,8 @@ def say(text: str) -> None:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of cells; the first column is a label, the others are numbers."""
-    print(*lay_out(rows, "l" + "r" * (len(rows[0]) - 1)), sep="\n")
+    for line in lay_out(rows, "l" + "r" * (len(rows[0]) - 1)):
+        print(f" {line}")
 
 
 def table_rows(table: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:
