@@ -10,6 +10,10 @@ import numpy as np
 from bead_sklearn.inputs._levels import first_seen_codes
 from bead_sklearn.inputs._missing import is_missing, rows_phrase, where
 
+#: Stands between the two texts of a pair. Encoders that read pairs split there; to
+#: others it is white space.
+PAIR_SEPARATOR = "\x1e"
+
 
 @dataclass(frozen=True)
 class DistinctText:
@@ -72,3 +76,38 @@ class DistinctText:
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         return DistinctText([self.values[kept[i]] for i in order], rank[index])
+
+
+def join_texts(columns: list[DistinctText]) -> DistinctText:
+    """Join the texts of several columns row by row, as pairs.
+
+    Parameters
+    ----------
+    columns : list of DistinctText
+        At least two. The first is the first text of the pair; the others, with
+        spaces between them, are the second.
+
+    Returns
+    -------
+    text : DistinctText
+        Texts with `PAIR_SEPARATOR` in them.
+
+    Examples
+    --------
+    >>> premise = DistinctText.from_values(["It rains.", "It rains."])
+    >>> hypothesis = DistinctText.from_values(["It is wet.", "It is dry."])
+    >>> joint = join_texts([premise, hypothesis])
+    >>> joint.values[1].split(PAIR_SEPARATOR)
+    ['It rains.', 'It is dry.']
+    """
+    keys = np.zeros(len(columns[0].index), dtype=np.int64)
+    for column in columns:
+        keys = np.unique(keys * len(column.values) + column.index, return_inverse=True)[
+            1
+        ]
+    _, first = np.unique(keys, return_index=True)
+    values = []
+    for row in first.tolist():
+        one, *others = (column.values[column.index[row]] for column in columns)
+        values.append(one + PAIR_SEPARATOR + " ".join(others))
+    return DistinctText(values, keys).take(np.arange(len(keys)))

@@ -191,7 +191,7 @@ def summarize(
     posterior = fit.posterior
     components = estimator.variance_components_
     ridge = (
-        np.zeros(design.n_rows)
+        np.zeros(design.n_eta)
         if design.ridge is None
         else design.dense_matvec(design.ridge, posterior.ridge)
     )

@@ -98,9 +98,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     _response: ClassVar[str]
     _n_quadrature = 1
+    _joins_texts = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "family": [str, Family],
         "mixed_effects": [str, MixedEffects],
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -200,6 +200,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             self.encoder,
             self.alpha,
             {"device": self.device, "random_state": self.random_state},
+            joint=self._joins_texts,
         )
         outputs = self._outputs(family, mixed_effects)
         columns = self._features.fit(
@@ -279,7 +280,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         target = self._encode_target(y, judgments)
         weights = _check_sample_weight(
             sample_weight,
-            range(judgments.n_rows),
+            np.arange(judgments.n_rows),
             dtype=np.float64,
             ensure_non_negative=True,
         )

@@ -7,7 +7,7 @@ rows, stand under a ridge. Everything else is fixed and unpenalised.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.linalg import lapack
 
 from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.families import Family
-from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix
+from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix, join_texts
 from bead_sklearn.solvers import DenseBlock
 
 #: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
@@ -66,11 +66,15 @@ class FeatureBuilder:
         The estimator's ``alpha`` parameter.
     encoder_options : dict
         Passed on to :func:`~bead_sklearn.encoders.resolve_encoder`.
+    joint : bool
+        Whether the texts of a row are encoded together, as a pair, rather than each
+        by itself.
     """
 
     encoder: Any
     alpha: float | str
     encoder_options: dict[str, Any] = field(default_factory=dict)
+    joint: bool = False
 
     def fit(
         self,
@@ -96,6 +100,7 @@ class FeatureBuilder:
         self.n_outputs_ = family.n_outputs
         self.output_names_ = output_names
         self.intercept_ = family.has_intercept
+        judgments = self._join(judgments)
         self.encoders_ = {}
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
@@ -134,7 +139,15 @@ class FeatureBuilder:
 
     def transform(self, judgments: Judgments, *, unspanned: bool = False) -> Columns:
         """Build the columns of new rows, with what the basis leaves out if asked."""
-        return self._finish(self._raw(judgments), unspanned)
+        return self._finish(self._raw(self._join(judgments)), unspanned)
+
+    def _join(self, judgments: Judgments) -> Judgments:
+        """Join the texts of each row if they are encoded together."""
+        if not self.joint or len(judgments.texts) < 2:
+            return judgments
+        name = "+".join(judgments.texts)
+        texts = {name: join_texts(list(judgments.texts.values()))}
+        return replace(judgments, texts=texts)
 
     @property
     def coefficient_names_(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from bead_sklearn.families import Family
 from bead_sklearn.tasks._docs import fill_docs
 from bead_sklearn.tasks._regressor import MixedModelRegressor
 
@@ -78,7 +79,8 @@ class MagnitudeRegressor(MixedModelRegressor):
     _response = "real"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **MixedModelRegressor._parameter_constraints
+        **MixedModelRegressor._parameter_constraints,
+        "family": [str, Family],
     }
 
     def __init__(
