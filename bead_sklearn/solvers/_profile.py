@@ -153,8 +153,8 @@ class Profiler:
         error = float(np.sqrt(gradient @ self._covariance @ gradient))
         if error > 0:
             return estimate, error
-        if estimate > 0:
-            return estimate, 0.1 * estimate
+        if estimate != 0.0:
+            return estimate, 0.1 * abs(estimate)
         # A standard deviation estimated as zero: a tenth of its scale to begin with.
         return estimate, 0.1 * self._problem.family.scale * self._surface.sigma(self._x)
 

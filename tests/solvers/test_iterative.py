@@ -23,9 +23,8 @@ from bead_sklearn.solvers._algebra import (
     DenseAlgebra,
     SparseAlgebra,
     choose_algebra,
-    factorize,
 )
-from bead_sklearn.solvers._coupling import RowCoupling
+from bead_sklearn.solvers._coupling import RowCoupling, factorize
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._iterative import IterativeAlgebra
 from bead_sklearn.solvers._krylov import conjugate_gradients
@@ -341,8 +340,10 @@ def test_indefinite_equations_are_refused():
     with pytest.raises(np.linalg.LinAlgError):
         algebra.factorize(algebra.compute(curvature, with_fixed=False), scales)
     # Newton steps take the curvature that is left.
-    found = factorize(algebra, curvature, scales, with_fixed=False)
-    expected = factorize(exact, curvature, scales, with_fixed=False)
+    found, expected = (
+        factorize(RowCoupling(design, each), curvature, scales, with_fixed=False)
+        for each in (algebra, exact)
+    )
     own, rest = np.ones((100, 1)), np.ones(100)
     np.testing.assert_allclose(
         found.solve(own, rest)[1], expected.solve(own, rest)[1], atol=1e-7
