@@ -2,8 +2,9 @@
 
 from bead_sklearn.solvers._design import DenseBlock, Design
 from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_prior
-from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
+from bead_sklearn.solvers._fit import fit_mixed_model
 from bead_sklearn.solvers._kenward_roger import KenwardRoger, kenward_roger
+from bead_sklearn.solvers._options import SolverOptions
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
 from bead_sklearn.solvers._prediction import predict_outputs, predict_sets
@@ -17,6 +18,7 @@ from bead_sklearn.solvers._quantities import (
     ResidualDeviation,
     StandardDeviation,
 )
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._satterthwaite import FTest, Satterthwaite, satterthwaite
 from bead_sklearn.solvers._surface import (
     LikelihoodSurface,

@@ -25,9 +25,10 @@ from scipy import sparse
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.effects import CovarianceStructure, RandomFactor
-from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._problem import Problem
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._satterthwaite import FTest, has_t_tests, wald_statistic
+from bead_sklearn.solvers._scales import Scales
 
 #: Effects of several factors are a dense matrix up to this many.
 _MOST_EFFECTS = 5_000
@@ -47,7 +48,8 @@ class KenwardRoger:
     unadjusted : ndarray of shape (p, p)
         Phi, the same at known variances.
     by_parameter : ndarray of shape (k, p, p)
-        Derivative of Phi in each variance parameter, -Phi P_r Phi.
+        Derivative of Phi in each variance parameter, -Phi P_r Phi, where these
+        parameters are in units of sigma^2.
     of_parameters : ndarray of shape (k, k)
         Omega.
     """
@@ -136,12 +138,15 @@ def kenward_roger(problem: Problem, fit: MixedModelFit) -> KenwardRoger | None:
 
 
 def _kenward_roger(problem: Problem, fit: MixedModelFit) -> KenwardRoger:
+    # All in units of sigma, which may be near zero.
     variance = fit.sigma**2
-    phi = fit.posterior.fixed_covariance()
-    effects = _Effects(problem, fit)
+    phi = fit.posterior.fixed_covariance() / variance
+    scales = Scales(problem.design, fit.theta)
+    covariances = [scale @ scale.T for scale in scales.factors]
+    effects = _Effects(problem, covariances)
     own = list(effects.components(problem))
     images = [effects.images(blocks) for blocks in own]
-    prior = effects.images(list(fit.posterior.covariances))
+    prior = effects.images(covariances)
     both = [*images, prior]
 
     # Products of the random parts; the last, Z G Z', stands in for the residual one.
@@ -150,22 +155,22 @@ def _kenward_roger(problem: Problem, fit: MixedModelFit) -> KenwardRoger:
     first = np.array([part.fixed for part in both])
     second = np.array([[_pair_fixed(a, b) for b in both] for a in both])
 
-    # V_0 = W^-1 = (V - Z G Z') / sigma^2.
+    # V_0 = W^-1 = V - Z G Z'.
     k, n = len(own), float(problem.weights.sum())
     p = len(phi)
     information = np.zeros((k + 1, k + 1))
     information[:k, :k] = pairs[:k, :k]
-    information[:k, k] = information[k, :k] = (traces - pairs[-1])[:k] / variance
-    information[k, k] = (n - 2.0 * traces[-1] + pairs[-1, -1]) / variance**2
+    information[:k, k] = information[k, :k] = (traces - pairs[-1])[:k]
+    information[k, k] = n - 2.0 * traces[-1] + pairs[-1, -1]
     precision = np.linalg.inv(phi)
     by_one = np.zeros((k + 1, p, p))
     by_one[:k] = first[:k]
-    by_one[k] = (precision - first[-1]) / variance
+    by_one[k] = precision - first[-1]
     by_two = np.zeros((k + 1, k + 1, p, p))
     by_two[:k, :k] = second[:k, :k]
-    by_two[:k, k] = (first[:k] - second[:k, -1]) / variance
+    by_two[:k, k] = first[:k] - second[:k, -1]
     by_two[k, :k] = by_two[:k, k].transpose(0, 2, 1)
-    by_two[k, k] = (precision - 2.0 * first[-1] + second[-1, -1]) / variance**2
+    by_two[k, k] = precision - 2.0 * first[-1] + second[-1, -1]
 
     relative = by_one @ phi
     information += np.einsum("rab,sba->rs", relative, relative)
@@ -175,9 +180,9 @@ def _kenward_roger(problem: Problem, fit: MixedModelFit) -> KenwardRoger:
     lack = np.einsum("rs,rsab->ab", omega, by_two - products)
     adjusted = phi + 2.0 * phi @ lack @ phi
     return KenwardRoger(
-        covariance=0.5 * (adjusted + adjusted.T),
-        unadjusted=phi,
-        by_parameter=phi @ by_one @ phi,
+        covariance=0.5 * variance * (adjusted + adjusted.T),
+        unadjusted=variance * phi,
+        by_parameter=variance * phi @ by_one @ phi,
         of_parameters=omega,
     )
 
@@ -218,13 +223,13 @@ def _pair_fixed(a: _Images, b: _Images) -> np.ndarray:
 
 
 class _Effects:
-    """K = Z'V^-1 Z and B = Z'V^-1 X.
+    """K = Z'V^-1 Z and B = Z'V^-1 X in units of sigma.
 
     The effects of one factor are a block for each level; those of several factors are
     one block.
     """
 
-    def __init__(self, problem: Problem, fit: MixedModelFit) -> None:
+    def __init__(self, problem: Problem, covariances: list[np.ndarray]) -> None:
         design, weights = problem.design, problem.weights
         self._is_one = len(design.factors) == 1
         # Levels in a block, and size of each level, by factor.
@@ -248,15 +253,12 @@ class _Effects:
             weighted = sparse.csr_array(z.multiply(weights[:, None]))
             gram = (weighted.T @ z).toarray()[None]
             beside = (weighted.T @ rows)[None]
-        variance = fit.sigma**2
-        lack = self._times_blocks(fit.posterior.covariances, gram.transpose(0, 2, 1))
-        lack = lack.transpose(0, 2, 1) / variance
-        lack += np.eye(lack.shape[1])
+        lack = self._times_blocks(covariances, gram.transpose(0, 2, 1))
+        lack = lack.transpose(0, 2, 1) + np.eye(lack.shape[2])
         solved = np.linalg.solve(lack, np.concatenate([gram, beside], axis=2))
         m = gram.shape[1]
-        # (I + Z'WZ G / sigma^2)^-1 Z'W(Z, X) / sigma^2
-        self._k = solved[:, :, :m] / variance
-        self._b = solved[:, :, m:] / variance
+        # (I + Z'WZ G)^-1 Z'W(Z, X)
+        self._k, self._b = solved[:, :, :m], solved[:, :, m:]
 
     def components(self, problem: Problem) -> Iterator[list[np.ndarray]]:
         """Yield dG of each factor in each estimated variance and covariance."""

@@ -23,10 +23,10 @@ import numpy as np
 from scipy.stats import norm
 
 from bead_sklearn._threads import blas_threads
-from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._optimize import maximize
 from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._quantities import Coefficient, Quantity
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import GaussianSurface, likelihood_surface
 
 #: k, in units of the curvature of the profile at the estimate.

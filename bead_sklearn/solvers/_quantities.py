@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bead_sklearn.families import ReportedParameter
-from bead_sklearn.solvers._fit import MixedModelFit
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
