@@ -206,7 +206,7 @@ def test_moments_where_levels_vary_within_sets(marginal):
         )
         np.testing.assert_allclose(shifted[0], plain[0] + np.arange(60))
         np.testing.assert_array_equal(shifted[1], plain[1])
-        return *plain, float(fitted.posterior.fixed_covariance()[0, 0]) * new[:, 0]
+        return *plain, float(fitted.posterior.joint.fixed_block(1)[0, 0]) * new[:, 0]
 
     (*found, slope), expected = moments("dual"), moments("primal")
     np.testing.assert_allclose(found[0], expected[0], atol=1e-8)
