@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.linalg import block_diag
+from scipy.stats import f_oneway
 
 from bead_sklearn.effects import (
     RandomFactor,
@@ -291,3 +292,24 @@ def test_too_many_effects(monkeypatch):
     # One factor is handled level by level.
     problem = make_problem("correlated")
     assert kenward_roger(problem, problem.fit()) is not None
+
+
+def test_the_f_test_of_a_balanced_design_is_that_of_the_level_means():
+    q, m = 12, 5
+    rng = np.random.RandomState(8)
+    codes, arm = np.repeat(np.arange(q), m), np.repeat(np.arange(q) % 3, m)
+    rows = np.column_stack([np.ones(q * m), arm == 1, arm == 2]).astype(float)
+    factor = RandomFactor(
+        "g", codes, q, np.ones((q * m, 1)), full_covariance(np.ones(1)), ("i",)
+    )
+    y = rng.normal(size=q)[codes] + 0.6 * (arm == 1) + rng.normal(size=q * m)
+    design = Design(q * m, DenseBlock(rows), None, (factor,))
+    problem = Problem(design, Normal(), y, np.ones(q * m), SolverOptions(reml=True))
+    fit = problem.fit()
+    assert fit.theta[0] > 0
+    means = y.reshape(q, m).mean(axis=1)
+    expected = f_oneway(*(means[np.arange(q) % 3 == k] for k in range(3)))
+    for theory, tolerance in ((kenward_roger, 1e-6), (satterthwaite, 1e-3)):
+        test = theory(problem, fit).f_test(np.eye(3)[1:], fit.posterior.fixed)
+        assert test.statistic == pytest.approx(expected.statistic, rel=tolerance)
+        assert test.df_denominator == pytest.approx(q - 3, rel=tolerance)
