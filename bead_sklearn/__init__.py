@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bead_sklearn.tasks import (
         BinaryClassifier,
         CategoricalClassifier,
+        ForcedChoiceClassifier,
         MagnitudeRegressor,
         MultiSelectClassifier,
     )
@@ -27,6 +28,7 @@ _MODULES = {
     "ActiveLearningSearch": "active_learning",
     "BinaryClassifier": "tasks",
     "CategoricalClassifier": "tasks",
+    "ForcedChoiceClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
     "MultiSelectClassifier": "tasks",
@@ -38,6 +40,7 @@ __all__ = [
     "ActiveLearningSearch",
     "BinaryClassifier",
     "CategoricalClassifier",
+    "ForcedChoiceClassifier",
     "MagnitudeRegressor",
     "MixedEffects",
     "MultiSelectClassifier",

@@ -16,6 +16,7 @@ from bead_sklearn import (
     ActiveLearningSearch,
     BinaryClassifier,
     CategoricalClassifier,
+    ForcedChoiceClassifier,
     MagnitudeRegressor,
     MultiSelectClassifier,
 )
@@ -23,6 +24,7 @@ from bead_sklearn import (
 MODELS = [
     BinaryClassifier(),
     CategoricalClassifier(),
+    ForcedChoiceClassifier(),
     MagnitudeRegressor(),
     MultiSelectClassifier(),
 ]

@@ -7,7 +7,12 @@ from bead_sklearn.inputs._levels import encode_levels, match_levels
 from bead_sklearn.inputs._reader import InputReader
 from bead_sklearn.inputs._single import read_text
 from bead_sklearn.inputs._target import check_target_present
-from bead_sklearn.inputs._text import PAIR_SEPARATOR, DistinctText, join_texts
+from bead_sklearn.inputs._text import (
+    PAIR_SEPARATOR,
+    DistinctText,
+    join_texts,
+    pool_texts,
+)
 
 __all__ = [
     "InputReader",
@@ -16,6 +21,7 @@ __all__ = [
     "PAIR_SEPARATOR",
     "dense_matrix",
     "join_texts",
+    "pool_texts",
     "read_groups",
     "read_text",
     "encode_levels",

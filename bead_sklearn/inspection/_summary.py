@@ -9,7 +9,10 @@ import numpy as np
 
 from bead_sklearn._tables import format_number, format_p_value, lay_out
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.inspection._components import VarianceComponents
+from bead_sklearn.inspection._components import (
+    VarianceComponents,
+    compare_alternatives,
+)
 from bead_sklearn.inspection._factor_effects import FactorEffects
 from bead_sklearn.inspection._fixed_effects import (
     METHODS,
@@ -53,6 +56,8 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    has_intercept : bool
+        Whether there is one, for which features are centred.
     family_parameters : dict of str to float
         Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
     df : {"satterthwaite", "kenward_roger"} or None
@@ -75,6 +80,7 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    has_intercept: bool = True
     family_parameters: dict[str, float] = field(default_factory=dict)
     df: str | None = None
 
@@ -144,7 +150,7 @@ class Summary:
             f"{self.alpha:.4g}: SD {format_number(self.ridge_sd)} of the linear "
             "predictor"
         ]
-        if any(effect.name.startswith("(Intercept)") for effect in self.fixed_effects):
+        if self.has_intercept:
             lines[0] += ";"
             lines.append("the intercept is that of average features")
         return lines
@@ -162,8 +168,7 @@ def summarize(
     estimator: Any,
     fit: MixedModelFit,
     design: Design,
-    family: Family,
-    weights: np.ndarray,
+    rows: Any,
     degrees_of_freedom: Satterthwaite | None = None,
 ) -> Summary:
     """Summarise a fit.
@@ -181,14 +186,12 @@ def summarize(
         Its solution.
     design : Design
         The fitted linear predictor.
-    family : Family
-        Response distribution with its estimated parameters.
-    weights : ndarray of shape (n_rows,)
-        Row weights.
+    rows : Rows
+        What was fitted.
     degrees_of_freedom : Satterthwaite, default=None
         Of the t tests of the fixed effects; None is the normal distribution.
     """
-    posterior = fit.posterior
+    posterior, family, weights = fit.posterior, fit.family, rows.weights
     components = estimator.variance_components_
     ridge = (
         np.zeros(design.n_eta)
@@ -198,18 +201,18 @@ def summarize(
     expected = design.dense_matvec(design.fixed, posterior.fixed) + ridge
     if design.offset is not None:
         expected = expected + design.offset
-    explained = _variance(expected, weights)
+    explained = _variance(expected, weights, design)
     between = sum(component.mean_square for component in components)
     latent = family.latent_variance()
     total = explained + between + latent
     return Summary(
         title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
         likelihood=_likelihood(family, fit),
-        n_observations=float(weights.sum()),
+        n_observations=rows.n_judgments,
         fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
         n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
-        ridge_sd=float(np.sqrt(_variance(ridge, weights))),
+        ridge_sd=float(np.sqrt(_variance(ridge, weights, design))),
         variance_components=components,
         sigma=fit.sigma if isinstance(family, QuadraticFamily) else None,
         log_likelihood=fit.log_likelihood,
@@ -219,6 +222,7 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        has_intercept=family.has_intercept,
         family_parameters=estimator._family_parameters(),
         df=None if degrees_of_freedom is None else "satterthwaite",
     )
@@ -312,9 +316,15 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
     return rows
 
 
-def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    """Sample variance of rows that count ``weights`` times, averaged over outputs."""
+def _variance(x: np.ndarray, weights: np.ndarray, design: Design) -> float:
+    """Variance of linear predictors, of the differences between alternatives.
+
+    The sample variance of rows that count ``weights`` times, averaged over outputs.
+    """
     by_output = x.reshape(len(weights), -1)
+    if design.sets is not None:
+        squares = compare_alternatives(by_output, design.sets)[:, 0] ** 2
+        return float(np.average(squares, weights=weights))
     centred = by_output - np.average(by_output, axis=0, weights=weights)
     squares = (centred**2).mean(axis=1)
     return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
