@@ -159,8 +159,8 @@ def resolve_options(
         )
     if len(names) < 2:
         raise ValueError(
-            f"A choice needs at least two options. Got {names}. Options are text "
-            "columns of X, or the columns named in options=."
+            f"A choice needs at least two options. Got {names}: X has no columns of "
+            "options (text columns, or those named in options=), and y only one class."
         )
     return Options(tuple(names), texts, numbers, outside is not None)
 
