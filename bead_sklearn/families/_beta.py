@@ -7,7 +7,12 @@ from typing import Self
 import numpy as np
 from scipy.special import digamma, expit, gammaln, log_expit, logit, polygamma
 
-from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._base import (
+    Derivatives,
+    Family,
+    ParameterDerivatives,
+    ReportedParameter,
+)
 
 _TINY = np.finfo(float).tiny
 
@@ -52,6 +57,11 @@ class Beta(Family):
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another precision."""
         return type(self)(float(np.exp(parameters[0])))
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return the precision, phi."""
+        gradient = np.array([self.precision])
+        return [ReportedParameter("phi", self.precision, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the precision that matches two moments."""
@@ -147,6 +157,17 @@ class OrderedBeta(Family):
             float(np.exp(parameters[2])),
         )
         return type(self)(lower, lower + width, precision)
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return both thresholds and the precision, phi."""
+        width = self.upper_threshold - self.lower_threshold
+        lower, upper, phi = np.tril(np.ones((3, 3))) * [1.0, width, self.precision]
+        phi[:2] = 0.0
+        return [
+            ReportedParameter("lower_threshold", self.lower_threshold, lower),
+            ReportedParameter("upper_threshold", self.upper_threshold, upper),
+            ReportedParameter("phi", self.precision, phi, is_positive=True),
+        ]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with thresholds at the shares of the two ends."""

@@ -7,7 +7,12 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._base import (
+    Derivatives,
+    Family,
+    ParameterDerivatives,
+    ReportedParameter,
+)
 from bead_sklearn.families._truncation import (
     NARROW_WIDTH,
     Truncation,
@@ -63,6 +68,11 @@ class TruncatedNormal(Family):
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another sigma."""
         return type(self)(self.lower, self.upper, float(np.exp(parameters[0])))
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return sigma."""
+        gradient = np.array([self.sigma])
+        return [ReportedParameter("sigma", self.sigma, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student_t
 
+from bead_sklearn._tables import format_number, format_p_value, lay_out
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inspection._components import (
     VarianceComponents,
     compare_alternatives,
 )
 from bead_sklearn.inspection._factor_effects import FactorEffects
+from bead_sklearn.inspection._fixed_effects import (
+    METHODS,
+    FixedEffect,
+    check_df,
+    fixed_effects,
+    small_sample_theory,
+)
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
 _MAX_ROWS = 8
-
-
-@dataclass(frozen=True)
-class FixedEffect:
-    """One line of the table of fixed effects.
-
-    Attributes
-    ----------
-    name : str
-        Name of the column.
-    estimate, standard_error, z, p_value : float
-        Estimate on the scale of the linear predictor, its standard error at the
-        estimated variances, their ratio and its two-sided p-value.
-    df : float
-        Degrees of freedom of Student's t for the p-value, by Satterthwaite's
-        approximation; infinite, the normal distribution, except for exact restricted
-        likelihoods of normal responses without a ridge.
-    """
-
-    name: str
-    estimate: float
-    standard_error: float
-    z: float
-    p_value: float
-    df: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -78,6 +60,8 @@ class Summary:
         Whether there is one, for which features are centred.
     family_parameters : dict of str to float
         Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
+    df : {"satterthwaite", "kenward_roger"} or None
+        Where the degrees of freedom of the fixed effects come from; None for z tests.
     """
 
     title: str
@@ -98,6 +82,7 @@ class Summary:
     messages: list[str]
     has_intercept: bool = True
     family_parameters: dict[str, float] = field(default_factory=dict)
+    df: str | None = None
 
     def __str__(self) -> str:
         lines = [self.title, self.likelihood, ""]
@@ -125,33 +110,35 @@ class Summary:
         for component in self.variance_components:
             rows += _component_rows(component)
         if self.sigma is not None:
-            sigma2 = _number(self.sigma**2)
-            rows.append(("Residual", "", sigma2, _number(self.sigma), ""))
+            sigma2 = format_number(self.sigma**2)
+            rows.append(("Residual", "", sigma2, format_number(self.sigma), ""))
         counts = "; ".join(
             f"{component.grouping_factor} {component.n_groups}"
             for component in self.variance_components
         )
-        lines = ["Random effects:", *_table(rows, "llrrl")]
+        lines = ["Random effects:", *lay_out(rows, "llrrl")]
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
         if not self.fixed_effects:
             return [*self._ridge_lines(), ""] if self.n_ridge else []
-        with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
-        names = ("df", "t", "p") if with_df else ("z", "p")
+        names = ("z", "p") if self.df is None else ("df", "t", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
         rows += [
             (
                 effect.name,
-                _number(effect.estimate),
-                _number(effect.standard_error),
-                *([f"{effect.df:.1f}"] if with_df else []),
+                format_number(effect.estimate),
+                format_number(effect.standard_error),
+                *([] if self.df is None else [f"{effect.df:.1f}"]),
                 f"{effect.z:.2f}",
-                _p_value(effect.p_value),
+                format_p_value(effect.p_value),
             )
             for effect in self.fixed_effects
         ]
-        lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
+        title = "Fixed effects:"
+        if self.df is not None:
+            title = f"Fixed effects, {METHODS[self.df]}:"
+        lines = [title, *lay_out(rows, "l" + "r" * (len(names) + 2))]
         return [*lines, *self._ridge_lines(), ""]
 
     def _ridge_lines(self) -> list[str]:
@@ -160,7 +147,8 @@ class Summary:
         begin = "and " if self.fixed_effects else ""
         lines = [
             f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
-            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+            f"{self.alpha:.4g}: SD {format_number(self.ridge_sd)} of the linear "
+            "predictor"
         ]
         if self.has_intercept:
             lines[0] += ";"
@@ -172,8 +160,8 @@ class Summary:
             return []
         rows: list[tuple[str, ...]] = [("", "Estimate")]
         for name, value in self.family_parameters.items():
-            rows.append((name, _number(value)))
-        return ["Parameters of the family:", *_table(rows, "lr"), ""]
+            rows.append((name, format_number(value)))
+        return ["Parameters of the family:", *lay_out(rows, "lr"), ""]
 
 
 def summarize(
@@ -204,22 +192,6 @@ def summarize(
         Of the t tests of the fixed effects; None is the normal distribution.
     """
     posterior, family, weights = fit.posterior, fit.family, rows.weights
-    names = estimator._features.coefficient_names_
-    transform = estimator._features.to_columns()
-    covariance = transform @ posterior.fixed_covariance() @ transform.T
-    errors = np.sqrt(np.diagonal(covariance))
-    fixed = []
-    for name, row, error in zip(names, transform, errors, strict=True):
-        estimate, df = row @ posterior.fixed, np.inf
-        if degrees_of_freedom is not None:
-            df = degrees_of_freedom.degrees_of_freedom(row)
-        z = estimate / error if error > 0 else np.nan
-        p_value = 2 * student_t.sf(abs(z), df)
-        fixed.append(
-            FixedEffect(
-                name, float(estimate), float(error), float(z), float(p_value), df
-            )
-        )
     components = estimator.variance_components_
     ridge = (
         np.zeros(design.n_eta)
@@ -237,7 +209,7 @@ def summarize(
         title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
         likelihood=_likelihood(family, fit),
         n_observations=rows.n_judgments,
-        fixed_effects=fixed,
+        fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
         n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
         ridge_sd=float(np.sqrt(_variance(ridge, weights, design))),
@@ -252,7 +224,21 @@ def summarize(
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
         has_intercept=family.has_intercept,
         family_parameters=estimator._family_parameters(),
+        df=None if degrees_of_freedom is None else "satterthwaite",
     )
+
+
+def summary(
+    model: Any, X: Any, y: Any, groups: Any, sample_weight: Any, df: str
+) -> Summary:
+    """Return the summary of a model; see the method of this name."""
+    check_df(df)
+    result: Summary = model._summary
+    if df == "satterthwaite":
+        return result
+    theory = small_sample_theory(model, X, y, groups, sample_weight, df)
+    effects = fixed_effects(model._features, model._posterior, theory)
+    return replace(result, fixed_effects=effects, df=df)
 
 
 def _likelihood(family: Family, fit: MixedModelFit) -> str:
@@ -320,8 +306,8 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
             (
                 component.grouping_factor if i == 0 else "",
                 name,
-                _number(component.variance[i]),
-                _number(component.sd[i]),
+                format_number(component.variance[i]),
+                format_number(component.sd[i]),
                 " ".join(shown).strip(),
             )
         )
@@ -342,24 +328,3 @@ def _variance(x: np.ndarray, weights: np.ndarray, design: Design) -> float:
     centred = by_output - np.average(by_output, axis=0, weights=weights)
     squares = (centred**2).mean(axis=1)
     return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
-
-
-def _number(x: float) -> str:
-    return "0" if x == 0 else f"{x:.4g}"
-
-
-def _p_value(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _table(rows: list[tuple[str, ...]], align: str) -> list[str]:
-    """Lay out rows of cells in aligned columns."""
-    widths = [max(len(row[j]) for row in rows) for j in range(len(align))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ]
-        lines.append(" " + "  ".join(cells).rstrip())
-    return lines

@@ -249,8 +249,7 @@ def _bilinear(left: _Part, right: _Part, block: np.ndarray) -> np.ndarray:
             left.z[known], left.codes[known], table, right, known
         )
         return result
-    if isinstance(right, RandomFactor):  # pragma: no cover - factors come first
-        raise AssertionError("factors come before dense blocks")
+    assert isinstance(right, DenseBlock)  # factors come first
     product = left.values @ block
     if left.index is None and right.index is None:
         return np.einsum("ij,ij->i", product, right.values)

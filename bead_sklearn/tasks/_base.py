@@ -37,10 +37,10 @@ from bead_sklearn.families import Family, QuadraticFamily, get_family
 from bead_sklearn.inputs import InputReader, Judgments
 from bead_sklearn.inspection import (
     FactorEffects,
-    Summary,
     VarianceComponents,
     collect_evidence,
     factor_effects,
+    family_parameters,
     summarize,
     variance_components,
 )
@@ -617,17 +617,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
             f"of {sorted(fitted)}. Name the columns alike."
         )
 
-    def summary(self) -> Summary:
-        """Return the fit as a table to read.
-
-        Returns
-        -------
-        summary : Summary
-            Prints like the summaries of lme4 and holds every number it shows.
-        """
-        check_is_fitted(self)
-        return self._summary
-
     # ----------------------------------------------------------------- hooks
 
     @abstractmethod
@@ -636,7 +625,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     def _family_parameters(self) -> dict[str, float]:
         """Return parameters of the fitted family to show in summaries, by name."""
-        return {}
+        return family_parameters(self)
 
     def _check_parameters(self) -> None:
         """Check parameters against each other, before anything is read."""
