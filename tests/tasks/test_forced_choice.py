@@ -350,7 +350,7 @@ def test_strengths_of_two_options_agree_with_differences_without_them():
 
 
 def test_an_option_that_is_never_chosen():
-    X, y, groups = shop(1, n_options=3)
+    X, y, _ = shop(1, n_options=3)
     y = np.where(y == "a", "b", y)
     with pytest.warns(UserWarning, match=r"option\(s\) \['a'\] are never chosen"):
         model = ForcedChoiceClassifier(options=options("abc"), alpha=0).fit(X, y)
