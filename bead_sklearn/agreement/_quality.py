@@ -48,8 +48,8 @@ class ParticipantQuality:
         Items with a known answer.
     retest : float
         Agreement with oneself on repeated items, on the scale of ``agreement``.
-    retest_high : float
-        What ``retest`` is below with 95 % certainty.
+    retest_error : float
+        Standard error of ``retest``.
     n_retest : int
         Repeated items.
     mean_confidence : float
@@ -84,7 +84,7 @@ class ParticipantQuality:
     gold_interval: tuple[float, float]
     n_gold: int
     retest: float
-    retest_high: float
+    retest_error: float
     n_retest: int
     mean_confidence: float
     overconfidence: float
@@ -357,7 +357,7 @@ def _measure(table: _Table, person: Any) -> ParticipantQuality:
         dtype=np.intp,
     )
     accuracy, interval, gold_right = _gold(table, gold_rows)
-    retest, retest_high, n_retest = _retest(table, mine)
+    retest, retest_error, n_retest = _retest(table, mine)
     known = dict(zip(gold_rows.tolist(), gold_right, strict=True))
     correct = np.array(
         [known.get(r, np.nan) for r in mine.tolist()]
@@ -376,7 +376,7 @@ def _measure(table: _Table, person: Any) -> ParticipantQuality:
         gold_interval=interval,
         n_gold=len(gold_rows),
         retest=retest,
-        retest_high=retest_high,
+        retest_error=retest_error,
         n_retest=n_retest,
         mean_confidence=_mean(table.confidence[mine]),
         overconfidence=over,
@@ -442,7 +442,7 @@ def _retest(table: _Table, mine: NDArray[np.intp]) -> tuple[float, float, int]:
     error = math.nan
     if len(pairs) >= MIN_REPEATS and table.expected > 0:
         error = float(distance.std(ddof=1)) / math.sqrt(len(pairs)) / table.expected
-    return retest, retest + 1.645 * error, len(pairs)
+    return retest, error, len(pairs)
 
 
 def _calibration(
@@ -500,18 +500,20 @@ def _flag(people: list[ParticipantQuality]) -> list[ParticipantQuality]:
     """Add in words what stands out."""
     drifts = _holm([p.drift_p for p in people])
     fatigues = _holm([p.fatigue_p for p in people])
+    # One-sided, for all participants together (Bonferroni).
+    quantile = float(stats.norm.isf(LEVEL_OF_TESTS / max(1, len(people))))
     shares = [p.agreement for p in people if not math.isnan(p.agreement)]
     low = math.nan
     if len(shares) >= 5:
         median = float(np.median(shares))
         scale = 1.4826 * float(np.median(np.abs(np.array(shares) - median)))
-        low = median - 3.0 * scale
+        low = median - 3.5 * max(scale, 0.05)
     flagged = []
     for person, drift, fatigue in zip(people, drifts, fatigues, strict=True):
         flags = []
         if person.n_gold >= MIN_GOLD and person.gold_interval[1] < 0.8:
             flags.append(f"gold accuracy {person.gold_accuracy:.0%}")
-        if person.retest_high < 0.6:
+        if person.retest + quantile * person.retest_error < 0.6:
             flags.append(f"repeats with agreement {person.retest:.2f} only")
         if person.agreement < low:
             flags.append(f"agrees with others less than most ({person.agreement:.2f})")
