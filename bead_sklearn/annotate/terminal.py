@@ -14,8 +14,6 @@ from bead_sklearn.annotate.questions import AnswerError
 from bead_sklearn.annotate.store import AlreadyAnsweredError
 
 _HELP = "Commands: :b change the last answer, :i instructions, :q stop (all is kept)"
-    "Commands: :b change the last answer, :i instructions, :q stop (nothing is lost)"
-)
 
 
 class TerminalSession:
