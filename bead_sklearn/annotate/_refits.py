@@ -1,18 +1,10 @@
-"""Refits beside the annotators: in a process of their own, so that nobody waits."""
+"""Refits: keeping plan and report of a store up to date."""
 
 from __future__ import annotations
 
 import logging
-import os
-import pickle
-import subprocess
-import sys
-import threading
 import time
 import traceback
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from bead_sklearn.annotate._model import ModelUnavailableError
 from bead_sklearn.annotate._plan import Plan
@@ -23,8 +15,6 @@ from bead_sklearn.annotate.study import Study
 
 _log = logging.getLogger("bead_sklearn.annotate")
 
-#: Seconds between two looks at the store.
-PAUSE = 0.25
 #: Seconds between two reports, which read all judgments.
 REPORT_EVERY = 2.0
 
@@ -109,85 +99,3 @@ class Refitter:
         report["error"] = self._error
         report["unavailable"] = self._unavailable
         self._store.put("report", report)
-
-
-class RefitProcess:
-    """A process that keeps a store's plan up to date until it is closed.
-
-    It ends by itself when the process that started it ends, however that happens.
-
-    Parameters
-    ----------
-    study : Study
-        The study.
-    path : Path
-        Its store.
-    """
-
-    def __init__(self, study: Study, path: Path) -> None:
-        environment = {**os.environ}
-        threads = str(max(1, (os.cpu_count() or 1) // 2))
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment.setdefault(name, threads)
-        # What this process can import, the other one can.
-        environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bead_sklearn.annotate._refits"],
-            stdin=subprocess.PIPE,
-            env=environment,
-        )
-        assert self._process.stdin is not None
-        pickle.dump((study, path), self._process.stdin)
-        self._process.stdin.flush()
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=2.0)
-        except subprocess.TimeoutExpired:
-            # In the middle of a fit; the store takes no harm.
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _end_with_parent(stream: Any) -> None:
-    """Wait for the end of the input, which the parent's end brings about."""
-    stream.read()
-    os._exit(0)
-
-
-def main() -> None:
-    """Keep the plan of a store up to date; the parent says which."""
-    logging.basicConfig(format="bead-sklearn: %(message)s")
-    study, path = pickle.load(sys.stdin.buffer)
-    threading.Thread(
-        target=_end_with_parent, args=(sys.stdin.buffer,), daemon=True
-    ).start()
-    os.nice(10)
-    with JudgmentStore(path) as store:
-        refitter = Refitter(study, store)
-        while True:
-            refitter.step()
-            time.sleep(PAUSE)
-
-
-if __name__ == "__main__":
-    main()

@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _annotate_here(arguments: argparse.Namespace, study: Any, store: Any) -> None:
     from bead_sklearn.annotate import Collector
-    from bead_sklearn.annotate._refits import RefitProcess
+    from bead_sklearn.annotate._refit_process import RefitProcess
     from bead_sklearn.annotate.terminal import TerminalSession
 
     participant = arguments.participant

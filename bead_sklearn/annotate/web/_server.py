@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bead_sklearn._optional import import_optional
-from bead_sklearn.annotate._refits import RefitProcess
+from bead_sklearn.annotate._refit_process import RefitProcess
 from bead_sklearn.annotate.collector import Collector
 from bead_sklearn.annotate.store import JudgmentStore
 from bead_sklearn.annotate.study import Study
@@ -86,7 +88,7 @@ def serve(
         http="h11",
         ws="none",
     )
-    with _background(study, store.path, collector):
+    with _background(study, store.path, collector), _until_told():
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -117,6 +119,28 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@contextlib.contextmanager
+def _until_told() -> Iterator[None]:
+    """End in order after an interrupt or a termination, which are the usual ways."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _stop) if main else None
+    try:
+        yield
+    except (KeyboardInterrupt, _StoppedError):
+        print("Stopped. All answers are stored.", flush=True)
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+class _StoppedError(Exception):
+    """The process was told to end."""
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise _StoppedError
 
 
 @contextlib.contextmanager
