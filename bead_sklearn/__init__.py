@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
     from bead_sklearn.inspection import anova
-    from bead_sklearn.tasks import BinaryClassifier, MagnitudeRegressor
+    from bead_sklearn.tasks import (
+        BinaryClassifier,
+        CategoricalClassifier,
+        ForcedChoiceClassifier,
+        MagnitudeRegressor,
+        MultiSelectClassifier,
+    )
 
 _MODULES = {
     "ActiveLearner": "active_learning",
     "ActiveLearningSearch": "active_learning",
     "BinaryClassifier": "tasks",
+    "CategoricalClassifier": "tasks",
+    "ForcedChoiceClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
+    "MultiSelectClassifier": "tasks",
     "anova": "inspection",
 }
 
@@ -30,8 +39,11 @@ __all__ = [
     "ActiveLearner",
     "ActiveLearningSearch",
     "BinaryClassifier",
+    "CategoricalClassifier",
+    "ForcedChoiceClassifier",
     "MagnitudeRegressor",
     "MixedEffects",
+    "MultiSelectClassifier",
     "__version__",
     "anova",
 ]

@@ -1,5 +1,6 @@
 """The structure of random effects: which vary, by which factor, how they covary."""
 
+from bead_sklearn.effects._columns import ALTERNATIVE, Covariates
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
     block_covariance,
@@ -16,6 +17,7 @@ from bead_sklearn.effects._mixed_effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
+from bead_sklearn.effects._outputs import EffectOutputs, choose_outputs
 from bead_sklearn.effects._prior import LevelPrior
 from bead_sklearn.effects._structure import (
     FactorStructure,
@@ -24,8 +26,11 @@ from bead_sklearn.effects._structure import (
 )
 
 __all__ = [
+    "ALTERNATIVE",
     "GROUPS",
+    "Covariates",
     "CovarianceStructure",
+    "EffectOutputs",
     "FactorStructure",
     "FormulaTerm",
     "LevelBases",
@@ -35,6 +40,7 @@ __all__ = [
     "RandomFactor",
     "block_covariance",
     "build_structures",
+    "choose_outputs",
     "combine_ids",
     "diagonal_covariance",
     "full_covariance",

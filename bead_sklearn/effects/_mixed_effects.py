@@ -54,6 +54,13 @@ class MixedEffects(BaseEstimator):
     correlation_structure : {"correlated", "independent"}, default="correlated"
         Whether the intercept and slopes of one level are correlated. A formula says
         so itself, by ``|`` or ``||``.
+    output_covariance : {"auto", "full", "diagonal", "isotropic"}, default="auto"
+        How the effects of one level on several outputs (classes, options) vary
+        together: any covariance; a variance of each output; one variance, all classes
+        alike. "diagonal" depends on which class is the reference of categorical
+        responses. "auto" is "full" for up to 5 outputs; for more it is "diagonal"
+        where responses are independent given the effects (multi-select) and
+        "isotropic" where they compete. Without effect on models with one output.
     regularization_strength : float, default=None
         Strength lambda > 0 of the penalty ``lambda * sum_g w_g |u_g - prior_mean|^2``
         on the mean negative log-likelihood of the N judgments, in place of estimated
@@ -95,6 +102,7 @@ class MixedEffects(BaseEstimator):
         "estimate_variance_components": ["boolean"],
         "variance_estimation_method": [StrOptions({"auto", "ml", "reml"})],
         "correlation_structure": [StrOptions({"correlated", "independent"})],
+        "output_covariance": [StrOptions({"auto", "full", "diagonal", "isotropic"})],
         "regularization_strength": [Interval(Real, 0, None, closed="neither"), None],
         "adaptive_regularization": ["boolean", None],
         "min_samples_for_random_effects": [Interval(Integral, 1, None, closed="left")],
@@ -110,6 +118,7 @@ class MixedEffects(BaseEstimator):
         estimate_variance_components: bool = True,
         variance_estimation_method: str = "auto",
         correlation_structure: str = "correlated",
+        output_covariance: str = "auto",
         regularization_strength: float | None = None,
         adaptive_regularization: bool | None = None,
         min_samples_for_random_effects: int = 1,
@@ -121,6 +130,7 @@ class MixedEffects(BaseEstimator):
         self.estimate_variance_components = estimate_variance_components
         self.variance_estimation_method = variance_estimation_method
         self.correlation_structure = correlation_structure
+        self.output_covariance = output_covariance
         self.regularization_strength = regularization_strength
         self.adaptive_regularization = adaptive_regularization
         self.min_samples_for_random_effects = min_samples_for_random_effects

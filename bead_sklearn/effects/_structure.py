@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag
 
+from bead_sklearn.effects._columns import (
+    ALTERNATIVE,
+    INTERCEPT,
+    Covariates,
+    TermColumns,
+)
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
     block_covariance,
@@ -19,6 +26,7 @@ from bead_sklearn.effects._factor import RandomFactor
 from bead_sklearn.effects._formula import FormulaTerm
 from bead_sklearn.effects._heads import LevelBases, LevelMatrices, level_bases
 from bead_sklearn.effects._mixed_effects import MixedEffects
+from bead_sklearn.effects._outputs import EffectOutputs
 from bead_sklearn.effects._prior import LevelPrior, level_prior
 from bead_sklearn.inputs import encode_levels, match_levels
 
@@ -93,23 +101,40 @@ class FactorStructure:
         Its levels; tuples for a combination.
     blocks : tuple of VaryingBlock
         What varies; a block with bases is the only one.
-    effect_names : tuple of str
-        Names of all effects of a level.
+    column_names : tuple of str
+        Names of the columns whose coefficients vary.
     prior : LevelPrior
         What is known beforehand about the effects of each level.
+    outputs : EffectOutputs or None
+        The linear predictors that each column has a coefficient for; None is a single
+        one without a name.
     """
 
     name: str
     sources: tuple[str, ...]
     levels: np.ndarray
     blocks: tuple[VaryingBlock, ...]
-    effect_names: tuple[str, ...]
+    column_names: tuple[str, ...]
     prior: LevelPrior
+    outputs: EffectOutputs | None = None
 
-    @property
+    @cached_property
     def structure(self) -> CovarianceStructure:
         """Covariance structure of the effects in the design."""
-        return block_covariance([block.structure for block in self.blocks])
+        base = block_covariance([block.structure for block in self.blocks])
+        return base if self.outputs is None else self.outputs.structure(base)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of linear predictors, J."""
+        return 1 if self.outputs is None else self.outputs.size
+
+    @cached_property
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of all effects of a level, ordered by column, then by output."""
+        if self.outputs is None:
+            return self.column_names
+        return self.outputs.name_effects(self.column_names)
 
     @property
     def bases(self) -> LevelBases | None:
@@ -118,12 +143,13 @@ class FactorStructure:
 
     def names_of(self, effects: np.ndarray) -> list[str]:
         """Return the names that effects in the design, given by position, stand for."""
+        names = np.array(self.effect_names, dtype=object)
         if self.bases is None:
-            return [self.effect_names[effect] for effect in effects]
-        names = [self.effect_names[effect] for effect in effects[effects < self._other]]
-        if (effects >= self._other).any():
-            names += self.effect_names[self._other :]
-        return names
+            return names[effects].tolist()
+        named = names[effects[effects < self._other]].tolist()
+        for output in np.unique(effects[effects >= self._other] % self.n_outputs):
+            named += names[self._other + output :: self.n_outputs].tolist()
+        return named
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -137,16 +163,18 @@ class FactorStructure:
             return None
         if self.bases is None:
             return np.full(len(self.levels), structure.size)
-        return self._other + self.bases.counts
+        return self._other + self.n_outputs * self.bases.counts
 
     @property
     def _other(self) -> int:
         """Number of effects in the design before those that belong to bases."""
-        return self.structure.size - (0 if self.bases is None else self.bases.size)
+        n_bases = 0 if self.bases is None else self.bases.size
+        return self.structure.size - self.n_outputs * n_bases
 
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns effects into those of uncentred covariates."""
-        return block_diag(*(block.to_columns() for block in self.blocks))
+        matrix = block_diag(*(block.to_columns() for block in self.blocks))
+        return np.kron(matrix, np.eye(self.n_outputs))
 
     def population(self, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the variances of the effects of columns, and G if they covary.
@@ -157,8 +185,12 @@ class FactorStructure:
             G of the effects in the design.
         """
         if self.bases is not None:
-            slopes = np.full(len(self.effect_names) - self._other, prior[-1, -1])
-            return np.append(np.diagonal(prior)[: self._other], slopes), None
+            variances = np.diagonal(prior)
+            n_slopes = len(self.effect_names) // self.n_outputs - (
+                self._other // self.n_outputs
+            )
+            slopes = np.tile(variances[-self.n_outputs :], n_slopes)
+            return np.append(variances[: self._other], slopes), None
         matrix = self.to_columns()
         covariance = matrix @ prior @ matrix.T
         structure = self.structure
@@ -175,8 +207,13 @@ class FactorStructure:
         """
         if self.bases is None:
             return self.prior.effects(fitted @ self.to_columns().T)
-        slopes = self.bases.coefficients(fitted[:, self._other :])
-        return self.prior.effects(np.hstack([fitted[:, : self._other], slopes]))
+        other, slopes = fitted[:, : self._other], fitted[:, self._other :]
+        by_output = [
+            self.bases.coefficients(slopes[:, j :: self.n_outputs])
+            for j in range(self.n_outputs)
+        ]
+        slopes = np.stack(by_output, axis=2).reshape(len(fitted), -1)
+        return self.prior.effects(np.hstack([other, slopes]))
 
     def variances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the variances of the effects of each level's columns.
@@ -211,9 +248,15 @@ class FactorStructure:
         """Variances of the effects of columns of one level, in its unit."""
         if self.bases is None:  # heads are not centred
             return np.diagonal(fitted)
-        own = fitted[self._other :, self._other :]
-        slopes = self.bases.variances(level, own, prior[-1, -1])
-        return np.append(np.diagonal(fitted)[: self._other], slopes)
+        own, n_outputs = fitted[self._other :, self._other :], self.n_outputs
+        variances = np.diagonal(prior)[-n_outputs:]
+        slopes = [
+            self.bases.variances(level, own[j::n_outputs, j::n_outputs], variances[j])
+            for j in range(n_outputs)
+        ]
+        return np.append(
+            np.diagonal(fitted)[: self._other], np.stack(slopes, axis=1).ravel()
+        )
 
     def covariances(self, fitted: LevelMatrices, prior: np.ndarray) -> np.ndarray:
         """Return the covariances of the effects of each level's columns.
@@ -257,10 +300,14 @@ class FactorStructure:
         outside = np.zeros_like(fitted)
         if self.bases is not None:
             basis, n_other = self.bases.basis(level), self._other
-            present = slice(n_other + len(basis))
+            n_outputs = self.n_outputs
+            present = slice(n_other + n_outputs * len(basis))
             fitted = fitted[present, present]
-            matrix = block_diag(np.eye(n_other), basis.T)
-            left = prior[-1, -1] * (np.eye(basis.shape[1]) - basis.T @ basis)
+            matrix = block_diag(np.eye(n_other), np.kron(basis.T, np.eye(n_outputs)))
+            left = np.kron(
+                np.eye(basis.shape[1]) - basis.T @ basis,
+                prior[-n_outputs:, -n_outputs:],
+            )
             outside = block_diag(np.zeros((n_other, n_other)), left)
         standard = matrix @ fitted @ matrix.T + outside
         return self.prior.variances(standard, level)
@@ -270,7 +317,7 @@ class FactorStructure:
         total = np.zeros(len(covariates))
         for block in self.blocks:
             total += block.intercept + covariates[:, block.columns].sum(axis=1)
-        return self.prior.mean * total
+        return np.repeat(self.prior.mean * total, self.n_outputs)
 
     def factor(
         self,
@@ -325,12 +372,12 @@ def combine_ids(ids: Mapping[str, np.ndarray], sources: tuple[str, ...]) -> np.n
 def build_structures(
     terms: list[FormulaTerm],
     ids: Mapping[str, np.ndarray],
-    covariates: np.ndarray,
-    covariate_names: list[str],
+    covariates: Covariates,
     weights: np.ndarray,
     *,
     mixed_effects: MixedEffects,
     rotation_invariant: bool,
+    outputs: EffectOutputs | None = None,
 ) -> list[FactorStructure]:
     """Learn the levels and structures of all factors.
 
@@ -340,10 +387,8 @@ def build_structures(
         What varies by which factor; terms of the same factor are joined.
     ids : mapping of str to ndarray of shape (n_rows,)
         Ids by name.
-    covariates : ndarray of shape (n_rows, p)
-        Columns that slopes may refer to.
-    covariate_names : list of str
-        Their names.
+    covariates : Covariates
+        Columns that terms may refer to.
     weights : ndarray of shape (n_rows,)
         Row weights.
     mixed_effects : MixedEffects
@@ -352,6 +397,8 @@ def build_structures(
     rotation_invariant : bool
         Whether the covariates are features without meaning of their own, whose
         coefficients share one variance.
+    outputs : EffectOutputs, default=None
+        The linear predictors of a row, if it has several.
 
     Raises
     ------
@@ -372,21 +419,26 @@ def build_structures(
                 f"{sorted(ids)}."
             )
         levels, codes = encode_levels(combine_ids(ids, sources))
+        times = _judgment_weights(covariates, weights, sources)
         blocks, names = [], []
         for term in factor_terms:
-            columns = _find_columns(term, covariate_names)
-            slopes = covariates[:, columns]
-            shared = rotation_invariant and len(columns) > MAX_FULL_COVARIANCE
+            found = covariates.find(term)
+            columns = found.columns
+            slopes = covariates.values[:, columns]
+            shared = rotation_invariant and len(term.slopes) > MAX_FULL_COVARIANCE
             centers = np.zeros(len(columns))
-            if center and term.intercept and term.correlated and not shared:
+            if center and found.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)
             alone = len(factor_terms) == 1
             bases = level_bases(slopes, codes) if shared and alone else None
-            structure = _structure(term, slopes - centers, weights, shared, bases)
-            blocks.append(
-                VaryingBlock(term.intercept, columns, structure, centers, bases)
+            structure = _structure(
+                term, found, slopes - centers, weights, shared, bases
             )
-            names += ["(Intercept)"] * term.intercept + list(term.slopes)
+            blocks.append(
+                VaryingBlock(found.intercept, columns, structure, centers, bases)
+            )
+            names += [INTERCEPT] * found.intercept
+            names += [covariates.names[column] for column in columns]
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
             raise ValueError(
@@ -400,25 +452,30 @@ def build_structures(
                 sources=sources,
                 levels=levels,
                 blocks=tuple(blocks),
-                effect_names=tuple(names),
-                prior=level_prior(mixed_effects, codes, weights),
+                column_names=tuple(names),
+                prior=level_prior(
+                    mixed_effects,
+                    codes,
+                    _judgment_weights(covariates, weights, sources),
+                ),
+                outputs=outputs,
             )
         )
     return structures
 
 
-def _find_columns(term: FormulaTerm, names: list[str]) -> tuple[int, ...]:
-    for slope in term.slopes:
-        if slope not in names:
-            raise ValueError(
-                f"The random-effects formula names the covariate {slope!r}, which is "
-                f"not a numeric column of X. Numeric columns: {names}."
-            )
-    return tuple(names.index(slope) for slope in term.slopes)
+def _judgment_weights(
+    covariates: Covariates, weights: np.ndarray, sources: tuple[str, ...]
+) -> np.ndarray:
+    """Weights of rows that sum to those of the judgments of a level."""
+    if covariates.shares is None or sources == (ALTERNATIVE,):
+        return weights
+    return weights * covariates.shares
 
 
 def _structure(
     term: FormulaTerm,
+    found: TermColumns,
     slopes: np.ndarray,
     weights: np.ndarray,
     shared_variance: bool,
@@ -430,11 +487,17 @@ def _structure(
     if shared_variance:
         n_effects = len(sizes) if bases is None else bases.size
         shared = np.full(n_effects, 1.0 / np.sqrt((sizes**2).sum()))
-        parameters = np.full(n_effects, int(term.intercept))
-        if not term.intercept:
+        parameters = np.full(n_effects, int(found.intercept))
+        if not found.intercept:
             return shared_covariance(parameters, shared)
         return shared_covariance(np.append(0, parameters), np.append(1.0, shared))
+    covariance = full_covariance if term.correlated else diagonal_covariance
+    if found.alternatives is not None:
+        # Each effect has a column for each alternative, in one unit.
+        by_effect = sizes.reshape(-1, found.alternatives.size)
+        base = covariance(1.0 / np.sqrt((by_effect**2).mean(axis=1)))
+        return found.alternatives.structure(base)
     scales = 1.0 / sizes
-    if term.intercept:
+    if found.intercept:
         scales = np.append(1.0, scales)
-    return full_covariance(scales) if term.correlated else diagonal_covariance(scales)
+    return covariance(scales)

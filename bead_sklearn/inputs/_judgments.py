@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
 
+from bead_sklearn.inputs._dense import dense_matrix
 from bead_sklearn.inputs._text import DistinctText
 
 
@@ -26,6 +27,11 @@ class Judgments:
         Names of the numeric columns: those of a frame, else ``"x0"``, ``"x1"``, ...
     factors : dict of str to ndarray of object of shape (n_rows,)
         Ids of the grouping factors that were taken out of X.
+    constants : ndarray of shape (n_rows, n_constants) or None
+        Columns that stand where others have an intercept, such as indicators of the
+        options of a choice.
+    constant_names : list of str
+        Their names.
     """
 
     n_rows: int
@@ -33,6 +39,14 @@ class Judgments:
     numeric: np.ndarray | sparse.csr_array | sparse.csr_matrix | None
     numeric_names: list[str]
     factors: dict[str, np.ndarray]
+    constants: np.ndarray | None = None
+    constant_names: list[str] = field(default_factory=list)
+
+    def numeric_matrix(self) -> np.ndarray:
+        """Return the numeric columns as an array, (n_rows, n_columns)."""
+        if self.numeric is None:
+            return np.zeros((self.n_rows, 0))
+        return dense_matrix(self.numeric)
 
     def take(self, rows: np.ndarray) -> Judgments:
         """Return the judgments of some rows.
@@ -53,4 +67,6 @@ class Judgments:
             numeric=None if self.numeric is None else self.numeric[rows],
             numeric_names=self.numeric_names,
             factors={name: ids[rows] for name, ids in self.factors.items()},
+            constants=None if self.constants is None else self.constants[rows],
+            constant_names=self.constant_names,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bead_sklearn.effects import FactorStructure
+from bead_sklearn.effects import FactorStructure, RandomFactor
 from bead_sklearn.solvers import Design, Posterior
 
 #: An eigenvalue of the correlation matrix below this makes a fit singular.
@@ -32,7 +32,8 @@ class VarianceComponents:
     n_observations_per_group : ndarray of shape (n_groups,)
         Sum of the weights of each level's judgments.
     mean_square : float
-        Average of z'Gz over the judgments: the variance this factor adds.
+        Average of z'Gz over the judgments (and outputs): the variance that this
+        factor adds to the linear predictor, or to the difference of two alternatives.
     dependence : ndarray of shape (r, r) or None
         The covariance matrix G where the effects of a level covary; None where they
         are independent.
@@ -125,15 +126,20 @@ def variance_components(
             variance = variance * level_variances.mean()
             if dependence is not None:
                 dependence = dependence * level_variances.mean()
-        intercept = "(Intercept)" in factor.effect_names
-        slopes = len(factor.effect_names) > int(intercept)
+        intercept = "(Intercept)" in structure.column_names
+        slopes = len(structure.column_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes
-        added = np.einsum("ia,ia->i", factor.z @ fitted, factor.z)
+        z, units = factor.z, 1.0
+        if factor.varies_in_sets:
+            units = 2.0  # the difference of two levels
+        elif design.sets is not None:
+            z = compare_alternatives(z, design.sets)
+        added = units * np.einsum("ia,ia->i", z @ _mean_output(fitted, factor), z)
         components.append(
             VarianceComponents(
                 grouping_factor=factor.name,
                 effect_type=" and ".join(kinds),
-                effect_names=factor.effect_names,
+                effect_names=structure.effect_names,
                 variance=variance,
                 n_groups=factor.n_levels,
                 n_observations_per_group=structure.prior.n_observations,
@@ -144,3 +150,31 @@ def variance_components(
             )
         )
     return components
+
+
+def _mean_output(covariance: np.ndarray, factor: RandomFactor) -> np.ndarray:
+    """Return the covariance of the effects on one output, averaged over these."""
+    n_outputs = factor.n_outputs
+    blocks = covariance.reshape(-1, n_outputs, len(covariance) // n_outputs, n_outputs)
+    mean: np.ndarray = np.einsum("ajbj->ab", blocks) / n_outputs
+    return mean
+
+
+def compare_alternatives(rows: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Return rows relative to their set, scaled to differences between two of it.
+
+    The mean square over the rows of a set is that of all differences of two rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, k)
+        What alternatives have.
+    sets : ndarray of shape (n_rows,)
+        Choice set of each row, in order.
+    """
+    starts = np.flatnonzero(np.diff(sets, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sets)))
+    means = np.add.reduceat(rows, starts) / sizes[:, None]
+    units = np.sqrt(2.0 * sizes / np.maximum(sizes - 1, 1))
+    relative: np.ndarray = (rows - means[sets]) * units[sets][:, None]
+    return relative

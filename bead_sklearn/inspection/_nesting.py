@@ -138,8 +138,7 @@ def p_values(statistic: float, extra: Difference) -> tuple[float, float]:
 
 def fixed_names(model: Any) -> list[str]:
     """Return the names of the unpenalised columns of a fitted model."""
-    features = model._features
-    return [str(features.fixed_names_[i]) for i in features.kept_]
+    return list(model._features.coefficient_names_)
 
 
 def describe(model: Any) -> str:
@@ -150,7 +149,7 @@ def describe(model: Any) -> str:
     for structure in model._structures:
         start = 0
         for block in structure.blocks:
-            names = structure.effect_names[start : start + block.n_effects]
+            names = structure.column_names[start : start + block.n_effects]
             start += block.n_effects
             slopes = [name for name in names if name != "(Intercept)"]
             if len(slopes) > _MAX_SLOPES:

@@ -39,11 +39,11 @@ def model_quantities(model: Any) -> list[Quantity]:
     if hasattr(model, "sigma_"):
         quantities.append(ResidualDeviation("sigma"))
     features = model._features
-    names = [features.fixed_names_[i] for i in features.kept_]
+    names = features.coefficient_names_
     taken = {quantity.name for quantity in quantities}
     quantities += [
         Coefficient(f"fixed_{name}" if name in taken else name, row)
-        for name, row in zip(names, features.fixed_transform_, strict=True)
+        for name, row in zip(names, features.to_columns(), strict=True)
     ]
     return quantities
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.stats import t as student_t
 
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.inspection._components import VarianceComponents
+from bead_sklearn.inspection._components import (
+    VarianceComponents,
+    compare_alternatives,
+)
 from bead_sklearn.inspection._factor_effects import FactorEffects
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
@@ -71,6 +74,10 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    has_intercept : bool
+        Whether there is one, for which features are centred.
+    family_parameters : dict of str to float
+        Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
     """
 
     title: str
@@ -89,6 +96,8 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    has_intercept: bool = True
+    family_parameters: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [self.title, self.likelihood, ""]
@@ -99,6 +108,7 @@ class Summary:
         ]
         lines += self._random_lines()
         lines += self._fixed_lines()
+        lines += self._parameter_lines()
         lines += [
             f"R2 marginal {self.r2_marginal:.3f}   conditional "
             f"{self.r2_conditional:.3f}   ICC {self.icc:.3f}",
@@ -125,6 +135,8 @@ class Summary:
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
+        if not self.fixed_effects:
+            return [*self._ridge_lines(), ""] if self.n_ridge else []
         with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
         names = ("df", "t", "p") if with_df else ("z", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
@@ -140,21 +152,35 @@ class Summary:
             for effect in self.fixed_effects
         ]
         lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
-        if self.n_ridge:
-            lines.append(
-                f"and {self.n_ridge} features under a ridge, alpha {self.alpha:.4g}: "
-                f"SD {_number(self.ridge_sd)} of the linear predictor;"
-            )
+        return [*lines, *self._ridge_lines(), ""]
+
+    def _ridge_lines(self) -> list[str]:
+        if not self.n_ridge:
+            return []
+        begin = "and " if self.fixed_effects else ""
+        lines = [
+            f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
+            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+        ]
+        if self.has_intercept:
+            lines[0] += ";"
             lines.append("the intercept is that of average features")
-        return [*lines, ""]
+        return lines
+
+    def _parameter_lines(self) -> list[str]:
+        if not self.family_parameters:
+            return []
+        rows: list[tuple[str, ...]] = [("", "Estimate")]
+        for name, value in self.family_parameters.items():
+            rows.append((name, _number(value)))
+        return ["Parameters of the family:", *_table(rows, "lr"), ""]
 
 
 def summarize(
     estimator: Any,
     fit: MixedModelFit,
     design: Design,
-    family: Family,
-    weights: np.ndarray,
+    rows: Any,
     degrees_of_freedom: Satterthwaite | None = None,
 ) -> Summary:
     """Summarise a fit.
@@ -172,17 +198,14 @@ def summarize(
         Its solution.
     design : Design
         The fitted linear predictor.
-    family : Family
-        Response distribution with its estimated parameters.
-    weights : ndarray of shape (n_rows,)
-        Row weights.
+    rows : Rows
+        What was fitted.
     degrees_of_freedom : Satterthwaite, default=None
         Of the t tests of the fixed effects; None is the normal distribution.
     """
-    posterior = fit.posterior
-    features = estimator._features
-    names = [features.fixed_names_[i] for i in features.kept_]
-    transform = features.fixed_transform_
+    posterior, family, weights = fit.posterior, fit.family, rows.weights
+    names = estimator._features.coefficient_names_
+    transform = estimator._features.to_columns()
     covariance = transform @ posterior.fixed_covariance() @ transform.T
     errors = np.sqrt(np.diagonal(covariance))
     fixed = []
@@ -199,25 +222,25 @@ def summarize(
         )
     components = estimator.variance_components_
     ridge = (
-        np.zeros(design.n_rows)
+        np.zeros(design.n_eta)
         if design.ridge is None
-        else design.ridge.matvec(posterior.ridge)
+        else design.dense_matvec(design.ridge, posterior.ridge)
     )
-    expected = design.fixed.matvec(posterior.fixed) + ridge
+    expected = design.dense_matvec(design.fixed, posterior.fixed) + ridge
     if design.offset is not None:
         expected = expected + design.offset
-    explained = _variance(expected, weights)
+    explained = _variance(expected, weights, design)
     between = sum(component.mean_square for component in components)
     latent = family.latent_variance()
     total = explained + between + latent
     return Summary(
         title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
         likelihood=_likelihood(family, fit),
-        n_observations=float(weights.sum()),
+        n_observations=rows.n_judgments,
         fixed_effects=fixed,
-        n_ridge=0 if design.ridge is None else len(estimator._features.ridge_names_),
+        n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
-        ridge_sd=float(np.sqrt(_variance(ridge, weights))),
+        ridge_sd=float(np.sqrt(_variance(ridge, weights, design))),
         variance_components=components,
         sigma=fit.sigma if isinstance(family, QuadraticFamily) else None,
         log_likelihood=fit.log_likelihood,
@@ -227,6 +250,8 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        has_intercept=family.has_intercept,
+        family_parameters=estimator._family_parameters(),
     )
 
 
@@ -305,10 +330,18 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
     return rows
 
 
-def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    """Sample variance of rows that count ``weights`` times."""
-    centred = x - np.average(x, weights=weights)
-    return float(weights @ centred**2 / max(weights.sum() - 1.0, 1.0))
+def _variance(x: np.ndarray, weights: np.ndarray, design: Design) -> float:
+    """Variance of linear predictors, of the differences between alternatives.
+
+    The sample variance of rows that count ``weights`` times, averaged over outputs.
+    """
+    by_output = x.reshape(len(weights), -1)
+    if design.sets is not None:
+        squares = compare_alternatives(by_output, design.sets)[:, 0] ** 2
+        return float(np.average(squares, weights=weights))
+    centred = by_output - np.average(by_output, axis=0, weights=weights)
+    squares = (centred**2).mean(axis=1)
+    return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
 
 
 def _number(x: float) -> str:

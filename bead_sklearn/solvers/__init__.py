@@ -5,6 +5,7 @@ from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_p
 from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
 from bead_sklearn.solvers._parameters import VarianceOptions
 from bead_sklearn.solvers._posterior import Posterior
+from bead_sklearn.solvers._prediction import predict_outputs, predict_sets
 from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._profile import Profiler
 from bead_sklearn.solvers._quantities import (
@@ -45,5 +46,7 @@ __all__ = [
     "fit_mixed_model",
     "likelihood_surface",
     "n_free_scales",
+    "predict_outputs",
+    "predict_sets",
     "satterthwaite",
 ]

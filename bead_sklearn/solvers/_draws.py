@@ -11,6 +11,7 @@ from bead_sklearn._threads import blas_threads
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._posterior import Posterior
+from bead_sklearn.solvers._prediction import predictor_mean
 
 #: Eigenvalues of a correlation matrix below this share of the largest are rounding.
 _RANK = 1e-12
@@ -55,8 +56,7 @@ def draw_posterior(
     eta : ndarray of shape (n_draws, n_predictors)
         One linear predictor per row, or per row and output.
     """
-    mean, _ = posterior.predict(design, marginal=())
-    eta = np.tile(mean.ravel(), (n_draws, 1))
+    eta = np.tile(predictor_mean(posterior, design), (n_draws, 1))
     with blas_threads(posterior.joint.side):
         _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
@@ -106,6 +106,9 @@ def draw_prior(
         for row in eta:
             change = np.zeros(design.n_rest)
             new = random_state.normal(scale=sd, size=posterior.ridge.shape)
+            if design.ridge_contrast is not None:
+                by_output = new.reshape(-1, design.n_outputs)
+                new = (by_output @ design.ridge_contrast.T).ravel()
             change[ridge] = (new - posterior.ridge).ravel()
             row += design.rest_matvec(change).ravel()
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
@@ -157,8 +160,7 @@ def population_mean(posterior: Posterior, design: Design) -> np.ndarray:
     """Return the linear predictor of levels whose effects are zero, flat."""
     nobody = np.full(design.n_rows, -1)
     unknown = tuple(replace(factor, codes=nobody) for factor in design.factors)
-    mean, _ = posterior.predict(replace(design, factors=unknown), marginal=())
-    return np.asarray(mean).ravel()
+    return predictor_mean(posterior, replace(design, factors=unknown))
 
 
 def _add_known(

@@ -1,6 +1,15 @@
 """The task models: one estimator per kind of judgment."""
 
 from bead_sklearn.tasks._binary import BinaryClassifier
+from bead_sklearn.tasks._categorical import CategoricalClassifier
+from bead_sklearn.tasks._forced_choice import ForcedChoiceClassifier
 from bead_sklearn.tasks._magnitude import MagnitudeRegressor
+from bead_sklearn.tasks._multi_select import MultiSelectClassifier
 
-__all__ = ["BinaryClassifier", "MagnitudeRegressor"]
+__all__ = [
+    "BinaryClassifier",
+    "CategoricalClassifier",
+    "ForcedChoiceClassifier",
+    "MagnitudeRegressor",
+    "MultiSelectClassifier",
+]

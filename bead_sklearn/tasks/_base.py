@@ -23,14 +23,18 @@ from bead_sklearn._sklearn import (
 )
 from bead_sklearn.effects import (
     GROUPS,
+    Covariates,
+    EffectOutputs,
     FormulaTerm,
     MixedEffects,
+    RandomFactor,
     build_structures,
+    choose_outputs,
     resolve_mixed_effects,
 )
 from bead_sklearn.exceptions import SingularFitWarning
 from bead_sklearn.families import Family, QuadraticFamily, get_family
-from bead_sklearn.inputs import InputReader, Judgments, read_groups
+from bead_sklearn.inputs import InputReader, Judgments
 from bead_sklearn.inspection import (
     FactorEffects,
     Summary,
@@ -48,6 +52,8 @@ from bead_sklearn.solvers import (
     Start,
     VarianceOptions,
     fit_mixed_model,
+    predict_outputs,
+    predict_sets,
     satterthwaite,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
@@ -63,6 +69,7 @@ from bead_sklearn.tasks._priors import (
     warn_if_all_levels_are_new,
 )
 from bead_sklearn.tasks._reml import wants_reml
+from bead_sklearn.tasks._rows import Rows, read_ids
 from bead_sklearn.tasks._separation import (
     raise_if_separated,
     warn_if_levels_separate,
@@ -92,9 +99,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     _response: ClassVar[str]
     _n_quadrature = 1
+    _joins_texts = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "family": [str, Family],
         "mixed_effects": [str, MixedEffects],
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -107,6 +114,33 @@ class MixedModel(MixedModelInference, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    def __init__(
+        self,
+        *,
+        mixed_effects: Any,
+        encoder: Any,
+        alpha: float | str,
+        population: Any,
+        text_columns: Any,
+        max_iter: int,
+        tol: float,
+        warm_start: bool,
+        device: str | None,
+        random_state: Any,
+        verbose: int,
+    ) -> None:
+        self.mixed_effects = mixed_effects
+        self.encoder = encoder
+        self.alpha = alpha
+        self.population = population
+        self.text_columns = text_columns
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     # ------------------------------------------------------------------ fit
 
@@ -142,7 +176,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         """
         earlier = self._earlier_solution()
         mixed_effects = resolve_mixed_effects(self.mixed_effects)
-        family = get_family(self.family, response=self._response)
+        self._check_parameters()
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
@@ -152,20 +186,14 @@ class MixedModel(MixedModelInference, BaseEstimator):
         judgments = reader.read(self, X, reset=True)
         n = judgments.n_rows
         check_consistent_length(range(n), y)
-        target = self._encode_target(y)
-        family.check_response(target)
-        given_ids = _read_ids(groups, n)
+        given_ids = read_ids(groups, n)
         ids = {**judgments.factors, **given_ids}
         _check_ids_given(mixed_effects, ids)
-        weights = _check_sample_weight(
-            sample_weight, target, dtype=np.float64, ensure_non_negative=True
-        )
-        self._check_kept(target[weights > 0])
-        if not (weights > 0).all():
-            kept = np.flatnonzero(weights > 0)
-            judgments = judgments.take(kept)
-            ids = {name: values[kept] for name, values in ids.items()}
-            target, weights = target[kept], weights[kept]
+        rows = self._encode_rows(judgments, ids, y, sample_weight)
+        judgments, ids, family = rows.judgments, rows.ids, rows.family
+        target, weights = rows.target, rows.weights
+        assert target is not None
+        assert weights is not None
 
         self._reader = reader
         self._mixed_effects = clone(mixed_effects)
@@ -173,23 +201,32 @@ class MixedModel(MixedModelInference, BaseEstimator):
             self.encoder,
             self.alpha,
             {"device": self.device, "random_state": self.random_state},
+            joint=self._joins_texts,
         )
-        columns = self._features.fit(judgments, weights)
+        outputs = self._outputs(family, mixed_effects)
+        columns = self._features.fit(
+            judgments,
+            weights,
+            family,
+            () if outputs is None else outputs.names,
+            rows.shares,
+        )
         check_prior_mean(mixed_effects, self._features)
-        covariates = self._covariates(columns, judgments, mixed_effects)
+        covariates = self._covariates(columns, rows, mixed_effects)
         self._structures = build_structures(
-            self._terms(mixed_effects, ids, covariates[1]),
+            self._terms(mixed_effects, ids, covariates.names),
             ids,
-            *covariates,
+            covariates,
             weights,
             mixed_effects=mixed_effects,
             rotation_invariant=mixed_effects.formula is None,
+            outputs=outputs,
         )
         warn_if_all_levels_are_new(self._structures)
         marginal_factors(self.population, [item.name for item in self._structures])
         sources = {name for item in self._structures for name in item.sources}
         self._group_factors = sorted(sources & set(given_ids))
-        design = self._design(columns, ids, covariates[0], fitting=True)
+        design = self._design(columns, rows, covariates.values, fitting=True)
         held: frozenset[str] = frozenset()
         if mixed_effects.estimates_variances:
             held = self._held_factors(design, family, weights)
@@ -209,7 +246,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             verbose=bool(self.verbose),
         )
         self._options = options
-        names = np.array(self._features.fixed_names_)[self._features.kept_]
+        names = np.array(self._features.coefficient_names_)
         try:
             fit = fit_mixed_model(
                 design,
@@ -228,14 +265,71 @@ class MixedModel(MixedModelInference, BaseEstimator):
             Start.of(design, weights, fit),
             self._target_labels(),
         )
-        self._store(fit, design, family, target, weights)
+        self._store(fit, design, rows)
         if not warn_if_exact(family, fit.sigma, target, weights):
             self._warn(fit, held)
-        rows = design.fixed.rows()
-        warn_if_separated(family, rows, fit.posterior.fixed, target, names)
+        fixed_rows = design.fixed.rows()
+        warn_if_separated(family, fixed_rows, fit.posterior.fixed, target, names)
         if mixed_effects.estimates_variances:
             warn_if_levels_separate(family, self.variance_components_)
         return self
+
+    def _encode_rows(
+        self,
+        judgments: Judgments,
+        ids: dict[str, np.ndarray],
+        y: Any,
+        sample_weight: Any,
+    ) -> Rows:
+        """Encode responses and drop judgments that do not count."""
+        target = self._encode_target(y, judgments)
+        weights = _check_sample_weight(
+            sample_weight,
+            np.arange(judgments.n_rows),
+            dtype=np.float64,
+            ensure_non_negative=True,
+        )
+        self._check_kept(target[weights > 0])
+        if not (weights > 0).all():
+            kept = np.flatnonzero(weights > 0)
+            judgments = judgments.take(kept)
+            ids = {name: values[kept] for name, values in ids.items()}
+            target, weights = target[kept], weights[kept]
+        rows = self._lay_out(judgments, ids, target, weights)
+        assert rows.target is not None
+        rows.family.check_response(rows.target)
+        return rows
+
+    def _lay_out(
+        self,
+        judgments: Judgments,
+        ids: dict[str, np.ndarray],
+        target: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+    ) -> Rows:
+        """Return the rows of the linear predictor: one per judgment."""
+        family = self._family if target is None else self._make_family()
+        return Rows(judgments, ids, family, target, weights)
+
+    def _make_family(self) -> Family:
+        """Return the response distribution, once the labels are known."""
+        return get_family(self.family, response=self._response)
+
+    def _outputs(
+        self, family: Family, mixed_effects: MixedEffects
+    ) -> EffectOutputs | None:
+        """Return the linear predictors that each row has; None is a single one."""
+        if not family.has_output_axis:
+            return None
+        return choose_outputs(
+            self._output_names(),
+            family.output_contrast(),
+            mixed_effects.output_covariance,
+        )
+
+    def _output_names(self) -> tuple[str, ...]:
+        """Name the linear predictors of a row."""
+        return ()
 
     def _begin_at(self, fitted: MixedModel) -> None:
         """Let the next fit begin at the solution of another estimator."""
@@ -284,50 +378,46 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return [FormulaTerm((name,), True, tuple(slopes), correlated) for name in ids]
 
     def _covariates(
-        self, columns: Columns, judgments: Judgments, mixed_effects: MixedEffects
-    ) -> tuple[np.ndarray, list[str]]:
-        """Columns whose coefficients can vary, and their names.
+        self, columns: Columns, rows: Rows, mixed_effects: MixedEffects
+    ) -> Covariates:
+        """Columns whose coefficients can vary.
 
         A formula refers to numeric columns of X; participant-specific heads take all
         features as the model sees them.
         """
+        judgments = rows.judgments
         if mixed_effects.formula is not None:
-            return self._features.covariates(judgments), judgments.numeric_names
+            return Covariates(judgments.numeric_matrix(), judgments.numeric_names)
         if mixed_effects.mode != "random_slopes":
-            return np.zeros((judgments.n_rows, 0)), []
-        rows = columns.fixed.rows()[:, 1:]
-        names = [self._features.fixed_names_[i] for i in self._features.kept_[1:]]
-        if columns.ridge is not None:
-            rows = np.hstack([rows, columns.ridge.rows()])
-            basis = self._features.ridge_basis_
-            names = names + (
-                self._features.ridge_names_
-                if basis is None
-                else [f"direction{i}" for i in range(basis.shape[1])]
-            )
-        return rows, names
+            return Covariates(np.zeros((judgments.n_rows, 0)), [])
+        return Covariates(*self._features.slopes(columns))
 
     def _design(
         self,
         columns: Columns,
-        ids: dict[str, np.ndarray],
+        rows: Rows,
         covariates: np.ndarray,
         *,
         fitting: bool = False,
         unspanned: bool = False,
     ) -> Design:
-        offset = None
+        family, offset = rows.family, None
         if any(structure.prior.mean != 0 for structure in self._structures):
             parts = [item.prior_offset(covariates) for item in self._structures]
             offset = np.sum(parts, axis=0)
         return Design(
-            n_rows=len(columns.fixed.rows()),
+            n_rows=rows.judgments.n_rows,
             fixed=columns.fixed,
             ridge=columns.ridge,
             factors=tuple(
-                structure.factor(ids, covariates, fitting=fitting, outside=unspanned)
+                structure.factor(
+                    rows.ids, covariates, fitting=fitting, outside=unspanned
+                )
                 for structure in self._structures
             ),
+            n_outputs=family.n_outputs,
+            ridge_contrast=family.output_contrast() if family.is_tied else None,
+            sets=family.sets,
             offset=offset,
         )
 
@@ -338,8 +428,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
         held = {}
         is_quadratic = isinstance(family, QuadraticFamily)
         for factor in design.factors:
-            rows = np.bincount(factor.codes)
-            counts = np.maximum(rows, np.bincount(factor.codes, weights=weights))
+            codes, times = _judgments_of(factor, design, weights)
+            rows = np.bincount(codes, minlength=factor.n_levels)
+            counts = np.maximum(rows, np.bincount(codes, times, factor.n_levels))
             if factor.n_levels == 1:
                 held[factor.name] = "it has one level only"
             elif is_quadratic and (counts <= 1).all():
@@ -392,15 +483,11 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _store(
-        self,
-        fit: MixedModelFit,
-        design: Design,
-        family: Family,
-        target: np.ndarray,
-        weights: np.ndarray,
-    ) -> None:
+    def _store(self, fit: MixedModelFit, design: Design, rows: Rows) -> None:
         """Set the fitted attributes."""
+        family, target, weights = rows.family, rows.target, rows.weights
+        assert target is not None
+        assert weights is not None
         if isinstance(family, QuadraticFamily):
             self.sigma_ = fit.sigma
         self._family = fit.family
@@ -411,8 +498,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         intercept, coefficients, names = self._features.coefficients(
             fit.posterior.fixed, fit.posterior.ridge
         )
-        self.intercept_: Any = intercept
-        self.coef_: Any = coefficients
+        self._set_coefficients(intercept, coefficients)
         self.coef_names_ = names
         self.alpha_ = fit.alpha
         levels = {structure.name: structure for structure in self._structures}
@@ -427,53 +513,91 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self.variance_history_ = fit.history
         self.log_likelihood_ = fit.log_likelihood
         self.is_reml_ = fit.reml
-        n = float(weights.sum())
+        n = rows.n_judgments
         self.aic_ = 2.0 * fit.n_parameters - 2.0 * fit.log_likelihood
         self.bic_ = np.log(n) * fit.n_parameters - 2.0 * fit.log_likelihood
         self.n_iter_ = max(1, fit.optimum.n_iter)
         self.groups_ = None
         if GROUPS in levels:
             self.groups_ = levels[GROUPS].levels[levels[GROUPS].prior.known]
-        self._summary = summarize(
-            self, fit, design, fit.family, weights, satterthwaite(problem, fit)
-        )
+        self._summary = summarize(self, fit, design, rows, satterthwaite(problem, fit))
+
+    def _set_coefficients(
+        self, intercept: np.ndarray, coefficients: np.ndarray
+    ) -> None:
+        """Set ``intercept_`` and ``coef_``."""
+        self.intercept_: Any = intercept
+        self.coef_: Any = coefficients
 
     # -------------------------------------------------------------- predict
 
-    def _predict_eta(self, X: Any, groups: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the linear predictor of new judgments."""
-        columns, _, design = self._new_rows(X, groups)
-        mean, variance = self._posterior.predict(
-            design,
-            marginal=marginal_factors(self.population, self._posterior.factor_names),
-        )
-        if columns.residual is not None:
-            variance = variance + self._ridge_variance() * columns.residual
-        return mean, variance
+    def _predict_eta(self, X: Any, groups: Any) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """Moments of the linear predictor of new judgments.
 
-    def _new_rows(
-        self, X: Any, groups: Any, *, unspanned: bool = False, fitting: bool = False
-    ) -> tuple[Columns, dict[str, np.ndarray], Design]:
-        """Columns, ids and linear predictor of new judgments."""
+        Returns
+        -------
+        rows : Rows
+            The rows of the linear predictor.
+        mean : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            In the shape that the family takes.
+        variance : ndarray
+            Variances, or covariances where the family ties outputs or rows.
+        """
+        rows = self._read_rows(X, groups)
+        family, posterior = rows.family, self._posterior
+        columns, design = self._build(rows, unspanned=family.pairs is not None)
+        marginal = marginal_factors(self.population, posterior.factor_names)
+        if family.pairs is not None:
+            mean, variance = predict_sets(
+                posterior, design, family.pairs, marginal=marginal
+            )
+            if columns.unspanned is not None:
+                left, right = family.pairs
+                outside = columns.unspanned.rows()
+                shared = np.einsum("ij,ij->i", outside[left], outside[right])
+                variance = variance + self._ridge_variance() * shared
+            return rows, mean, variance
+        if family.has_output_axis:
+            mean, variance = predict_outputs(
+                posterior, design, tied=family.is_tied, marginal=marginal
+            )
+        else:
+            mean, variance = posterior.predict(design, marginal=marginal)
+        if columns.residual is not None:
+            prior: Any = self._ridge_variance()
+            residual = columns.residual
+            if family.has_output_axis:
+                contrast = family.output_contrast()
+                shape = contrast @ contrast.T
+                prior = prior * (shape if family.is_tied else np.diagonal(shape))
+                residual = residual.reshape(-1, *(1,) * np.ndim(prior))
+            variance = variance + prior * residual
+        return rows, mean, variance
+
+    def _read_rows(self, X: Any, groups: Any) -> Rows:
+        """Rows of the linear predictor of new judgments."""
         check_is_fitted(self)
         judgments = self._reader.read(self, X, reset=False)
-        given = self._match_ids(_read_ids(groups, judgments.n_rows))
-        ids = {**judgments.factors, **given}
-        columns = self._features.transform(judgments, unspanned=unspanned)
-        covariates, _ = self._covariates(columns, judgments, self._mixed_effects)
+        given = self._match_ids(read_ids(groups, judgments.n_rows))
+        return self._lay_out(judgments, {**judgments.factors, **given})
+
+    def _build(
+        self, rows: Rows, *, unspanned: bool = False, fitting: bool = False
+    ) -> tuple[Columns, Design]:
+        """Columns and linear predictor of rows, as they were in fit."""
+        columns = self._features.transform(rows.judgments, unspanned=unspanned)
+        covariates = self._covariates(columns, rows, self._mixed_effects)
         design = self._design(
-            columns, ids, covariates, fitting=fitting, unspanned=unspanned
+            columns, rows, covariates.values, fitting=fitting, unspanned=unspanned
         )
-        return columns, ids, design
+        return columns, design
 
     def _unit_constant(self) -> float:
         """Return what the log-likelihood of the solver lacks.
 
         The restricted likelihood depends on the unit of the fixed columns.
         """
-        if not self._options.reml:
-            return 0.0
-        return float(np.linalg.slogdet(self._features.fixed_transform_)[1])
+        return self._features.unit_constant() if self._options.reml else 0.0
 
     def _ridge_variance(self) -> float:
         """Prior variance of the coefficients under the ridge, 0 without one."""
@@ -507,8 +631,15 @@ class MixedModel(MixedModelInference, BaseEstimator):
     # ----------------------------------------------------------------- hooks
 
     @abstractmethod
-    def _encode_target(self, y: Any) -> np.ndarray:
+    def _encode_target(self, y: Any, judgments: Judgments) -> np.ndarray:
         """Check y and turn it into numbers."""
+
+    def _family_parameters(self) -> dict[str, float]:
+        """Return parameters of the fitted family to show in summaries, by name."""
+        return {}
+
+    def _check_parameters(self) -> None:
+        """Check parameters against each other, before anything is read."""
 
     def _check_kept(self, target: np.ndarray) -> None:
         """Check the encoded target of the rows with positive weight."""
@@ -521,6 +652,16 @@ class MixedModel(MixedModelInference, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.string = True
         return tags
+
+
+def _judgments_of(
+    factor: RandomFactor, design: Design, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Level and weight of each judgment, rows that compete being one judgment."""
+    if design.sets is None or factor.varies_in_sets:
+        return factor.codes, weights
+    first = np.flatnonzero(np.diff(design.sets, prepend=-1))
+    return factor.codes[first], weights[first]
 
 
 def row_ids(ids: Any, n_rows: int) -> np.ndarray:
@@ -544,8 +685,3 @@ def _check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) ->
             "formula such as mixed_effects='(1 | participant)'. Under metadata "
             "routing pass params={'groups': participant_ids}."
         )
-
-
-def _read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:
-    """Ids passed as ``groups``, by factor name."""
-    return {} if groups is None else read_groups(groups, n_rows)

@@ -7,15 +7,16 @@ rows, stand under a ridge. Everything else is fixed and unpenalised.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 from scipy.linalg import lapack
 
 from bead_sklearn.encoders import resolve_encoder
-from bead_sklearn.inputs import DistinctText, Judgments
+from bead_sklearn.families import Family
+from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix, join_texts
 from bead_sklearn.solvers import DenseBlock
 
 #: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
@@ -29,7 +30,6 @@ _CHUNK = 4096
 
 #: Largest side of a dense matrix that the ridge needs.
 _MAX_DENSE = 12_000
-_MAX_DENSE_CELLS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,51 @@ class FeatureBuilder:
         The estimator's ``alpha`` parameter.
     encoder_options : dict
         Passed on to :func:`~bead_sklearn.encoders.resolve_encoder`.
+    joint : bool
+        Whether the texts of a row are encoded together, as a pair, rather than each
+        by itself.
     """
 
     encoder: Any
     alpha: float | str
     encoder_options: dict[str, Any] = field(default_factory=dict)
+    joint: bool = False
 
-    def fit(self, judgments: Judgments, weights: np.ndarray) -> Columns:
-        """Learn encoders, which columns are penalised, and the centring."""
+    def fit(
+        self,
+        judgments: Judgments,
+        weights: np.ndarray,
+        family: Family,
+        output_names: tuple[str, ...] = (),
+        shares: np.ndarray | None = None,
+    ) -> Columns:
+        """Learn encoders, which columns are penalised, and the centring.
+
+        Parameters
+        ----------
+        judgments : Judgments
+            The rows.
+        weights : ndarray of shape (n_rows,)
+            How many times each row counts.
+        family : Family
+            Whether there is an intercept, and which rows compete with each other, so
+            that only differences of their columns matter.
+        output_names : tuple of str
+            Names of the outputs of families that have several.
+        shares : ndarray of shape (n_rows,), default=None
+            Share of each row in its judgment; None is one row per judgment.
+        """
+        self.n_outputs_ = family.n_outputs
+        self.output_names_ = output_names
+        self.intercept_ = family.has_intercept
+        judgments = self._join(judgments)
         self.encoders_ = {}
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
             self.encoders_[name] = encoder.fit(text.values)
-        n = float(weights.sum())
         p = len(judgments.numeric_names)
-        self.ridge_numeric_ = p > 0 and (
-            self.alpha != 0 if self.alpha != "auto" else n < ROWS_PER_COLUMN * p
-        )
+        n = float((weights if shares is None else weights * shares).sum())
+        self.ridge_numeric_ = takes_ridge(self.alpha, n, p)
         self.n_numeric_ = p
         # Named columns have units of their own; columns of an array are features.
         self.standardize_ = (
@@ -93,12 +121,13 @@ class FeatureBuilder:
         self.ridge_text_ = bool(self.encoders_) and self.alpha != 0
         raw = self._raw(judgments)
         self.text_names_ = self._name_text_features(judgments.texts)
-        fixed_names = ["(Intercept)"]
+        self.n_constants_ = len(judgments.constant_names)
+        fixed_names = ["(Intercept)"] * self.intercept_ + judgments.constant_names
         if not self.ridge_numeric_:
             fixed_names += judgments.numeric_names
         if self.encoders_ and not self.ridge_text_:
             fixed_names += self.text_names_
-        self._fit_fixed(raw.fixed, weights, fixed_names)
+        self._fit_fixed(raw.fixed, weights, fixed_names, family.sets)
         self.ridge_names_ = []
         if self.ridge_text_:
             self.ridge_names_ += self.text_names_
@@ -112,31 +141,98 @@ class FeatureBuilder:
 
     def transform(self, judgments: Judgments, *, unspanned: bool = False) -> Columns:
         """Build the columns of new rows, with what the basis leaves out if asked."""
-        return self._finish(self._raw(judgments), unspanned)
+        return self._finish(self._raw(self._join(judgments)), unspanned)
 
-    def covariates(self, judgments: Judgments) -> np.ndarray:
-        """Return the numeric columns, for random slopes named in a formula."""
-        if judgments.numeric is None:
-            return np.zeros((judgments.n_rows, 0))
-        return _dense(judgments.numeric)
+    def _join(self, judgments: Judgments) -> Judgments:
+        """Join the texts of each row if they are encoded together."""
+        if not self.joint or len(judgments.texts) < 2:
+            return judgments
+        name = "+".join(judgments.texts)
+        texts = {name: join_texts(list(judgments.texts.values()))}
+        return replace(judgments, texts=texts)
+
+    def slopes(self, columns: Columns) -> tuple[np.ndarray, list[str]]:
+        """Return all columns but constants as the model sees them, and their names."""
+        start = int(self.intercept_) + self.n_constants_
+        kept = self.kept_[self.kept_ >= start]
+        rows = columns.fixed.rows()[:, len(self.kept_) - len(kept) :]
+        names = [self.fixed_names_[i] for i in kept]
+        if columns.ridge is not None:
+            rows = np.hstack([rows, columns.ridge.rows()])
+            basis = self.ridge_basis_
+            names = names + (
+                self.ridge_names_
+                if basis is None
+                else [f"direction{i}" for i in range(basis.shape[1])]
+            )
+        return rows, names
+
+    @property
+    def coefficient_names_(self) -> list[str]:
+        """Names of the fixed effects in the design, the output fastest."""
+        names = [self.fixed_names_[i] for i in self.kept_]
+        if not self.output_names_:
+            return names
+        return [f"{name} [{output}]" for name in names for output in self.output_names_]
+
+    @property
+    def n_ridge_(self) -> int:
+        """Number of coefficients under the ridge."""
+        return len(self.ridge_names_) * self.n_outputs_
+
+    def to_columns(self) -> np.ndarray:
+        """Return the matrix that turns fixed effects into those of columns of X."""
+        return np.kron(self.fixed_transform_, np.eye(self.n_outputs_))
+
+    def unit_constant(self) -> float:
+        """Return what a restricted log-likelihood in the columns of X has more."""
+        return float(self.n_outputs_ * np.linalg.slogdet(self.fixed_transform_)[1])
 
     def coefficients(
         self, fixed: np.ndarray, ridge: np.ndarray
-    ) -> tuple[float, np.ndarray, list[str]]:
-        """Return intercept, coefficients and their names in the columns of X."""
-        full = np.zeros(len(self.fixed_names_))
-        full[self.kept_] = self.fixed_transform_ @ fixed
-        intercept, coefficients = full[0], full[1:]
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Return intercepts, coefficients and their names in the columns of X.
+
+        Parameters
+        ----------
+        fixed, ridge : ndarray of shape (n_columns * n_outputs,)
+            Coefficients in the design, the output fastest.
+
+        Returns
+        -------
+        intercept : ndarray of shape (n_outputs,)
+            What eta is where all columns of X are 0. Families without an intercept
+            have one too: their eta is relative to centred columns.
+        coefficients : ndarray of shape (n_outputs, n_columns)
+            Per unit of the columns of X.
+        names : list of str
+            Of the columns.
+        """
+        by_output = fixed.reshape(-1, self.n_outputs_)
+        full = np.zeros((len(self.fixed_names_), self.n_outputs_))
+        full[self.kept_] = self.fixed_transform_ @ by_output
+        start = int(self.intercept_)
+        intercept, coefficients = np.zeros(self.n_outputs_), full[start:]
+        if self.intercept_:
+            intercept = full[0]
+        else:
+            intercept -= self.fixed_center_ @ full
         if self.ridge_center_ is not None:
+            weights = ridge.reshape(-1, self.n_outputs_)
             if self.ridge_basis_ is not None:
-                ridge = self.ridge_basis_ @ ridge
-            ridge = ridge / self.ridge_scale_
-            intercept = intercept - self.ridge_center_ @ ridge
-            coefficients = np.concatenate([coefficients, ridge])
-        return float(intercept), coefficients, self.fixed_names_[1:] + self.ridge_names_
+                weights = self.ridge_basis_ @ weights
+            weights = weights / self.ridge_scale_[:, None]
+            intercept = intercept - self.ridge_center_ @ weights
+            coefficients = np.concatenate([coefficients, weights])
+        names = self.fixed_names_[start:] + self.ridge_names_
+        return intercept, coefficients.T, names
 
     def _fit_fixed(
-        self, block: DenseBlock, weights: np.ndarray, names: list[str]
+        self,
+        block: DenseBlock,
+        weights: np.ndarray,
+        names: list[str],
+        sets: np.ndarray | None,
     ) -> None:
         """Keep a set of linearly independent columns."""
         self.fixed_names_ = names
@@ -145,22 +241,35 @@ class FeatureBuilder:
         # such as years; the intercept, column 0, stays as it is.
         center = np.average(rows, axis=0, weights=weights)
         spread = np.average((rows - center) ** 2, axis=0, weights=weights)
-        center[0], spread[0] = 0.0, 1.0
+        if self.intercept_:
+            center[0], spread[0] = 0.0, 1.0
         constant = spread <= (1e-12 * np.abs(center)) ** 2
         self.fixed_center_ = np.where(constant, 0.0, center)
         self.fixed_scale_ = np.sqrt(np.where(constant, 1.0, spread))
-        self.kept_ = _independent_columns(
-            rows, self.fixed_center_, self.fixed_scale_, np.sqrt(weights)
-        )
+        within, middle = rows, self.fixed_center_
+        if sets is not None:
+            # Only differences within sets matter.
+            within, middle = rows - _set_means(rows, sets), np.zeros(len(names))
+        if names:
+            self.kept_ = _independent_columns(
+                within,
+                middle,
+                self.fixed_scale_,
+                np.sqrt(weights),
+                intercept=self.intercept_,
+            )
+        else:
+            self.kept_ = np.zeros(0, dtype=np.intp)
         rank = len(self.kept_)
         self.fixed_transform_ = np.diag(1.0 / self.fixed_scale_[self.kept_])
-        shifts = self.fixed_center_ / self.fixed_scale_
-        self.fixed_transform_[0, 1:] = -shifts[self.kept_[1:]]
+        if self.intercept_:
+            shifts = self.fixed_center_ / self.fixed_scale_
+            self.fixed_transform_[0, 1:] = -shifts[self.kept_[1:]]
         if len(names) > len(weights) and rank >= len(weights):
             raise ValueError(
-                f"X has {len(names) - 1} unpenalised columns for {len(weights)} "
-                "judgments, so alpha=0 has no unique solution. Use alpha='auto' or a "
-                "positive alpha."
+                f"X has {len(names) - self.intercept_} unpenalised columns for "
+                f"{len(weights)} judgments, so alpha=0 has no unique solution. Use "
+                "alpha='auto' or a positive alpha."
             )
         if rank < len(names):
             dropped = [names[i] for i in range(len(names)) if i not in self.kept_]
@@ -201,9 +310,11 @@ class FeatureBuilder:
         text = None
         if judgments.texts:
             text = self._encode(judgments.texts)
-        numeric = None
+        constants = numeric = None
+        if judgments.constants is not None:
+            constants = DenseBlock(judgments.constants)
         if judgments.numeric is not None:
-            numeric = DenseBlock(_dense(judgments.numeric))
+            numeric = DenseBlock(dense_matrix(judgments.numeric))
         ridge = _join(
             [
                 text if self.ridge_text_ else None,
@@ -212,7 +323,8 @@ class FeatureBuilder:
         )
         fixed = _join(
             [
-                DenseBlock(np.ones((judgments.n_rows, 1))),
+                DenseBlock(np.ones((judgments.n_rows, int(self.intercept_)))),
+                constants,
                 None if self.ridge_numeric_ else numeric,
                 None if self.ridge_text_ else text,
             ]
@@ -225,7 +337,11 @@ class FeatureBuilder:
         parts = []
         for name, text in texts.items():
             features = self.encoders_[name].transform(text.values)
-            parts.append((np.asarray(_dense(features), dtype=float), text.index))
+            values, index = np.asarray(dense_matrix(features), dtype=float), text.index
+            if (index < 0).any():  # no text, no features
+                values = np.vstack([values, np.zeros((1, values.shape[1]))])
+                index = np.where(index < 0, len(values) - 1, index)
+            parts.append((values, index))
         if len(parts) == 1:
             return DenseBlock(*parts[0])
         key = np.zeros(len(parts[0][1]), dtype=np.int64)
@@ -271,8 +387,30 @@ class FeatureBuilder:
         return Columns(fixed, ridge, residual, outside)
 
 
+def takes_ridge(alpha: float | str, n_judgments: float, n_columns: int) -> bool:
+    """Return whether numeric columns stand under a ridge.
+
+    Parameters
+    ----------
+    alpha : float or "auto"
+        The estimator's parameter.
+    n_judgments : float
+        Sum of the weights.
+    n_columns : int
+        Number of numeric columns.
+    """
+    if alpha == "auto":
+        return n_judgments < ROWS_PER_COLUMN * n_columns
+    return n_columns > 0 and alpha != 0
+
+
 def _independent_columns(
-    rows: np.ndarray, center: np.ndarray, scale: np.ndarray, roots: np.ndarray
+    rows: np.ndarray,
+    center: np.ndarray,
+    scale: np.ndarray,
+    roots: np.ndarray,
+    *,
+    intercept: bool,
 ) -> np.ndarray:
     """Return which standardised columns span all, the first among them.
 
@@ -296,10 +434,17 @@ def _independent_columns(
     diagonal = np.abs(np.diagonal(r))
     rank = int((diagonal > 1e-9 * diagonal.max(initial=1e-300)).sum())
     kept = np.sort(pivots[:rank])
-    if 0 not in kept and rank:
+    if intercept and 0 not in kept and rank:
         # The intercept stays: what it is a combination of gives way.
         kept = _keep_first(scaled, kept)
     return kept
+
+
+def _set_means(rows: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Mean of the rows of each set, row by row."""
+    starts = np.flatnonzero(np.diff(sets, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sets)))
+    return (np.add.reduceat(rows, starts) / sizes[:, None])[sets]
 
 
 def _keep_first(scaled: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -314,16 +459,3 @@ def _join(blocks: list[DenseBlock | None]) -> DenseBlock | None:
     if len(present) <= 1:
         return present[0] if present else None
     return DenseBlock(np.hstack([block.rows() for block in present]))
-
-
-def _dense(x: Any) -> np.ndarray:
-    if not sparse.issparse(x):
-        return np.asarray(x)
-    n_rows, n_columns = x.shape
-    if n_rows * n_columns > _MAX_DENSE_CELLS:
-        raise ValueError(
-            f"X is a sparse matrix of {n_rows} rows and {n_columns} columns, too large "
-            "to be made dense, which the solver needs. Reduce the columns first, for "
-            "instance by sklearn.decomposition.TruncatedSVD, or pass the text itself."
-        )
-    return np.asarray(x.toarray())

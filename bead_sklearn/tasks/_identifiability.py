@@ -144,7 +144,7 @@ def _are_dependent(factor: RandomFactor) -> bool:
     norms = np.linalg.norm(factor.z, axis=0)
     if (norms == 0).any():
         return True
-    return bool(np.linalg.matrix_rank(factor.z / norms, tol=1e-9) < factor.size)
+    return bool(np.linalg.matrix_rank(factor.z / norms, tol=1e-9) < len(norms))
 
 
 def _absorbs_residual(factor: RandomFactor, weights: np.ndarray) -> bool:

@@ -11,9 +11,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from bead_sklearn._sklearn import _check_sample_weight
 from bead_sklearn.effects import combine_ids
-from bead_sklearn.families import get_family
+from bead_sklearn.families import Family
 from bead_sklearn.inputs import encode_levels
 from bead_sklearn.inspection import (
     ConfidenceIntervals,
@@ -29,6 +28,7 @@ from bead_sklearn.solvers import (
     likelihood_surface,
 )
 from bead_sklearn.tasks._population import marginal_factors
+from bead_sklearn.tasks._rows import Rows, read_ids
 
 #: Relative difference of the log-likelihood up to which data are those of the fit.
 _SAME_FIT = 1e-6
@@ -144,15 +144,24 @@ class MixedModelInference:
 
         Returns
         -------
-        eta : ndarray of shape (n_samples,)
-            Posterior mean, such as the logit of a probability.
-        std : ndarray of shape (n_samples,)
+        eta : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Posterior mean, such as the logit of a probability; for each output of
+            models that have several.
+        std : ndarray of the same shape
             Posterior standard deviation, the standard error of ``eta``: uncertainty
             of coefficients and effects and, for factors whose ``population`` is
             "marginal", variation between new participants. Only if ``return_std``.
         """
-        mean, variance = self._predict_eta(X, groups)
-        return (mean, np.sqrt(variance)) if return_std else mean
+        rows, mean, variance = self._predict_eta(X, groups)
+        eta = self._arrange(rows, mean)
+        if not return_std:
+            return eta
+        if rows.family.pairs is not None:
+            left, right = rows.family.pairs
+            variance = variance[left == right]
+        elif rows.family.is_tied:
+            variance = np.einsum("njj->nj", variance)
+        return eta, self._arrange(rows, np.sqrt(variance))
 
     def sample_posterior(
         self: Any,
@@ -186,8 +195,9 @@ class MixedModelInference:
 
         Returns
         -------
-        draws : ndarray of shape (n_draws, n_samples)
-            One draw per row.
+        draws : ndarray of shape (n_draws, n_samples) or \
+                (n_draws, n_samples, n_outputs)
+            One draw per judgment, and output or class if there are several.
 
         Raises
         ------
@@ -210,19 +220,22 @@ class MixedModelInference:
         """
         _check_count("n_draws", n_draws)
         rng = check_random_state(random_state)
-        columns, ids, design = self._new_rows(X, groups, unspanned=True)
+        rows = self._read_rows(X, groups)
+        columns, design = self._build(rows, unspanned=True)
         eta = draw_posterior(
             self._posterior,
             design,
             n_draws,
             rng,
-            new_levels=self._new_levels(design, ids, everyone=False),
+            new_levels=self._new_levels(design, rows.ids, everyone=False),
             marginal=marginal_factors(self.population, self._posterior.factor_names),
         )
         self._add_unspanned(eta, columns, self._ridge_variance(), rng)
-        if not response:
-            return eta
-        return np.stack([self._family.mean(row) for row in eta])
+        family = rows.family
+        draws = [_shaped(family, row) for row in eta]
+        if response:
+            draws = [family.mean(row) for row in draws]
+        return np.stack([self._arrange(rows, row) for row in draws])
 
     def simulate(
         self: Any,
@@ -255,7 +268,7 @@ class MixedModelInference:
 
         Returns
         -------
-        responses : ndarray of shape (n_simulations, n_samples)
+        responses : ndarray of shape (n_simulations, n_samples, ...)
             Like y: labels of a classifier, numbers of a regressor.
 
         Raises
@@ -275,8 +288,9 @@ class MixedModelInference:
         """
         _check_count("n_simulations", n_simulations)
         rng = check_random_state(random_state)
-        columns, ids, design = self._new_rows(X, groups, unspanned=True)
-        levels = self._new_levels(design, ids, everyone=not conditional)
+        rows = self._read_rows(X, groups)
+        columns, design = self._build(rows, unspanned=True)
+        levels = self._new_levels(design, rows.ids, everyone=not conditional)
         if conditional:
             eta = draw_conditional(
                 self._posterior, design, n_simulations, rng, new_levels=levels
@@ -293,12 +307,19 @@ class MixedModelInference:
                 ridge_variance=ridge_variance,
             )
             self._add_unspanned(eta, columns, ridge_variance, rng)
-        responses = [self._family.simulate(row, rng) for row in eta]
-        return self._decode_target(np.stack(responses))
+        family = rows.family
+        responses = [family.simulate(_shaped(family, row), rng) for row in eta]
+        return np.stack([self._decode_target(row, rows) for row in responses])
 
-    def _decode_target(self, target: np.ndarray) -> np.ndarray:
+    def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:
         """Return encoded responses as the user has them."""
+        del rows
         return target
+
+    def _arrange(self, rows: Rows, values: np.ndarray) -> np.ndarray:
+        """Return what belongs to the rows of the linear predictor by judgment."""
+        del rows
+        return values
 
     def _new_levels(
         self: Any, design: Design, ids: dict[str, np.ndarray], *, everyone: bool
@@ -317,8 +338,10 @@ class MixedModelInference:
             sources = structures[factor.name].sources
             if all(source in ids for source in sources):
                 codes[drawn] = encode_levels(combine_ids(ids, sources)[drawn])[1]
-            else:
+            elif design.sets is None or factor.varies_in_sets:
                 codes[drawn] = np.arange(drawn.sum())
+            else:
+                codes[drawn] = np.unique(design.sets[drawn], return_inverse=True)[1]
             levels[factor.name] = codes
         return levels
 
@@ -332,11 +355,13 @@ class MixedModelInference:
         """Add what coefficients outside the span of the judged texts contribute."""
         if columns.unspanned is None or variance == 0.0:
             return
-        for row in eta:
+        block, contrast = columns.unspanned, self._family.output_contrast()
+        n_outputs = len(contrast)
+        for row in eta.reshape(len(eta), -1, n_outputs):
             coefficients = rng.normal(
-                scale=np.sqrt(variance), size=columns.unspanned.n_columns
+                scale=np.sqrt(variance), size=(block.n_columns, n_outputs)
             )
-            row += columns.unspanned.matvec(coefficients)
+            row += block.matvec(coefficients @ contrast.T)
 
     def _problem(self: Any, X: Any, y: Any, groups: Any, sample_weight: Any) -> Problem:
         """Return what was fitted, from the same data."""
@@ -346,23 +371,16 @@ class MixedModelInference:
                 "X and y are needed, and groups and sample_weight if fit had them: "
                 "fitted models do not keep their data."
             )
-        _, _, design = self._new_rows(X, groups, fitting=True)
-        check_consistent_length(range(design.n_rows), y)
         # Encoding sets attributes.
         reader = copy.copy(self)
-        target = reader._encode_target(y)
-        weights = _check_sample_weight(
-            sample_weight, target, dtype=np.float64, ensure_non_negative=True
+        judgments = reader._reader.read(reader, X, reset=False)
+        check_consistent_length(range(judgments.n_rows), y)
+        given = self._match_ids(read_ids(groups, judgments.n_rows))
+        rows = reader._encode_rows(
+            judgments, {**judgments.factors, **given}, y, sample_weight
         )
-        kept = np.flatnonzero(weights > 0)
-        if len(kept) < len(weights):
-            design, target, weights = (
-                design.take(kept),
-                target[kept],
-                weights[kept],
-            )
-        family = get_family(self.family, response=self._response)
-        family.check_response(target)
+        _, design = self._build(rows, fitting=True)
+        family, target, weights = rows.family, rows.target, rows.weights
         problem = Problem(design, family, target, weights, self._options)
         found, expected = self._likelihood_of(problem), self.log_likelihood_
         tolerance = _SAME_FIT * max(1.0, abs(expected))
@@ -384,6 +402,11 @@ class MixedModelInference:
         except np.linalg.LinAlgError:  # other columns may be collinear
             return float("nan")
         return value + float(self._unit_constant())
+
+
+def _shaped(family: Family, eta: np.ndarray) -> np.ndarray:
+    """Return flat linear predictors as the family takes them."""
+    return eta.reshape(-1, family.n_outputs) if family.has_output_axis else eta
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -223,7 +223,7 @@ def test_features_outside_the_span_of_the_judged_ones():
     np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.08)
     np.testing.assert_allclose(draws[:, :5], draws[:, 5:])
     # Without the part outside the span the deviation would be too small.
-    inside = model._posterior.predict(model._new_rows(rows, known)[2])[1]
+    inside = model._posterior.predict(model._build(model._read_rows(rows, known))[1])[1]
     assert (np.sqrt(inside) < 0.9 * std).all()
     # A simulation of new coefficients spans all directions too.
     simulated = model.simulate(3000, rows, known, random_state=0)

@@ -1,0 +1,144 @@
+"""Documentation that the task models share."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TypeVar
+
+_T = TypeVar("_T", bound=type)
+
+_MIXED_EFFECTS = """\
+mixed_effects : str or MixedEffects, default="auto"
+    What varies over participants and items: "fixed" (nothing), "auto" (the
+    intercept if ``groups`` are passed), "random_intercepts", "random_slopes"
+    (intercept and coefficients), a formula such as
+    ``"(1 + trial | participant) + (1 | item)"`` over columns of X, or a
+    :class:`~bead_sklearn.effects.MixedEffects`.
+"""
+
+_ENCODER = """\
+encoder : str, transformer or callable, default=None
+    Turns texts into features. None is
+    :class:`~bead_sklearn.encoders.HashedTextEncoder`, which needs no download; a
+    string is the name or path of a Hugging Face model; otherwise a scikit-learn
+    transformer or a function from a list of str to an array.
+"""
+
+_ALPHA = """\
+alpha : float or "auto", default="auto"
+    Ridge precision: the penalty is ``alpha / 2 * sum(coef ** 2)``. 0 leaves
+    coefficients unpenalised, as lme4 does. "auto" estimates it by marginal
+    likelihood for text features, and for numeric columns when there are fewer
+    than 10 judgments per column; otherwise it leaves numeric columns unpenalised.
+    Columns of a DataFrame are standardised for the ridge, those of an array not.
+    The standard deviation that the features give the linear predictor has a
+    half-normal prior with scale 2.5 logits, which matters for few judgments only.
+"""
+
+_POPULATION = """\
+population : {"marginal", "conditional"} or dict, default="marginal"
+    What a participant not seen in fit stands for: the average over all
+    participants, or one whose effects are zero. A dict says so by grouping
+    factor, such as ``{"participant": "marginal", "item": "conditional"}``;
+    factors it does not name are "marginal".
+"""
+
+_TEXT_COLUMNS = """\
+text_columns : list of str, default=None
+    Columns of X that are text. None takes all columns of strings.
+"""
+
+_N_QUADRATURE = """\
+n_quadrature : int, default=1
+    How the integral over a participant's effects is approximated. 1 is the Laplace
+    approximation. More are the nodes of adaptive Gauss-Hermite quadrature, of
+    which 10 are worthwhile below about ten judgments per participant; only with
+    one grouping factor and ``alpha=0``. 0 is the Laplace approximation too, but at
+    the coefficients that maximise the joint density with the effects instead of
+    the marginal likelihood: faster with many coefficients, which are a little too
+    small (``nAGQ=0`` of lme4). The restricted likelihood does not depend on the
+    coefficients; there 0 is the same as 1.
+"""
+
+_FITTING = """\
+max_iter : int, default=500
+    Largest number of optimizer iterations.
+tol : float, default=1e-6
+    Gradient of the log-likelihood at which the optimizer stops.
+warm_start : bool, default=False
+    Whether fit begins at the solution of the previous fit of this object, for
+    judgments like the previous ones: a few more, with other participants, items
+    or texts. The result is that of a fit without it, up to ``tol``; the search
+    is shorter. With other labels, and for factors that the previous model did
+    not have, it begins afresh.
+device : str, default=None
+    Where a Hugging Face encoder runs.
+random_state : int, RandomState or None, default=None
+    Seed of the default text encoder's decomposition.
+verbose : int, default=0
+    Whether each iteration prints a line.
+"""
+
+_FITTED = """\
+coef_names_ : list of str
+    Names of the features.
+effects_ : dict of str to FactorEffects
+    Levels, conditional modes and conditional covariances by grouping factor.
+variance_components_ : list of VarianceComponents
+    Estimated covariance of the effects of each grouping factor.
+variance_history_ : list of ndarray
+    Variance parameters after each iteration.
+alpha_ : float
+    Ridge precision used; 0 without penalised coefficients.
+log_likelihood_, aic_, bic_ : float
+    Marginal log-likelihood (restricted if ``is_reml_``) and information criteria.
+is_reml_ : bool
+    Whether the fixed effects were integrated out.
+groups_ : ndarray or None
+    Participants seen in fit, those with too few judgments for effects of their
+    own left out (``MixedEffects(min_samples_for_random_effects=...)``).
+n_iter_ : int
+    Number of optimizer iterations.
+n_features_in_ : int
+    Number of columns of X.
+feature_names_in_ : ndarray
+    Their names, if X has names.
+"""
+
+_PARTS = {
+    "mixed_effects": _MIXED_EFFECTS,
+    "encoder": _ENCODER,
+    "alpha": _ALPHA,
+    "population": _POPULATION,
+    "text_columns": _TEXT_COLUMNS,
+    "n_quadrature": _N_QUADRATURE,
+    "fitting": _FITTING,
+    "fitted": _FITTED,
+}
+
+
+def fill_docs(cls: _T) -> _T:
+    """Put the shared documentation in place of lines such as ``{encoder}``.
+
+    Parameters
+    ----------
+    cls : type
+        A class whose docstring has such lines. ``{fitting}`` stands for the parameters
+        of the search, ``{fitted}`` for the fitted attributes that all models have.
+
+    Returns
+    -------
+    cls : type
+        The same class.
+    """
+    lines = []
+    for line in (cls.__doc__ or "").split("\n"):
+        name = line.strip()
+        part = _PARTS.get(name[1:-1]) if name[:1] == "{" and name[-1:] == "}" else None
+        if part is None:
+            lines.append(line)
+        else:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += textwrap.indent(part.rstrip(), indent).split("\n")
+    cls.__doc__ = "\n".join(lines)
+    return cls
