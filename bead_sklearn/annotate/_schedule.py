@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bead_sklearn.annotate._plan import Plan
 from bead_sklearn.annotate._records import Judgment, Slot
 from bead_sklearn.annotate.study import Study
+
+#: Random orders that are kept; drawing one anew takes a moment.
+_MAX_ORDERS = 200
 
 
 class Schedule:
@@ -29,6 +34,7 @@ class Schedule:
         self._study = study
         self._gold = list(study.gold)
         self._open = study.open_items
+        self._orders: dict[str, NDArray[np.intp]] = {}
 
     def total(self, participant: str) -> int:
         """Questions for a participant: the quota, or all there are."""
@@ -40,7 +46,11 @@ class Schedule:
         return n if limit is None else min(limit, n)
 
     def slots(
-        self, participant: str, done: Sequence[Judgment], plan: Plan
+        self,
+        participant: str,
+        done: Sequence[Judgment],
+        plan: Plan,
+        full: Collection[str] = (),
     ) -> Iterator[Slot]:
         """Yield what to ask next, in the order of preference.
 
@@ -52,6 +62,8 @@ class Schedule:
             What the participant has judged, in order.
         plan : Plan
             The order of the items.
+        full : collection of str, default=()
+            Items known to be complete, which need not be tried.
         """
         quotas = self._study.quotas
         rng = np.random.RandomState(
@@ -71,12 +83,28 @@ class Schedule:
         ):
             yield from self._again(done)
         quota = quotas.judgments_per_item
-        order = rng.permutation(len(self._open))
-        yield from (Slot(item, quota) for item in plan.items_for(participant))
-        yield from (Slot(self._open[k], quota) for k in order)
+        items = chain(plan.items_for(participant), self._at_random(participant))
+        yield from (
+            Slot(item, quota)
+            for item in items
+            if item not in first and item not in full
+        )
         # Nothing else is left.
         if quotas.gold_share:
             yield from map(Slot, gold)
+
+    def _at_random(self, participant: str) -> Iterator[str]:
+        """All items, in an order of the participant's own."""
+        order = self._orders.get(participant)
+        if order is None:
+            seed = zlib.crc32(
+                f"{self._study.random_state}/order/{participant}".encode()
+            )
+            order = np.random.RandomState(seed).permutation(len(self._open))
+            if len(self._orders) >= _MAX_ORDERS:
+                self._orders.clear()
+            self._orders[participant] = order
+        return (self._open[k] for k in order)
 
     def _again(self, done: Sequence[Judgment]) -> Iterator[Slot]:
         """Items that were judged once, long enough ago, the longest ago first."""

@@ -67,12 +67,15 @@ class Collector:
         store.add_participants(study.participants)
         self._schedule = Schedule(study)
         self._plan = Plan()
+        self._full: frozenset[str] = frozenset()
         self._reading = threading.Lock()
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the newest plan, if there is a newer one."""
+        """Read the newest plan, if there is a newer one, and what is complete."""
         with self._reading:
+            quota = self.study.quotas.judgments_per_item
+            self._full = self.store.full_items(quota)
             if (self.store.document("plan version") or 0) != self._plan.version:
                 self._plan = Plan.from_document(self.store.document("plan"))
 
@@ -104,7 +107,7 @@ class Collector:
             return None
         return self.store.lease(
             participant,
-            self._schedule.slots(participant, done, self._plan),
+            self._schedule.slots(participant, done, self._plan, self._full),
             duration=60 * self.study.lease_minutes,
         )
 

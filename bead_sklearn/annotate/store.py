@@ -787,6 +787,16 @@ class JudgmentStore:
             ).fetchall()
         return dict(items), dict(people)
 
+    def full_items(self, quota: int) -> frozenset[str]:
+        """Return the items with at least ``quota`` judgments that take a place."""
+        with self._reading:
+            rows = self._reader.execute(
+                "SELECT item FROM standing WHERE holds = 1 AND counted = 1 "
+                "GROUP BY item HAVING count(*) >= ?",
+                (quota,),
+            ).fetchall()
+        return frozenset(item for (item,) in rows)
+
     def last_number(self) -> int:
         """Return the number of the newest row, 0 if there is none."""
         with self._reading:

@@ -15,7 +15,6 @@ from typing import Any
 
 from bead_sklearn.annotate._records import check_id, to_json
 from bead_sklearn.annotate.questions import AnswerError, Item, Question, make_question
-from bead_sklearn.datasets._read import ABSENT, read_table
 
 CONFIDENCE = ("required", "optional", "none")
 
@@ -329,6 +328,9 @@ def _read_items(
         names = dict.fromkeys(name for row in rows for name in row)
         table = {name: [row.get(name) for row in rows] for name in names}
     else:
+        # Imported here: it brings scikit-learn along, which a server does not need.
+        from bead_sklearn.datasets._read import ABSENT, read_table
+
         read = read_table(path.parent / content["items"], None, "utf-8")
         table = {
             name: [None if value is ABSENT else value for value in column]
