@@ -160,13 +160,23 @@ class WebAnnotator:
         """Send a request; return status and page. A broken connection is an OSError."""
         body = None if fields is None else urlencode(fields, doseq=True)
         headers = {} if fields is None else {"Content-Type": _FORM}
+        reused = self._connection.sock is not None
         try:
-            self._connection.request(method, path, body, headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read().decode()
+            return self._exchange(method, path, body, headers)
         except (http.client.HTTPException, OSError) as error:
             self._connection.close()
-            raise ConnectionError(str(error)) from error
+            if not reused:
+                raise ConnectionError(str(error)) from error
+        # A connection that was idle for long may have been closed; as browsers do,
+        # send again what may be sent twice.
+        return self.request(method, path, fields)
+
+    def _exchange(
+        self, method: str, path: str, body: str | None, headers: dict[str, str]
+    ) -> tuple[int, str]:
+        self._connection.request(method, path, body, headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read().decode()
 
     def ask(self) -> Shown | None:
         """Get the next item; None if there is none now."""

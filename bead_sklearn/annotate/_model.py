@@ -69,12 +69,14 @@ class Rows:
         question = study.question
         texts = [*question.shown, *getattr(question, "options", ())]
         columns = dict.fromkeys(next(iter(study.items.values())).columns)
+        given = params.get("text_columns")
+        if given is not None:
+            texts = [given] if isinstance(given, str) else list(given)
         texts = [name for name in columns if name in texts]
         covariates = [
             name
             for name in columns
-            if name not in texts
-            and all(
+            if all(
                 isinstance(item.columns[name], int | float)
                 for item in study.items.values()
             )
