@@ -190,7 +190,12 @@ class LaplaceObjective:
         if self.design.offset is not None:
             offset = offset + self.design.offset
         eta = offset + self.predict(self.own, self.rest)
-        return eta, *self._evaluate(eta, self.own, self.rest)
+        derivatives, h = self._evaluate(eta, self.own, self.rest)
+        if not np.isfinite(h):  # the last point was too far out: begin afresh
+            self.own, self.rest = np.zeros_like(self.own), np.zeros_like(self.rest)
+            eta = np.array(offset)
+            derivatives, h = self._evaluate(eta, self.own, self.rest)
+        return eta, derivatives, h
 
     def find_mode(
         self,
