@@ -180,7 +180,6 @@ class ForcedChoiceClassifier(ChoiceClassifier):
 
     def _encode_target(self, y: Any, judgments: Judgments) -> np.ndarray:
         labels = self._read_labels(y)
-        self._check_context(judgments)
         self._offered = resolve_options(
             self.options,
             self.outside_option,
@@ -188,6 +187,7 @@ class ForcedChoiceClassifier(ChoiceClassifier):
             judgments,
             self._context(),
         )
+        self._check_texts(judgments)
         self.options_ = np.array(self._offered.names, dtype=_dtype(labels))
         self.classes_ = np.sort(self.options_)
         n = float(len(labels))
@@ -206,8 +206,10 @@ class ForcedChoiceClassifier(ChoiceClassifier):
             )
         return target.astype(np.float64)
 
-    def _check_context(self, judgments: Judgments) -> None:
-        for column in self._context():
+    def _check_texts(self, judgments: Judgments) -> None:
+        """Raise if a text is missing, or would be ignored."""
+        context = self._context()
+        for column in context:
             if column not in judgments.texts:
                 raise ValueError(
                     f"text_columns names {column!r}, which is not a column of text in "
@@ -218,13 +220,7 @@ class ForcedChoiceClassifier(ChoiceClassifier):
                 raise ValueError(
                     f"Column {column!r} of X has a missing text in row {lacking[0]}."
                 )
-        if self.options is None:
-            return
-        # Without this, texts that are neither options nor context would be ignored.
-        of_options = self.options
-        if isinstance(self.options, dict):
-            of_options = [c for item in self.options.values() for c in item.values()]
-        named = {*map(str, of_options), *self._context()}
+        named = {*self._offered.columns(), *context}
         others = [name for name in judgments.texts if name not in named]
         if others:
             raise ValueError(

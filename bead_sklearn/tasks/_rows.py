@@ -44,8 +44,7 @@ class Rows:
     def n_judgments(self) -> float:
         """Sum of the weights of the judgments."""
         assert self.weights is not None
-        shares = 1.0 if self.shares is None else self.shares
-        return float((self.weights * shares).sum())
+        return float(self.weights.sum())
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,13 @@ class AlternativeRows(Rows):
         """Share of each row in its judgment, one over the number of alternatives."""
         shares: np.ndarray = (1.0 / np.bincount(self.judgment))[self.judgment]
         return shares
+
+    @property
+    def n_judgments(self) -> float:
+        """Sum of the weights of the judgments."""
+        assert self.weights is not None
+        first = np.flatnonzero(np.diff(self.judgment, prepend=-1))
+        return float(self.weights[first].sum())
 
     def arrange(self, values: np.ndarray, fill: float) -> np.ndarray:
         """Return values of rows as a table of judgments by options.
