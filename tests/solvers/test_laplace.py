@@ -139,7 +139,11 @@ def test_quadrature_and_thresholds_do_not_move_the_mode():
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-def test_a_point_too_far_out_does_not_spoil_the_next():
+@pytest.mark.parametrize("with_fixed", [False, True])
+@pytest.mark.parametrize(
+    "far", [(0.0, 0.5, 400.0), (1e308, 1e308, 1.5), (0.0, 0.5, np.nan)]
+)
+def test_a_point_too_far_out_does_not_spoil_the_next(with_fixed, far):
     """A line search may try what overflows."""
     rng = np.random.RandomState(2)
     codes = np.repeat(np.arange(15), 10)
@@ -148,12 +152,13 @@ def test_a_point_too_far_out_does_not_spoil_the_next():
     )
     design = Design(N, DenseBlock(np.ones((N, 1))), None, (factor,))
     y = Beta(5.0).simulate(0.5 * rng.normal(size=15)[codes], rng)
-    objective = make_objective(design, y, Beta(), with_fixed=False)
+    objective = make_objective(design, y, Beta(), with_fixed=with_fixed)
     point = np.zeros(1), np.array([0.5]), np.array([1.5])
     before, *gradients = objective(*point)
     with np.errstate(all="ignore"):
-        objective(np.zeros(1), np.array([0.5]), np.array([400.0]))
+        value, *_ = objective(*(np.array([x]) for x in far))
+    assert not value > before
     after, *others = objective(*point)
     assert after == pytest.approx(before, abs=1e-9)
     for found, expected in zip(others, gradients, strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-7)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
