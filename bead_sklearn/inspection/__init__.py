@@ -7,6 +7,7 @@ from bead_sklearn.inspection._components import (
     VarianceComponents,
     variance_components,
 )
+from bead_sklearn.inspection._describe import describe
 from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._effects_display import EffectsDisplay
 from bead_sklearn.inspection._evidence import Evidence, collect_evidence
@@ -40,6 +41,7 @@ __all__ = [
     "bootstrap_test",
     "collect_evidence",
     "confidence_intervals",
+    "describe",
     "f_test",
     "factor_effects",
     "family_parameters",

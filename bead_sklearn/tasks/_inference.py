@@ -18,6 +18,7 @@ from bead_sklearn.inspection import (
     ConfidenceIntervals,
     Summary,
     confidence_intervals,
+    describe,
     fill_docs,
     ranef_table,
     summary,
@@ -76,6 +77,17 @@ class MixedModelInference:
         """
         check_is_fitted(self)
         return summary(self, X, y, groups, sample_weight, df)
+
+    def describe(self: Any) -> str:
+        """Describe the fit in a paragraph of plain words.
+
+        Returns
+        -------
+        text : str
+            How much of the variation lies between participants, who is unusual, and
+            what the model cannot say; see :func:`bead_sklearn.inspection.describe`.
+        """
+        return describe(self)
 
     def ranef(self: Any, *, level: float = 0.95) -> Any:
         """Return the effects of all levels as a table.
