@@ -259,10 +259,9 @@ def choose_algebra(
 
 
 def is_sparse(design: Design) -> bool:
-    """Whether the levels of the first factor meet few of those of the others."""
+    """Whether the levels of the first factor meet few of those of large others."""
     first, large = design.eliminated, large_factors(design)
-    if first is None or not large:
-        return False
+    assert first is not None
     n_elements = first.n_levels * sum(factor.n_effects for factor in large)
     # No pair of levels meets in more rows than there are.
     at_most = design.n_rows * sum(factor.size for factor in large)

@@ -190,7 +190,12 @@ class LaplaceObjective:
         if self.design.offset is not None:
             offset = offset + self.design.offset
         eta = offset + self.predict(self.own, self.rest)
-        return eta, *self._evaluate(eta, self.own, self.rest)
+        derivatives, h = self._evaluate(eta, self.own, self.rest)
+        if not np.isfinite(h):  # the last point was too far out: begin afresh
+            self.own, self.rest = np.zeros_like(self.own), np.zeros_like(self.rest)
+            self._chord, eta = None, np.array(offset)
+            derivatives, h = self._evaluate(eta, self.own, self.rest)
+        return eta, derivatives, h
 
     def find_mode(
         self,
@@ -276,7 +281,7 @@ class LaplaceObjective:
             own, rest = self.own + own_step, self.rest + rest_step
             new_eta = eta + self.predict(own_step, rest_step)
             new_derivatives, new_h = self._evaluate(new_eta, own, rest)
-            if new_h < h:
+            if not new_h >= h:  # lower, or not a number
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h, last_gain = new_derivatives, new_h, gain

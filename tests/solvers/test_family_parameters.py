@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.stats import chi2
 
 from bead_sklearn.effects import RandomFactor, full_covariance
@@ -111,7 +113,10 @@ def constrained_ends(problem, fit, quantity):
     estimate = quantity.estimate(fit)
     lower, upper = quantity.wald_interval(fit, 1.0)
 
-    def deviance(value, start):
+    def deviance(value):
+        _, gradient = quantity.at(surface, surface.start)
+        along = (value - estimate) / (gradient @ gradient)
+        start = surface.start + along * gradient
         found = minimize(
             lambda x: tuple(-part for part in surface(x)),
             start,
@@ -133,15 +138,9 @@ def constrained_ends(problem, fit, quantity):
         far = next(
             reach
             for reach in estimate + sign * step * np.array([2.2, 2.8, 3.5, 6.0])
-            if deviance(reach, surface.start) > 0
+            if deviance(reach) > 0
         )
-        ends.append(
-            brentq(
-                lambda v: deviance(v, surface.start),
-                *sorted((estimate, far)),
-                xtol=1e-7,
-            )
-        )
+        ends.append(brentq(deviance, *sorted((estimate, far)), xtol=1e-7))
     return ends
 
 
@@ -185,3 +184,29 @@ def test_profile_of_a_threshold_without_effects():
     ]
     found = Profiler(problem, fit).interval(quantity, 0.95)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_intervals_of_a_restricted_likelihood():
+    problem = replace(make_problem("beta"), options=SolverOptions(reml=True))
+    fit = problem.fit()
+    [quantity] = parameters(fit.family)
+    surface = likelihood_surface(problem, fit)
+
+    def deviance(phi):
+        best = minimize_scalar(
+            lambda sd: -surface(np.array([sd, np.log(phi)]))[0],
+            bounds=(0, 2),
+            method="bounded",
+            options={"xatol": 1e-7},
+        )
+        return 2 * (fit.log_likelihood + best.fun) - FALL
+
+    estimate = quantity.estimate(fit)
+    expected = [
+        brentq(deviance, *sorted((estimate, side * estimate)), xtol=1e-6)
+        for side in (0.5, 2.0)
+    ]
+    found = Profiler(problem, fit).interval(quantity, 0.95)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    wald = quantity.wald_interval(fit, 1.96)
+    np.testing.assert_allclose(np.log(wald), np.log(found), atol=0.1)

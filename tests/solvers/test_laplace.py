@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bead_sklearn.effects import RandomFactor, full_covariance
-from bead_sklearn.families import Bernoulli, CumulativeLogit
+from bead_sklearn.families import Bernoulli, Beta, CumulativeLogit
 from bead_sklearn.solvers import DenseBlock, Design, SolverOptions, fit_mixed_model
 from bead_sklearn.solvers import _laplace as laplace_module
 from bead_sklearn.solvers._laplace import LaplaceObjective
@@ -137,3 +137,28 @@ def test_quadrature_and_thresholds_do_not_move_the_mode():
     point = np.array([0.3]), np.array([0.8]), own
     for found, expected in zip(moved(*point), fresh(*point), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("with_fixed", [False, True])
+@pytest.mark.parametrize(
+    "far", [(0.0, 0.5, 400.0), (1e308, 1e308, 1.5), (0.0, 0.5, np.nan)]
+)
+def test_a_point_too_far_out_does_not_spoil_the_next(with_fixed, far):
+    """A line search may try what overflows."""
+    rng = np.random.RandomState(2)
+    codes = np.repeat(np.arange(15), 10)
+    factor = RandomFactor(
+        "g", codes, 15, np.ones((N, 1)), full_covariance(np.ones(1)), ("1",)
+    )
+    design = Design(N, DenseBlock(np.ones((N, 1))), None, (factor,))
+    y = Beta(5.0).simulate(0.5 * rng.normal(size=15)[codes], rng)
+    objective = make_objective(design, y, Beta(), with_fixed=with_fixed)
+    point = np.zeros(1), np.array([0.5]), np.array([1.5])
+    before, *gradients = objective(*point)
+    with np.errstate(all="ignore"):
+        value, *_ = objective(*(np.array([x]) for x in far))
+    assert not value > before
+    after, *others = objective(*point)
+    assert after == pytest.approx(before, abs=1e-9)
+    for found, expected in zip(others, gradients, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)

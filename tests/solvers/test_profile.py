@@ -369,6 +369,12 @@ def test_satterthwaite_is_for_restricted_normal_likelihoods_only():
     assert satterthwaite(problem, problem.fit()) is None
 
 
+def test_an_end_at_a_jump_is_where_it_jumps():
+    found = find_end(lambda v: (v, 1.0 if v <= 2.0 else 3.0), 0.0, 0.5, 1.96, np.inf)
+    assert found == pytest.approx(2.0, abs=1e-8)
+    assert found <= 2.0
+
+
 def test_an_end_that_is_never_reached_is_an_error():
     with pytest.raises(RuntimeError, match="not found in 60 steps: it lies beyond"):
         find_end(lambda v: (v, v / (1 + v)), 0.0, 0.5, 1.96, np.inf)

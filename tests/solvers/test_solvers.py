@@ -25,9 +25,11 @@ from bead_sklearn.families import (
 from bead_sklearn.solvers import (
     DenseBlock,
     Design,
+    Problem,
     SolverOptions,
     VarianceOptions,
     fit_mixed_model,
+    likelihood_surface,
 )
 from bead_sklearn.solvers._crossproducts import Crossproducts
 from bead_sklearn.solvers._factorization import Factorization
@@ -425,3 +427,27 @@ def test_a_spurious_zero_is_left():
     again = fit_mixed_model(design, Normal(), y, np.ones(120), near_zero)
     assert free.theta[0] > 0.1
     assert again.log_likelihood == pytest.approx(free.log_likelihood)
+
+
+def test_a_normal_model_without_an_intercept():
+    """Its level is not taken off the response."""
+    rng = np.random.RandomState(0)
+    design = make_design("intercepts")
+    rows = DenseBlock(design.fixed.values[:, 1:])
+    design = Design(N, rows, None, design.factors)
+    y = 5.0 + rng.normal(size=N)
+    fit = fit_mixed_model(design, Normal(), y, np.ones(N), SolverOptions())
+    Z, X = dense(design)
+    V = fit.sigma**2 * (np.eye(N) + fit.theta[0] ** 2 * Z @ Z.T)
+    inverse = np.linalg.inv(V)
+    beta = np.linalg.solve(X.T @ inverse @ X, X.T @ inverse @ y)
+    np.testing.assert_allclose(fit.posterior.fixed, beta, atol=1e-8)
+    residual = y - X @ beta
+    value = np.linalg.slogdet(V)[1] + N * np.log(2 * np.pi)
+    value += residual @ inverse @ residual
+    assert fit.log_likelihood == pytest.approx(-0.5 * value, abs=1e-8)
+    surface = likelihood_surface(
+        Problem(design, Normal(), y, np.ones(N), SolverOptions()), fit
+    )
+    found = surface.log_likelihood(surface.start)
+    assert found == pytest.approx(fit.log_likelihood, abs=1e-8)

@@ -182,3 +182,12 @@ def test_fit_with_sparse_cross_products(monkeypatch):
             expected.posterior.conditional_covariances(index),
             rtol=1e-6,
         )
+
+
+def test_small_products_are_dense_whatever_their_pattern():
+    rare = crossed_design("intercepts", n=300, n_persons=150, n_items=130)
+    assert isinstance(choose_algebra(rare), DenseAlgebra)
+    rare = crossed_design("intercepts", n=300, n_persons=160, n_items=140)
+    assert isinstance(choose_algebra(rare), SparseAlgebra)
+    often = crossed_design("intercepts", n=9000, n_persons=150, n_items=130)
+    assert isinstance(choose_algebra(often), DenseAlgebra)
