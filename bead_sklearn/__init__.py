@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
     from bead_sklearn.inspection import anova
-    from bead_sklearn.tasks import BinaryClassifier, MagnitudeRegressor
+    from bead_sklearn.tasks import (
+        BinaryClassifier,
+        MagnitudeRegressor,
+        OrdinalScaleClassifier,
+        OrdinalScaleRegressor,
+    )
 
 _MODULES = {
     "ActiveLearner": "active_learning",
@@ -23,6 +28,8 @@ _MODULES = {
     "BinaryClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
+    "OrdinalScaleClassifier": "tasks",
+    "OrdinalScaleRegressor": "tasks",
     "anova": "inspection",
 }
 
@@ -32,6 +39,8 @@ __all__ = [
     "BinaryClassifier",
     "MagnitudeRegressor",
     "MixedEffects",
+    "OrdinalScaleClassifier",
+    "OrdinalScaleRegressor",
     "__version__",
     "anova",
 ]

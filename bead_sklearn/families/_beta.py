@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from scipy.special import digamma, expit, gammaln, log_expit, logit, polygamma
+from scipy.special import (
+    betainc,
+    betaincinv,
+    digamma,
+    expit,
+    gammaln,
+    log_expit,
+    logit,
+    polygamma,
+)
 
-from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._base import Derivatives, ParameterDerivatives
+from bead_sklearn.families._bounded import BoundedFamily
+from bead_sklearn.families._integrate import integrate_normal
 
 _TINY = np.finfo(float).tiny
 
 
-class Beta(Family):
+class Beta(BoundedFamily):
     """Beta distribution with mean 1 / (1 + exp(-eta)) and precision phi.
 
     y in (0, 1) has the beta distribution with shapes mu phi and (1 - mu) phi. The one
@@ -39,10 +50,29 @@ class Beta(Family):
 
     name = "beta"
     link = "logit"
-    response = "bounded"
 
     def __init__(self, precision: float = 1.0) -> None:
         self.precision = precision
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    @property
+    def resolution(self) -> float:
+        """Standard deviation of logit(y), at most 1."""
+        return min(1.0, float(np.sqrt(self.latent_variance())))
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is not between 0 and 1."""
+        wrong = np.flatnonzero(~((y > 0) & (y < 1)))
+        if len(wrong):
+            raise ValueError(
+                "The beta family needs responses between 0 and 1, the ends excluded; "
+                f"the ordered beta family includes them. y has {len(wrong)} others, "
+                f"the first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     @property
     def parameters(self) -> np.ndarray:
@@ -76,20 +106,35 @@ class Beta(Family):
         """Return the variance of logit(y) at mean one half, 2 trigamma(phi / 2)."""
         return float(2.0 * polygamma(1, 0.5 * self.precision))
 
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return mu (1 - mu) / (phi + 1)."""
+        return np.asarray(expit(eta) * expit(-eta) / (self.precision + 1.0))
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta), the regularised incomplete beta function."""
+        return np.asarray(betainc(*self._shapes(eta), np.clip(y, 0.0, 1.0)))
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the y with P(response <= y | eta) = ``level``."""
+        return np.asarray(betaincinv(*self._shapes(eta), level))
+
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:
         """Draw one response for each ``eta``."""
-        p, q = self.precision * expit(eta), self.precision * expit(-eta)
-        y = random_state.beta(np.maximum(p, _TINY), np.maximum(q, _TINY))
+        y = random_state.beta(*self._shapes(eta))
         return np.clip(y, _TINY, 1.0 - 0.5 * np.finfo(float).eps)
 
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the logit of the weighted mean."""
         return float(logit(np.clip(np.average(y, weights=weights), 0.01, 0.99)))
 
+    def _shapes(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p, q = self.precision * expit(eta), self.precision * expit(-eta)
+        return np.maximum(p, _TINY), np.maximum(q, _TINY)
 
-class OrderedBeta(Family):
+
+class OrderedBeta(BoundedFamily):
     r"""Ordered beta distribution: responses in [0, 1] with mass at both ends.
 
     .. math::
@@ -121,7 +166,6 @@ class OrderedBeta(Family):
 
     name = "ordered_beta"
     link = "logit"
-    response = "bounded"
 
     def __init__(
         self,
@@ -132,6 +176,25 @@ class OrderedBeta(Family):
         self.lower_threshold = lower_threshold
         self.upper_threshold = upper_threshold
         self.precision = precision
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    @property
+    def resolution(self) -> float:
+        """That of the beta distribution between the ends."""
+        return Beta(self.precision).resolution
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is outside [0, 1]."""
+        wrong = np.flatnonzero(~((y >= 0) & (y <= 1)))
+        if len(wrong):
+            raise ValueError(
+                "The ordered beta family needs responses from 0 to 1. y has "
+                f"{len(wrong)} outside, the first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     @property
     def parameters(self) -> np.ndarray:
@@ -231,10 +294,42 @@ class OrderedBeta(Family):
         """Return P(y = 0) and P(y = 1)."""
         return expit(self.lower_threshold - eta), expit(eta - self.upper_threshold)
 
+    def end_probabilities_over(
+        self, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return P(y = 0) and P(y = 1) when ``eta`` is normal, (n, 2)."""
+        return integrate_normal(
+            lambda eta: np.column_stack(self.end_probabilities(eta)), mean, variance
+        )
+
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the mean over both ends and the interval."""
         zero, one = self.end_probabilities(eta)
         return one + (1.0 - zero - one) * expit(eta)
+
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return the variance over both ends and the interval."""
+        zero, one = self.end_probabilities(eta)
+        between = Beta(self.precision)
+        inner, mean = between.mean(eta), self.mean(eta)
+        spread = between.conditional_variance(eta) + (inner - mean) ** 2
+        ends = zero * mean**2 + one * (1.0 - mean) ** 2
+        return np.asarray((1.0 - zero - one) * spread + ends)
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta), which jumps at 0 and 1."""
+        zero, one = self.end_probabilities(eta)
+        inner = Beta(self.precision).cdf(y, eta)
+        below = zero + (1.0 - zero - one) * inner
+        return np.where(y < 0, 0.0, np.where(y >= 1, 1.0, below))
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the smallest y with P(response <= y | eta) of at least ``level``."""
+        zero, one = self.end_probabilities(eta)
+        between = np.maximum(1.0 - zero - one, _TINY)
+        inner = np.clip((level - zero) / between, 0.0, 1.0)
+        y = Beta(self.precision).quantile(inner, eta)
+        return np.where(level <= zero, 0.0, np.where(level > 1.0 - one, 1.0, y))
 
     def latent_variance(self) -> float:
         """Return pi^2 / 3, the variance of the standard logistic distribution."""

@@ -7,7 +7,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._base import Derivatives, ParameterDerivatives
+from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._truncation import (
     NARROW_WIDTH,
     Truncation,
@@ -17,12 +18,12 @@ from bead_sklearn.families._truncation import (
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
-class TruncatedNormal(Family):
+class TruncatedNormal(BoundedFamily):
     """Normal distribution truncated to an interval.
 
     The density is that of N(eta, sigma^2) on [lower, upper], divided by the
     probability of the interval. ``eta`` is the mean before truncation. It is
-    log-concave in eta. The one parameter is log(sigma).
+    log-concave in eta. The one parameter is log(sigma), unless sigma is known.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class TruncatedNormal(Family):
         The interval; may be infinite on one side.
     sigma : float, default=1.0
         Standard deviation before truncation, in the unit of the response.
+    fixed : bool, default=False
+        Whether sigma is known; otherwise it is estimated.
 
     Examples
     --------
@@ -41,19 +44,33 @@ class TruncatedNormal(Family):
 
     name = "truncated_normal"
     link = "identity"
-    response = "bounded"
 
     def __init__(
-        self, lower: float = 0.0, upper: float = 1.0, sigma: float = 1.0
+        self,
+        lower: float = 0.0,
+        upper: float = 1.0,
+        sigma: float = 1.0,
+        fixed: bool = False,
     ) -> None:
         self.lower = lower
         self.upper = upper
         self.sigma = sigma
+        self.fixed = fixed
 
     @property
     def parameters(self) -> np.ndarray:
-        """log(sigma)."""
-        return np.array([np.log(self.sigma)])
+        """log(sigma); empty if sigma is known."""
+        return np.array([] if self.fixed else [np.log(self.sigma)])
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Ends of the interval."""
+        return self.lower, self.upper
+
+    @property
+    def resolution(self) -> float:
+        """Sigma: ``eta`` has the unit of the response."""
+        return self.sigma
 
     @property
     def scale(self) -> float:
@@ -62,12 +79,26 @@ class TruncatedNormal(Family):
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another sigma."""
+        if self.fixed:
+            return self
         return type(self)(self.lower, self.upper, float(np.exp(parameters[0])))
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""
+        if self.fixed:
+            return self
         spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
         return type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is outside the interval."""
+        wrong = np.flatnonzero(~((y >= self.lower) & (y <= self.upper)))
+        if len(wrong):
+            raise ValueError(
+                "The truncated normal family needs responses in "
+                f"[{self.lower:g}, {self.upper:g}]. y has {len(wrong)} outside, the "
+                f"first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -96,6 +127,8 @@ class TruncatedNormal(Family):
         self, y: np.ndarray, eta: np.ndarray
     ) -> ParameterDerivatives:
         """Return derivatives in log(sigma)."""
+        if self.fixed:
+            return super().parameter_derivatives(y, eta)
         s = self.sigma
         z = (y - eta) / s
         inside = self._inside(eta)
@@ -154,20 +187,44 @@ class TruncatedNormal(Family):
         """Return ``sigma ** 2``, the variance before truncation."""
         return self.sigma**2
 
-    def simulate(
-        self, eta: np.ndarray, random_state: np.random.RandomState
-    ) -> np.ndarray:
-        """Draw one response for each ``eta``, by inverting the distribution."""
-        low, high = self._bounds(eta)[1], self._bounds(eta)[0]
-        flip = low + high > 0  # work in the lower tail
-        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
-        log_low, log_high = log_ndtr(low), log_ndtr(high)
-        u = random_state.uniform(size=eta.shape)
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return the variance of the truncated distribution."""
+        return self.sigma**2 * self._inside(eta).variance
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta)."""
+        y = np.clip(y, self.lower, self.upper)
+        flip, log_low, log_high = self._log_ends(eta)
+        z = (y - eta) / self.sigma
+        log_z = log_ndtr(np.where(flip, -z, z))
+        # (F(z) - F(low)) / (F(high) - F(low)), of logarithms that are nearly equal
+        # where the interval is narrow.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            below = np.exp(log_z - log_high) * (
+                np.expm1(log_low - log_z) / np.expm1(log_low - log_high)
+            )
+        if np.isfinite(self._width()):
+            share = (y - self.lower) / (self.upper - self.lower)
+            flat = log_high == log_low
+            below = np.where(flat, np.where(flip, 1.0 - share, share), below)
+        below = np.clip(np.where(log_z <= log_low, 0.0, below), 0.0, 1.0)
+        return np.where(flip, 1.0 - below, below)
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the smallest y with P(response <= y | eta) of at least ``level``."""
+        flip, log_low, log_high = self._log_ends(eta)
+        u = np.where(flip, 1.0 - level, level)
         # log of F(low) + u (F(high) - F(low)), from the larger term
         log_f = log_high + np.log(u + (1.0 - u) * np.exp(log_low - log_high))
         z = ndtri_exp(log_f)
         y = eta + self.sigma * np.where(flip, -z, z)
-        return np.clip(y, self.lower, self.upper)
+        return np.asarray(np.clip(y, self.lower, self.upper))
+
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw one response for each ``eta``, by inverting the distribution."""
+        return self.quantile(random_state.uniform(size=eta.shape), eta)
 
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted mean."""
@@ -177,6 +234,16 @@ class TruncatedNormal(Family):
         """Upper and lower bound in standard units, (2, n)."""
         bounds = np.array([[self.upper], [self.lower]])
         return np.asarray((bounds - eta) / self.sigma)
+
+    def _log_ends(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logarithms of F at both ends, seen from the end whose tail is lower.
+
+        The first array says where the interval is seen in the mirror.
+        """
+        high, low = self._bounds(eta)
+        flip = low + high > 0
+        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        return flip, log_ndtr(low), log_ndtr(high)
 
     def _width(self) -> float:
         """Width of the interval in standard units."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._optional import import_optional
+from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.inspection._quantities import model_quantities
 from bead_sklearn.solvers import StandardDeviation
 
@@ -85,7 +86,7 @@ class VarianceHistoryDisplay:
             raise ValueError(
                 "The model has no estimated standard deviation of random effects."
             )
-        is_relative = hasattr(estimator, "sigma_")
+        is_relative = isinstance(estimator._family, QuadraticFamily)
         return cls(history, is_relative=is_relative).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:

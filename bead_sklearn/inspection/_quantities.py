@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bead_sklearn.effects import FactorStructure
+from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.solvers import (
     Coefficient,
     Correlation,
@@ -36,7 +37,8 @@ def model_quantities(model: Any) -> list[Quantity]:
     for index, name in enumerate(model._posterior.factor_names):
         if variances.estimate and name not in variances.zero_factors:
             quantities += _of_factor(index, structures[name])
-    if hasattr(model, "sigma_"):
+    family = model._family
+    if isinstance(family, QuadraticFamily) and not family.fixed:
         quantities.append(ResidualDeviation("sigma"))
     features = model._features
     names = features.coefficient_names_

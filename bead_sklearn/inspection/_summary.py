@@ -231,7 +231,7 @@ def summarize(
     latent = family.latent_variance()
     total = explained + between + latent
     return Summary(
-        title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
+        title=_title(estimator, family),
         likelihood=_likelihood(family, fit),
         n_observations=float(weights.sum()),
         fixed_effects=fixed,
@@ -249,6 +249,12 @@ def summarize(
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
         family_parameters=estimator._family_parameters(),
     )
+
+
+def _title(estimator: Any, family: Family) -> str:
+    title = f"{type(estimator).__name__}, {family.name} family, {family.link} link"
+    unit = getattr(estimator, "unit", None)
+    return title if unit is None else f"{title}, y in {unit}"
 
 
 def _likelihood(family: Family, fit: MixedModelFit) -> str:
@@ -274,6 +280,10 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
     if np.isinf(fit.alpha):
         messages.append(
             "The features under the ridge explain nothing: alpha is infinite"
+        )
+    if getattr(fit.family, "fixed", False):
+        messages.append(
+            f"sigma is held at {_number(fit.family.latent_variance() ** 0.5)}"
         )
     for component in components:
         if not component.is_estimated:

@@ -114,6 +114,13 @@ def _match(y: Tensor, eta: Tensor) -> Tensor:
     return y.to(eta)
 
 
+def _log_sigma(
+    family: Normal | LogNormal | TruncatedNormal, eta: Tensor, parameters: Tensor
+) -> Tensor:
+    """Return log(sigma), which is a parameter unless it is known."""
+    return eta.new_tensor(math.log(family.sigma)) if family.fixed else parameters[0]
+
+
 def bernoulli_log_likelihood(y: Tensor, eta: Tensor) -> Tensor:
     """Return y log F(eta) + (1 - y) log F(-eta), F logistic, entry by entry.
 
@@ -161,16 +168,18 @@ def _(family: BernoulliProbit, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
 @twin.register
 def _(family: Normal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     y = _match(y, eta)
-    z = (y - eta) * torch.exp(-parameters[0])
-    return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI
+    log_sigma = _log_sigma(family, eta, parameters)
+    z = (y - eta) * torch.exp(-log_sigma)
+    return -0.5 * z**2 - log_sigma - LOG_SQRT_2PI
 
 
 @twin.register
 def _(family: LogNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     y = _match(y, eta)
     log_y = torch.log(y)
-    z = (log_y - eta) * torch.exp(-parameters[0])
-    return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI - log_y
+    log_sigma = _log_sigma(family, eta, parameters)
+    z = (log_y - eta) * torch.exp(-log_sigma)
+    return -0.5 * z**2 - log_sigma - LOG_SQRT_2PI - log_y
 
 
 @twin.register
@@ -211,7 +220,8 @@ def _(family: TruncatedNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
     Where eta is outside, (y - eta)^2 and log P are large and nearly equal.
     """
     y = _match(y, eta)
-    scale = torch.exp(-parameters[0])
+    log_sigma = _log_sigma(family, eta, parameters)
+    scale = torch.exp(-log_sigma)
     has_upper, has_lower = math.isfinite(family.upper), math.isfinite(family.lower)
     upper = family.upper if has_upper else family.lower
     lower = family.lower if has_lower else family.upper
@@ -228,7 +238,7 @@ def _(family: TruncatedNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
     z = torch.where(mass.is_near, torch.zeros_like(eta), (y - eta) * scale)
     near = -distance * (0.5 * distance + mass.edge) - mass.log_integral
     central = -0.5 * z**2 - LOG_SQRT_2PI - mass.log_probability
-    return torch.where(mass.is_near, near, central) - parameters[0]
+    return torch.where(mass.is_near, near, central) - log_sigma
 
 
 @twin.register

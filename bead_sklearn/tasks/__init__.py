@@ -2,5 +2,12 @@
 
 from bead_sklearn.tasks._binary import BinaryClassifier
 from bead_sklearn.tasks._magnitude import MagnitudeRegressor
+from bead_sklearn.tasks._ordinal import OrdinalScaleClassifier
+from bead_sklearn.tasks._slider import OrdinalScaleRegressor
 
-__all__ = ["BinaryClassifier", "MagnitudeRegressor"]
+__all__ = [
+    "BinaryClassifier",
+    "MagnitudeRegressor",
+    "OrdinalScaleClassifier",
+    "OrdinalScaleRegressor",
+]

@@ -85,7 +85,7 @@ def warn_if_confounded(
                 "told apart, because their covariates are constant or a linear "
                 "combination of others; so cannot their variances. Drop one."
             )
-        elif isinstance(family, QuadraticFamily) and _absorbs_residual(factor, weights):
+        elif has_free_residual(family) and _absorbs_residual(factor, weights):
             _warn(
                 f"The variances of the effects {list(factor.effect_names)} of "
                 f"{factor.name!r} cannot be told from the residual variance: no level "
@@ -109,7 +109,7 @@ def warn_if_exact(
     y, weights : ndarray of shape (n_rows,)
         Responses and number of times each judgment counts.
     """
-    if not isinstance(family, QuadraticFamily):
+    if not isinstance(family, QuadraticFamily) or family.fixed:
         return False
     working = family.working_response(y)
     if (working == working[0]).all():
@@ -131,6 +131,11 @@ def warn_if_exact(
         "factors: leave out columns or factors, or use a positive alpha."
     )
     return True
+
+
+def has_free_residual(family: Family) -> bool:
+    """Whether judgments have a variance of their own that is to be estimated."""
+    return isinstance(family, QuadraticFamily) and not family.fixed
 
 
 def _same_levels(first: RandomFactor, second: RandomFactor) -> bool:
