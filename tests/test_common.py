@@ -16,9 +16,17 @@ from bead_sklearn import (
     ActiveLearningSearch,
     BinaryClassifier,
     MagnitudeRegressor,
+    OrdinalScaleClassifier,
+    OrdinalScaleRegressor,
 )
 
-MODELS = [BinaryClassifier(), MagnitudeRegressor()]
+MODELS = [
+    BinaryClassifier(),
+    MagnitudeRegressor(),
+    OrdinalScaleClassifier(),
+    # The checks have responses of their own.
+    OrdinalScaleRegressor(scale=(-1e3, 1e3)),
+]
 SEARCHES = [
     ActiveLearningSearch(LogisticRegression()),
     ActiveLearningSearch(Ridge(), strategy="random"),
@@ -33,6 +41,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
     pytest.mark.filterwarnings("ignore:The features under the ridge explain nothing"),
     pytest.mark.filterwarnings("ignore:The predictors reproduce y"),
+    pytest.mark.filterwarnings("ignore:.*taken to be ordered alphabetically"),
 ]
 
 

@@ -100,18 +100,13 @@ class BoundedFamily(ContinuousFamily):
 
         At ends with probability of their own, the logarithm of the probability.
         """
-        sd = np.sqrt(variance)
-        nearby = (mean + k * sd for k in np.linspace(-_REACH, _REACH, 17))
-        heights = [self.derivatives(y, eta).log_likelihood for eta in nearby]
-        highest = np.max(heights, axis=0)
-
-        def relative(eta: np.ndarray, y: np.ndarray, highest: np.ndarray) -> np.ndarray:
-            log_density = self.derivatives(y, eta).log_likelihood
-            return np.asarray(np.exp(log_density - highest))
-
-        with np.errstate(under="ignore"):
-            share = self._integrate(relative, mean, variance, y, highest)
-        return np.asarray(highest + np.log(share))
+        return self._integrate(
+            lambda eta, y: np.asarray(self.derivatives(y, eta).log_likelihood),
+            mean,
+            variance,
+            y,
+            in_logs=True,
+        )
 
     def _integrate(
         self,
@@ -119,6 +114,7 @@ class BoundedFamily(ContinuousFamily):
         mean: np.ndarray,
         variance: np.ndarray,
         *of_rows: np.ndarray,
+        in_logs: bool = False,
     ) -> np.ndarray:
         """Return E f(eta) for an f that varies at the resolution of the family."""
         unit = 0.5 * self.resolution
@@ -127,6 +123,7 @@ class BoundedFamily(ContinuousFamily):
             mean / unit,
             variance / unit**2,
             *of_rows,
+            in_logs=in_logs,
         )
 
 

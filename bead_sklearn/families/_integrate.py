@@ -32,22 +32,25 @@ def integrate_normal(
     mean: np.ndarray,
     variance: np.ndarray,
     *of_rows: np.ndarray,
+    in_logs: bool = False,
 ) -> np.ndarray:
     """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k).
 
     Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2; beyond it
     the trapezoidal rule, whose steps stay below the unit on which f varies. ``of_rows``
-    are further arguments of f, one value per row each.
+    are further arguments of f, one value per row each. With ``in_logs`` the function
+    returns log f, and the result is log E f.
     """
     sd = np.sqrt(variance)
     nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
-    result = _weighted_sum(function, mean, sd, nodes, weights, *of_rows)
+    summed = _log_weighted_sum if in_logs else _weighted_sum
+    result = summed(function, mean, sd, nodes, weights, *of_rows)
     for low, high in itertools.pairwise(_WIDE_SDS):
         rows = np.flatnonzero((sd > low) & (sd <= high))
         if len(rows):
             nodes = np.linspace(-_RANGE, _RANGE, int(2 * _RANGE * min(high, 64.0)) + 1)
             weights = np.exp(-0.5 * nodes**2)
-            result[rows] = _weighted_sum(
+            result[rows] = summed(
                 function,
                 mean[rows],
                 sd[rows],
@@ -119,4 +122,19 @@ def _weighted_sum(
     total = shares[0] * np.asarray(function(mean + sd * nodes[0], *of_rows))
     for node, share in zip(nodes[1:], shares[1:], strict=True):
         total = total + share * function(mean + sd * node, *of_rows)
+    return total
+
+
+def _log_weighted_sum(
+    function: Callable[..., np.ndarray],
+    mean: np.ndarray,
+    sd: np.ndarray,
+    nodes: np.ndarray,
+    weights: np.ndarray,
+    *of_rows: np.ndarray,
+) -> np.ndarray:
+    log_shares = np.log(weights / weights.sum())
+    total = np.full(mean.shape, -np.inf)
+    for node, log_share in zip(nodes, log_shares, strict=True):
+        total = np.logaddexp(total, log_share + function(mean + sd * node, *of_rows))
     return total

@@ -264,7 +264,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         if not warn_if_exact(family, fit.sigma, target, weights):
             self._warn(fit, held)
         fixed_rows = design.fixed.rows()
-        warn_if_separated(family, fixed_rows, fit.posterior.fixed, target, names)
+        warn_if_separated(fit.family, fixed_rows, fit.posterior.fixed, target, names)
         if mixed_effects.estimates_variances:
             warn_if_levels_separate(family, self.variance_components_)
         return self
