@@ -22,8 +22,50 @@ from bead_sklearn.families._integrate import integrate_normal
 
 _TINY = np.finfo(float).tiny
 
+#: Lower bound of 1 / phi in fits.
+_LEAST_DISPERSION = 1e-9
 
-class Beta(BoundedFamily):
+
+class _BetaFamily(BoundedFamily):
+    """A family with a precision phi that fits keep below 1e9.
+
+    Where a model reproduces the responses the likelihood grows with phi without end.
+    In fits the parameter is log(phi) but for precisions near the bound.
+
+    Attributes
+    ----------
+    precision : float
+        phi.
+    """
+
+    link = "logit"
+    precision: float
+    _least = 0.0
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    def _log_precision(self) -> float:
+        """Return the parameter of the precision."""
+        beyond = max(1.0 / self.precision - self._least, _TINY)
+        return float(-np.log(beyond))
+
+    def _precision_at(self, parameter: float) -> float:
+        return float(1.0 / (np.exp(-parameter) + self._least))
+
+    def _precision_slope(self) -> float:
+        """Return the derivative of log(phi) in the parameter."""
+        return 1.0 - self._least * self.precision
+
+    def _bounded(self, least: float) -> Self:
+        """Return the family with a lower bound of 1 / phi."""
+        self._least = least
+        return self
+
+
+class Beta(_BetaFamily):
     """Beta distribution with mean 1 / (1 + exp(-eta)) and precision phi.
 
     y in (0, 1) has the beta distribution with shapes mu phi and (1 - mu) phi. The one
@@ -49,15 +91,9 @@ class Beta(BoundedFamily):
     """
 
     name = "beta"
-    link = "logit"
 
     def __init__(self, precision: float = 1.0) -> None:
         self.precision = precision
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """0 and 1."""
-        return 0.0, 1.0
 
     @property
     def resolution(self) -> float:
@@ -77,15 +113,15 @@ class Beta(BoundedFamily):
     @property
     def parameters(self) -> np.ndarray:
         """log(phi)."""
-        return np.array([np.log(self.precision)])
+        return np.array([self._log_precision()])
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another precision."""
-        return type(self)(float(np.exp(parameters[0])))
+        return type(self)(self._precision_at(parameters[0]))._bounded(self._least)
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the precision that matches two moments."""
-        return type(self)(_moment_precision(y, weights))
+        return type(self)(_moment_precision(y, weights))._bounded(_LEAST_DISPERSION)
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -96,7 +132,8 @@ class Beta(BoundedFamily):
     ) -> ParameterDerivatives:
         """Return derivatives in log(phi)."""
         parts = _beta_precision_derivatives(y, eta, self.precision)
-        return ParameterDerivatives(*(part[:, None] for part in parts))
+        moved = self._precision_slope()
+        return ParameterDerivatives(*(moved * part[:, None] for part in parts))
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the mean."""
@@ -134,7 +171,7 @@ class Beta(BoundedFamily):
         return np.maximum(p, _TINY), np.maximum(q, _TINY)
 
 
-class OrderedBeta(BoundedFamily):
+class OrderedBeta(_BetaFamily):
     r"""Ordered beta distribution: responses in [0, 1] with mass at both ends.
 
     .. math::
@@ -142,7 +179,8 @@ class OrderedBeta(BoundedFamily):
 
     F logistic and :math:`c_0 < c_1`; in between, the beta distribution with mean
     :math:`F(\eta)` and precision :math:`\phi`. Parameters are :math:`c_0`,
-    :math:`\log(c_1 - c_0)` and :math:`\log \phi`.
+    :math:`\log(c_1 - c_0)` and :math:`\log \phi`. An infinite threshold is that of an
+    end without probability, and no parameter.
 
     Parameters
     ----------
@@ -165,7 +203,6 @@ class OrderedBeta(BoundedFamily):
     """
 
     name = "ordered_beta"
-    link = "logit"
 
     def __init__(
         self,
@@ -176,11 +213,6 @@ class OrderedBeta(BoundedFamily):
         self.lower_threshold = lower_threshold
         self.upper_threshold = upper_threshold
         self.precision = precision
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """0 and 1."""
-        return 0.0, 1.0
 
     @property
     def resolution(self) -> float:
@@ -197,34 +229,54 @@ class OrderedBeta(BoundedFamily):
             )
 
     @property
+    def has_ends(self) -> tuple[bool, bool]:
+        """Whether 0 and 1 have probabilities of their own."""
+        return bool(np.isfinite(self.lower_threshold)), bool(
+            np.isfinite(self.upper_threshold)
+        )
+
+    @property
     def parameters(self) -> np.ndarray:
-        """c_0, log(c_1 - c_0), log(phi)."""
-        width = self.upper_threshold - self.lower_threshold
-        return np.array([self.lower_threshold, np.log(width), np.log(self.precision)])
+        """c_0, log(c_1 - c_0), log(phi); c_1 itself if c_0 is infinite."""
+        precision = self._log_precision()
+        thresholds = [self.lower_threshold, self.upper_threshold]
+        if all(self.has_ends):
+            thresholds[1] = np.log(thresholds[1] - thresholds[0])
+        finite = [x for x, here in zip(thresholds, self.has_ends, strict=True) if here]
+        return np.array([*finite, precision])
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with other thresholds and precision."""
-        lower, width, precision = (
-            float(parameters[0]),
-            float(np.exp(parameters[1])),
-            float(np.exp(parameters[2])),
-        )
-        return type(self)(lower, lower + width, precision)
+        *thresholds, precision = (float(x) for x in parameters)
+        lower, upper = self.lower_threshold, self.upper_threshold
+        if all(self.has_ends):
+            lower = thresholds[0]
+            upper = lower + float(np.exp(thresholds[1]))
+        elif self.has_ends[0]:
+            lower = thresholds[0]
+        elif self.has_ends[1]:
+            upper = thresholds[0]
+        family = type(self)(lower, upper, self._precision_at(precision))
+        return family._bounded(self._least)
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
-        """Return the family with thresholds at the shares of the two ends."""
+        """Return the family with thresholds at the shares of the two ends.
+
+        That of an end without responses is infinite: its estimated probability is 0.
+        """
         total = weights.sum() + 1.5
-        zero = (weights[y <= 0].sum() + 0.5) / total
-        one = (weights[y >= 1].sum() + 0.5) / total
-        inside = (y > 0) & (y < 1)
-        if not inside.any():
-            return type(self)(float(logit(zero)), float(-logit(one)), 1.0)
-        level = Beta().initial_eta(y[inside], weights[inside])
-        return type(self)(
-            float(logit(zero)) + level,
-            float(-logit(one)) + level,
-            _moment_precision(y[inside], weights[inside]),
+        at_zero, at_one = weights[y <= 0].sum(), weights[y >= 1].sum()
+        zero, one = (at_zero + 0.5) / total, (at_one + 0.5) / total
+        inside, level, precision = (y > 0) & (y < 1), 0.0, 1.0
+        if inside.any():
+            level = Beta().initial_eta(y[inside], weights[inside])
+            precision = _moment_precision(y[inside], weights[inside])
+        family = type(self)(
+            float(logit(zero)) + level if at_zero > 0 else -np.inf,
+            float(-logit(one)) + level if at_one > 0 else np.inf,
+            precision,
         )
+        return family._bounded(_LEAST_DISPERSION)
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -280,15 +332,19 @@ class OrderedBeta(BoundedFamily):
         beta = _beta_precision_derivatives(
             np.where(inside, y, 0.5), eta, self.precision
         )
-        pairs = (by_low, by_high), (g_low, g_high), (w_low, w_high)
-        return ParameterDerivatives(
-            *(
-                np.column_stack(
-                    [first + second, width * second, np.where(inside, inner, 0.0)]
-                )
-                for (first, second), inner in zip(pairs, beta, strict=True)
-            )
-        )
+        columns = []
+        for (by_c0, by_c1), inner in zip(
+            ((by_low, by_high), (g_low, g_high), (w_low, w_high)), beta, strict=True
+        ):
+            thresholds = [by_c0, by_c1]
+            if all(self.has_ends):
+                thresholds = [by_c0 + by_c1, width * by_c1]
+            finite = [
+                x for x, here in zip(thresholds, self.has_ends, strict=True) if here
+            ]
+            moved = self._precision_slope() * inner
+            columns.append(np.column_stack([*finite, np.where(inside, moved, 0.0)]))
+        return ParameterDerivatives(*columns)
 
     def end_probabilities(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return P(y = 0) and P(y = 1)."""

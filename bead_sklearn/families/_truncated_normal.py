@@ -16,6 +16,10 @@ from bead_sklearn.families._truncation import (
 )
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+_TINY = np.finfo(np.float64).tiny
+
+#: Lower bound of sigma in fits, relative to the standard deviation of the responses.
+_LEAST_SHARE = 1e-5
 
 
 class TruncatedNormal(BoundedFamily):
@@ -23,7 +27,9 @@ class TruncatedNormal(BoundedFamily):
 
     The density is that of N(eta, sigma^2) on [lower, upper], divided by the
     probability of the interval. ``eta`` is the mean before truncation. It is
-    log-concave in eta. The one parameter is log(sigma), unless sigma is known.
+    log-concave in eta. The one parameter is log(sigma), unless sigma is known. (In
+    fits it is the logarithm of what sigma has beyond 1e-5 of the standard deviation of
+    the responses, so that sigma has a lower bound where a model reproduces them.)
 
     Parameters
     ----------
@@ -56,11 +62,13 @@ class TruncatedNormal(BoundedFamily):
         self.upper = upper
         self.sigma = sigma
         self.fixed = fixed
+        self._least = 0.0
 
     @property
     def parameters(self) -> np.ndarray:
         """log(sigma); empty if sigma is known."""
-        return np.array([] if self.fixed else [np.log(self.sigma)])
+        beyond = np.sqrt(max(self.sigma**2 - self._least**2, _TINY))
+        return np.array([] if self.fixed else [np.log(beyond)])
 
     @property
     def support(self) -> tuple[float, float]:
@@ -81,14 +89,19 @@ class TruncatedNormal(BoundedFamily):
         """Return the family with another sigma."""
         if self.fixed:
             return self
-        return type(self)(self.lower, self.upper, float(np.exp(parameters[0])))
+        sigma = float(np.hypot(np.exp(parameters[0]), self._least))
+        family = type(self)(self.lower, self.upper, sigma)
+        family._least = self._least
+        return family
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""
         if self.fixed:
             return self
         spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
-        return type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
+        family = type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
+        family._least = _LEAST_SHARE * family.sigma
+        return family
 
     def check_response(self, y: np.ndarray) -> None:
         """Raise a ValueError if a response is outside the interval."""
@@ -165,10 +178,11 @@ class TruncatedNormal(BoundedFamily):
             - by_width * (edge.far_distance**2 - variance),
             by_lower * (above**2 - variance) - by_upper * (below**2 - variance),
         )
+        moved = 1.0 - (self._least / s) ** 2  # d log(sigma) in the parameter
         return ParameterDerivatives(
-            (log_likelihood - 1.0)[:, None],
-            (gradient / s)[:, None],
-            ((curvature - 2.0 * variance) / s**2)[:, None],
+            moved * (log_likelihood - 1.0)[:, None],
+            moved * (gradient / s)[:, None],
+            moved * ((curvature - 2.0 * variance) / s**2)[:, None],
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:

@@ -261,7 +261,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             self._target_labels(),
         )
         self._store(fit, design, family, target, weights)
-        if not warn_if_exact(family, fit.sigma, target, weights):
+        if not warn_if_exact(fit.family, fit.sigma, target, weights):
             self._warn(fit, held)
         fixed_rows = design.fixed.rows()
         warn_if_separated(fit.family, fixed_rows, fit.posterior.fixed, target, names)

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils import Tags
 
 from bead_sklearn._sklearn import Interval, StrOptions
 from bead_sklearn.families import Cumulative, Family, get_family
@@ -338,6 +339,12 @@ class OrdinalScaleClassifier(MixedModelClassifier):
             for low, high in zip(self.classes_[:-1], self.classes_[1:], strict=True)
         ]
         return dict(zip(names, self.thresholds_.tolist(), strict=True))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # Classes in no particular order are beyond it.
+        tags.classifier_tags.poor_score = True
+        return tags
 
 
 def _read_categories(order: Any, labels: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def test_predictions_agree_with_simulation(name):
         assert (below > level - error).all()
         assert (strictly < level + error).all()
         cdf = family.predictive_cdf(quantile + 1e-9, mean, sd**2)
-        np.testing.assert_allclose(below, cdf, atol=error)
+        np.testing.assert_allclose(below, cdf, atol=2.25 / np.sqrt(len(y)))
 
 
 @each_continuous
@@ -258,3 +258,58 @@ def test_families_by_alias():
     assert get_family(own, response="real", also=("truncated_normal",)) is own
     with pytest.raises(ValueError, match="for bounded responses"):
         get_family(own, response="real")
+
+
+def test_precision_and_sigma_have_bounds_in_fits():
+    y, weights = np.array([0.2, 0.3, 0.6]), np.ones(3)
+    for family in (Beta(), OrderedBeta(), TruncatedNormal()):
+        started = family.start(y, weights)
+        at = started.parameters
+        limit = -50.0 if isinstance(family, TruncatedNormal) else 50.0
+        moved = started.with_parameters(np.append(at[:-1], limit))
+        eta = np.full(3, 0.4)
+        slope = moved.parameter_derivatives(y, eta).log_likelihood[:, -1]
+        np.testing.assert_allclose(slope, 0.0, atol=1e-3)
+        # And where they are ordinary, derivatives are those of finite differences.
+        ahead, behind = at.copy(), at.copy()
+        ahead[-1] += 1e-5
+        behind[-1] -= 1e-5
+        rise = [
+            started.with_parameters(x).derivatives(y, eta).log_likelihood
+            for x in (ahead, behind)
+        ]
+        slope = started.parameter_derivatives(y, eta).log_likelihood[:, -1]
+        np.testing.assert_allclose(slope, (rise[0] - rise[1]) / 2e-5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ends", [(), (0.0,), (1.0,), (0.0, 1.0)])
+def test_ordered_beta_without_responses_at_an_end(ends):
+    y = np.array([0.2, 0.5, 0.9, *ends])
+    family = OrderedBeta().start(y, np.ones(len(y)))
+    assert family.has_ends == (0.0 in ends, 1.0 in ends)
+    assert len(family.parameters) == 1 + len(ends)
+    eta = np.linspace(-1.0, 1.0, len(y))
+    back = family.with_parameters(family.parameters)
+    found = family.derivatives(y, eta).log_likelihood
+    np.testing.assert_allclose(back.derivatives(y, eta).log_likelihood, found)
+    slopes = family.parameter_derivatives(y, eta)
+    for k in range(len(family.parameters)):
+        step = np.zeros(len(family.parameters))
+        step[k] = 1e-5
+        for part in ("log_likelihood", "gradient", "curvature"):
+            ahead, behind = (
+                getattr(
+                    family.with_parameters(family.parameters + sign * step).derivatives(
+                        y, eta
+                    ),
+                    part,
+                )
+                for sign in (1, -1)
+            )
+            expected = (ahead - behind) / 2e-5
+            np.testing.assert_allclose(
+                getattr(slopes, part)[:, k], expected, rtol=1e-5, atol=1e-8
+            )
+    if not ends:
+        beta = Beta(family.precision).derivatives(y, eta)
+        np.testing.assert_allclose(found, beta.log_likelihood)
