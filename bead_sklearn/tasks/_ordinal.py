@@ -151,7 +151,7 @@ class OrdinalScaleClassifier(MixedModelClassifier):
 
         The linear predictor is uncertain; probabilities are averaged over its
         distribution given the judgments, and over all participants where the
-        participant is new.
+        participant is new. Thresholds are taken as they were estimated.
 
         Parameters
         ----------
