@@ -13,6 +13,10 @@ from bead_sklearn.families._integrate import integrate_normal
 #: Standard deviations of eta between which the quantile of the mixture is looked for.
 _REACH = 8.0
 
+#: Standard deviation of eta, in units of the resolution, up to which the Gauss-Hermite
+#: rule serves distribution functions.
+_GAUSS_SD = 1.0
+
 #: Width of the bracket, relative to the first one, at which a quantile is found.
 _TOLERANCE = 1e-11
 _MAX_STEPS = 100
@@ -117,13 +121,14 @@ class BoundedFamily(ContinuousFamily):
         in_logs: bool = False,
     ) -> np.ndarray:
         """Return E f(eta) for an f that varies at the resolution of the family."""
-        unit = 0.5 * self.resolution
+        unit = self.resolution
         return integrate_normal(
             lambda x, *rows: function(unit * x, *rows),
             mean / unit,
             variance / unit**2,
             *of_rows,
             in_logs=in_logs,
+            largest_sd=_GAUSS_SD,
         )
 
 

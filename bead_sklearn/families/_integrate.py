@@ -33,19 +33,21 @@ def integrate_normal(
     variance: np.ndarray,
     *of_rows: np.ndarray,
     in_logs: bool = False,
+    largest_sd: float = _WIDE_SDS[0],
 ) -> np.ndarray:
     """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k).
 
-    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2; beyond it
-    the trapezoidal rule, whose steps stay below the unit on which f varies. ``of_rows``
-    are further arguments of f, one value per row each. With ``in_logs`` the function
-    returns log f, and the result is log E f.
+    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2, or
+    ``largest_sd``; beyond it the trapezoidal rule, whose steps stay below the unit on
+    which f varies. ``of_rows`` are further arguments of f, one value per row each.
+    With ``in_logs`` the function returns log f, and the result is log E f.
     """
     sd = np.sqrt(variance)
     nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
     summed = _log_weighted_sum if in_logs else _weighted_sum
     result = summed(function, mean, sd, nodes, weights, *of_rows)
-    for low, high in itertools.pairwise(_WIDE_SDS):
+    bands = largest_sd, *(band for band in _WIDE_SDS if band > largest_sd)
+    for low, high in itertools.pairwise(bands):
         rows = np.flatnonzero((sd > low) & (sd <= high))
         if len(rows):
             nodes = np.linspace(-_RANGE, _RANGE, int(2 * _RANGE * min(high, 64.0)) + 1)
