@@ -79,7 +79,7 @@ def report(study: Study, results: dict[str, list[float]], n_folds: int) -> None:
         [name, *(f"{value:.3f}" for value in values)]
         for name, values in results.items()
     ]
-    print_table(["mixed effects", _KNOWN, _NEW], rows)
+    print_table([["mixed effects", _KNOWN, _NEW], *rows])
     print(
         "Known participants: judgments were held out at random, so the model has seen\n"
         "others by the same people. New participants: all judgments of some people\n"

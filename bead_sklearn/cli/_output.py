@@ -14,6 +14,7 @@ import narwhals as nw
 
 from bead_sklearn._files import write_file
 from bead_sklearn._optional import import_optional
+from bead_sklearn._tables import lay_out
 
 
 class Progress:
@@ -45,13 +46,10 @@ def say(text: str) -> None:
     print(textwrap.fill(text, 79, break_long_words=False, break_on_hyphens=False))
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of cells; the first column is a label, the others are numbers."""
-    cells = [list(header), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for label, *numbers in cells:
-        shown = [number.rjust(w) for number, w in zip(numbers, widths[1:], strict=True)]
-        print("  ".join(["", label.ljust(widths[0]), *shown]).rstrip())
+    for line in lay_out(rows, "l" + "r" * (len(rows[0]) - 1)):
+        print(f" {line}")
 
 
 def table_rows(table: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:

@@ -98,7 +98,7 @@ def report(study: Study, curves: dict[str, Bunch]) -> None:
     ]
     better = "lower" if study.roles.task == "binary" else "higher"
     print(f"{score_name(study)} by number of labels ({better} is better)")
-    print_table(["labels", *curves], rows)
+    print_table([["labels", *curves], *rows])
     n_runs = max(len(curve.scores) for curve in curves.values())
     if n_runs > 1:
         spread = np.nanmean(np.concatenate([curve.std for curve in curves.values()]))

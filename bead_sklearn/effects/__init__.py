@@ -1,5 +1,6 @@
 """The structure of random effects: which vary, by which factor, how they covary."""
 
+from bead_sklearn.effects._columns import ALTERNATIVE, Covariates
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
     block_covariance,
@@ -25,7 +26,9 @@ from bead_sklearn.effects._structure import (
 )
 
 __all__ = [
+    "ALTERNATIVE",
     "GROUPS",
+    "Covariates",
     "CovarianceStructure",
     "EffectOutputs",
     "FactorStructure",

@@ -9,6 +9,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
+from bead_sklearn.effects._columns import (
+    ALTERNATIVE,
+    INTERCEPT,
+    Covariates,
+    TermColumns,
+)
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
     block_covariance,
@@ -366,8 +372,7 @@ def combine_ids(ids: Mapping[str, np.ndarray], sources: tuple[str, ...]) -> np.n
 def build_structures(
     terms: list[FormulaTerm],
     ids: Mapping[str, np.ndarray],
-    covariates: np.ndarray,
-    covariate_names: list[str],
+    covariates: Covariates,
     weights: np.ndarray,
     *,
     mixed_effects: MixedEffects,
@@ -382,10 +387,8 @@ def build_structures(
         What varies by which factor; terms of the same factor are joined.
     ids : mapping of str to ndarray of shape (n_rows,)
         Ids by name.
-    covariates : ndarray of shape (n_rows, p)
-        Columns that slopes may refer to.
-    covariate_names : list of str
-        Their names.
+    covariates : Covariates
+        Columns that terms may refer to.
     weights : ndarray of shape (n_rows,)
         Row weights.
     mixed_effects : MixedEffects
@@ -416,21 +419,26 @@ def build_structures(
                 f"{sorted(ids)}."
             )
         levels, codes = encode_levels(combine_ids(ids, sources))
+        times = _judgment_weights(covariates, weights, sources)
         blocks, names = [], []
         for term in factor_terms:
-            columns = _find_columns(term, covariate_names)
-            slopes = covariates[:, columns]
-            shared = rotation_invariant and len(columns) > MAX_FULL_COVARIANCE
+            found = covariates.find(term)
+            columns = found.columns
+            slopes = covariates.values[:, columns]
+            shared = rotation_invariant and len(term.slopes) > MAX_FULL_COVARIANCE
             centers = np.zeros(len(columns))
-            if center and term.intercept and term.correlated and not shared:
+            if center and found.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)
             alone = len(factor_terms) == 1
             bases = level_bases(slopes, codes) if shared and alone else None
-            structure = _structure(term, slopes - centers, weights, shared, bases)
-            blocks.append(
-                VaryingBlock(term.intercept, columns, structure, centers, bases)
+            structure = _structure(
+                term, found, slopes - centers, weights, shared, bases
             )
-            names += ["(Intercept)"] * term.intercept + list(term.slopes)
+            blocks.append(
+                VaryingBlock(found.intercept, columns, structure, centers, bases)
+            )
+            names += [INTERCEPT] * found.intercept
+            names += [covariates.names[column] for column in columns]
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
             raise ValueError(
@@ -445,25 +453,25 @@ def build_structures(
                 levels=levels,
                 blocks=tuple(blocks),
                 column_names=tuple(names),
-                prior=level_prior(mixed_effects, codes, weights),
+                prior=level_prior(mixed_effects, codes, times),
                 outputs=outputs,
             )
         )
     return structures
 
 
-def _find_columns(term: FormulaTerm, names: list[str]) -> tuple[int, ...]:
-    for slope in term.slopes:
-        if slope not in names:
-            raise ValueError(
-                f"The random-effects formula names the covariate {slope!r}, which is "
-                f"not a numeric column of X. Numeric columns: {names}."
-            )
-    return tuple(names.index(slope) for slope in term.slopes)
+def _judgment_weights(
+    covariates: Covariates, weights: np.ndarray, sources: tuple[str, ...]
+) -> np.ndarray:
+    """Weights of rows that sum to those of the judgments of a level."""
+    if covariates.shares is None or sources == (ALTERNATIVE,):
+        return weights
+    return weights * covariates.shares
 
 
 def _structure(
     term: FormulaTerm,
+    found: TermColumns,
     slopes: np.ndarray,
     weights: np.ndarray,
     shared_variance: bool,
@@ -475,11 +483,17 @@ def _structure(
     if shared_variance:
         n_effects = len(sizes) if bases is None else bases.size
         shared = np.full(n_effects, 1.0 / np.sqrt((sizes**2).sum()))
-        parameters = np.full(n_effects, int(term.intercept))
-        if not term.intercept:
+        parameters = np.full(n_effects, int(found.intercept))
+        if not found.intercept:
             return shared_covariance(parameters, shared)
         return shared_covariance(np.append(0, parameters), np.append(1.0, shared))
+    covariance = full_covariance if term.correlated else diagonal_covariance
+    if found.alternatives is not None:
+        # Each effect has a column for each alternative, in one unit.
+        by_effect = sizes.reshape(-1, found.alternatives.size)
+        base = covariance(1.0 / np.sqrt((by_effect**2).mean(axis=1)))
+        return found.alternatives.structure(base)
     scales = 1.0 / sizes
-    if term.intercept:
+    if found.intercept:
         scales = np.append(1.0, scales)
-    return full_covariance(scales) if term.correlated else diagonal_covariance(scales)
+    return covariance(scales)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bead_sklearn.inputs import PAIR_SEPARATOR
+
 #: Tokenizers without a limit say so by a number beyond this one.
 _NO_LIMIT = 1_000_000
 
@@ -99,8 +101,9 @@ class PretrainedModel:
         import torch
 
         limit = self.limit(max_length)
+        first, second = _split_pairs(texts)
         encoded = self.tokenizer(
-            texts, truncation=limit is not None, max_length=limit, padding=False
+            first, second, truncation=limit is not None, max_length=limit, padding=False
         )
         lengths = [len(ids) for ids in encoded["input_ids"]]
         order = sorted(range(len(texts)), key=lambda i: (lengths[i], texts[i]))
@@ -153,6 +156,14 @@ def _load(from_pretrained: Callable[..., Any], model: str, **options: Any) -> An
             "offline, download the model once, then set HF_HUB_OFFLINE=1 or pass the "
             "path of its folder. encoder=None needs no download."
         ) from error
+
+
+def _split_pairs(texts: list[str]) -> tuple[list[str], list[str] | None]:
+    """Return the first and second texts of pairs; None where there are no pairs."""
+    parts = [text.partition(PAIR_SEPARATOR) for text in texts]
+    if not any(separator for _, separator, _ in parts):
+        return texts, None
+    return [first for first, _, _ in parts], [second for _, _, second in parts]
 
 
 def _mean(states: Any, mask: Any) -> Any:

@@ -7,6 +7,7 @@ from bead_sklearn.families._base import (
     LikelihoodDerivatives,
     ParameterDerivatives,
     QuadraticFamily,
+    ReportedParameter,
 )
 from bead_sklearn.families._bernoulli import Bernoulli, BernoulliProbit
 from bead_sklearn.families._beta import Beta, OrderedBeta
@@ -44,6 +45,7 @@ __all__ = [
     "Normal",
     "OrderedBeta",
     "ParameterDerivatives",
+    "ReportedParameter",
     "QuadraticFamily",
     "TruncatedNormal",
     "integrate_normal",

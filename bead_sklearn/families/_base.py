@@ -73,6 +73,30 @@ class ParameterDerivatives(NamedTuple):
     curvature: np.ndarray
 
 
+class ReportedParameter(NamedTuple):
+    """A parameter of a family as people know it.
+
+    Attributes
+    ----------
+    name : str
+        Such as "phi"; of a threshold, the categories that it parts, "0|1".
+    value : float
+        Its value.
+    gradient : ndarray of shape (k,)
+        Its derivative in the family's own parameters, which are unbounded.
+    categories : tuple of int
+        The categories that a threshold parts; empty for other parameters.
+    is_positive : bool
+        Whether it is a positive number, as dispersions are.
+    """
+
+    name: str
+    value: float
+    gradient: np.ndarray
+    categories: tuple[int, ...] = ()
+    is_positive: bool = False
+
+
 class Family(ABC):
     """A response distribution given a linear predictor ``eta``.
 
@@ -125,6 +149,10 @@ class Family(ABC):
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with other values of its own parameters."""
         return self
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return what the family's own parameters stand for, as people know it."""
+        return []
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with parameters that fit responses without predictors."""

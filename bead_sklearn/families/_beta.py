@@ -16,7 +16,11 @@ from scipy.special import (
     polygamma,
 )
 
-from bead_sklearn.families._base import Derivatives, ParameterDerivatives
+from bead_sklearn.families._base import (
+    Derivatives,
+    ParameterDerivatives,
+    ReportedParameter,
+)
 from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._integrate import integrate_normal
 
@@ -118,6 +122,11 @@ class Beta(_BetaFamily):
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another precision."""
         return type(self)(self._precision_at(parameters[0]))._bounded(self._least)
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return the precision, phi."""
+        gradient = np.array([self.precision * self._precision_slope()])
+        return [ReportedParameter("phi", self.precision, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the precision that matches two moments."""
@@ -258,6 +267,28 @@ class OrderedBeta(_BetaFamily):
             upper = thresholds[0]
         family = type(self)(lower, upper, self._precision_at(precision))
         return family._bounded(self._least)
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return the thresholds, without infinite ones, and the precision, phi."""
+        has_lower, has_upper = self.has_ends
+        size = 1 + has_lower + has_upper
+        reported = []
+        if has_lower:
+            reported.append(
+                ReportedParameter(
+                    "lower_threshold", self.lower_threshold, np.eye(size)[0]
+                )
+            )
+        if has_upper:
+            upper = np.eye(size)[0]
+            if has_lower:
+                upper[1] = self.upper_threshold - self.lower_threshold
+            reported.append(
+                ReportedParameter("upper_threshold", self.upper_threshold, upper)
+            )
+        phi = np.eye(size)[-1] * self.precision * self._precision_slope()
+        reported.append(ReportedParameter("phi", self.precision, phi, is_positive=True))
+        return reported
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with thresholds at the shares of the two ends.

@@ -8,7 +8,12 @@ from typing import Self
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
 
-from bead_sklearn.families._base import Derivatives, Family, ParameterDerivatives
+from bead_sklearn.families._base import (
+    Derivatives,
+    Family,
+    ParameterDerivatives,
+    ReportedParameter,
+)
 from bead_sklearn.families._integrate import integrate_normal
 from bead_sklearn.families._interval import (
     IntervalDerivatives,
@@ -66,6 +71,14 @@ class Cumulative(Family):
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with other thresholds."""
         return type(self)(self.n_categories, self.equidistant, parameters)
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return the thresholds."""
+        rows = zip(self.thresholds.tolist(), self._threshold_jacobian(), strict=True)
+        return [
+            ReportedParameter(f"{k}|{k + 1}", threshold, gradient, (k, k + 1))
+            for k, (threshold, gradient) in enumerate(rows)
+        ]
 
     @property
     def thresholds(self) -> np.ndarray:

@@ -70,8 +70,11 @@ def integrate_outputs(
 ) -> np.ndarray:
     """Return E f(eta) for normal ``eta`` of shape (n, J), f mapping to (n, k).
 
-    One output: :func:`integrate_normal`. Two: a product rule, unless a standard
-    deviation is large. Otherwise quasi-Monte Carlo over a Sobol sequence.
+    ``eta`` are differences from a reference, which is one of J + 1 alternatives. One
+    output: :func:`integrate_normal`. Two: a product rule, unless a standard deviation
+    is large. Otherwise quasi-Monte Carlo over a Sobol sequence along the principal
+    directions of all alternatives, so that another order of the alternatives gives
+    the same expectations in another order.
 
     Parameters
     ----------
@@ -86,30 +89,58 @@ def integrate_outputs(
     if n_outputs == 1:
         variance = np.maximum(covariance[:, 0], 0.0)
         return integrate_normal(function, mean, variance)
-    values, vectors = np.linalg.eigh(covariance)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-    if n_outputs == 2 and values.max(initial=0.0) <= _PRODUCT_SD**2:
-        nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
-        points = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
-        shares = np.outer(weights, weights).ravel()
-        # Nodes in the corners weigh nothing.
-        kept = shares > _NEGLIGIBLE * shares.max()
-        points, shares = points[kept], shares[kept] / shares[kept].sum()
-    else:
-        points = _sobol_normal(n_outputs)
-        shares = np.full(len(points), 1.0 / len(points))
-    total = shares[0] * np.asarray(function(mean + factor @ points[0]))
-    for point, share in zip(points[1:], shares[1:], strict=True):
-        total = total + share * function(mean + factor @ point)
-    return total
+    factor, largest = _principal_factor(covariance)
+    is_narrow = (largest <= _PRODUCT_SD**2) & (n_outputs == 2)
+    result: np.ndarray | None = None
+    for narrow in (False, True):
+        rows = np.flatnonzero(is_narrow == narrow)
+        if not len(rows):
+            continue
+        points, shares = _product_rule() if narrow else _sobol_rule(n_outputs)
+        here, spread = mean[rows], factor[rows]
+        total = shares[0] * np.asarray(function(here + spread @ points[0]))
+        for point, share in zip(points[1:], shares[1:], strict=True):
+            total = total + share * function(here + spread @ point)
+        if result is None:
+            result = np.empty((len(mean), total.shape[1]))
+        result[rows] = total
+    return function(mean) if result is None else result
+
+
+def _principal_factor(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return F with FF' the covariance, and its largest eigenvalue, for each row.
+
+    F holds the principal directions of all alternatives, centred, as differences from
+    the reference. Their signs are those for which the sum of cubes is positive.
+    """
+    n_outputs = covariance.shape[1]
+    from_reference = np.eye(n_outputs + 1)[:, 1:]
+    centred = from_reference - from_reference.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred @ covariance @ centred.T)
+    values, vectors = np.maximum(values[:, 1:], 0.0), vectors[:, :, 1:]
+    signs = np.where((vectors**3).sum(axis=1) < 0, -1.0, 1.0)
+    directions = vectors * (signs * np.sqrt(values))[:, None, :]
+    return directions[:, 1:] - directions[:, :1], values.max(axis=1)
 
 
 @functools.cache
-def _sobol_normal(n_outputs: int) -> np.ndarray:
-    """Antithetic quasi-random standard normal points."""
+def _product_rule() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the Gauss-Hermite rule in two dimensions."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    points = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
+    shares = np.outer(weights, weights).ravel()
+    # Nodes in the corners weigh nothing.
+    kept = shares > _NEGLIGIBLE * shares.max()
+    return points[kept], shares[kept] / shares[kept].sum()
+
+
+@functools.cache
+def _sobol_rule(n_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Antithetic quasi-random standard normal points, and their equal weights."""
     sequence = qmc.Sobol(n_outputs, scramble=True, seed=0)
     half = ndtri(sequence.random_base2(_SOBOL_LOG2))
-    return np.concatenate([half, -half])
+    points = np.concatenate([half, -half])
+    return points, np.full(len(points), 1.0 / len(points))
 
 
 def _weighted_sum(

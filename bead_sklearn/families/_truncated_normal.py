@@ -7,7 +7,11 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from bead_sklearn.families._base import Derivatives, ParameterDerivatives
+from bead_sklearn.families._base import (
+    Derivatives,
+    ParameterDerivatives,
+    ReportedParameter,
+)
 from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._truncation import (
     NARROW_WIDTH,
@@ -93,6 +97,13 @@ class TruncatedNormal(BoundedFamily):
         family = type(self)(self.lower, self.upper, sigma)
         family._least = self._least
         return family
+
+    def reported_parameters(self) -> list[ReportedParameter]:
+        """Return sigma, if it is a parameter."""
+        if self.fixed:
+            return []
+        gradient = np.array([self.sigma * (1.0 - (self._least / self.sigma) ** 2)])
+        return [ReportedParameter("sigma", self.sigma, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""

@@ -8,14 +8,22 @@ from bead_sklearn.inputs._order import declared_order
 from bead_sklearn.inputs._reader import InputReader
 from bead_sklearn.inputs._single import read_text
 from bead_sklearn.inputs._target import check_target_present
-from bead_sklearn.inputs._text import DistinctText
+from bead_sklearn.inputs._text import (
+    PAIR_SEPARATOR,
+    DistinctText,
+    join_texts,
+    pool_texts,
+)
 
 __all__ = [
     "InputReader",
     "Judgments",
     "DistinctText",
     "declared_order",
+    "PAIR_SEPARATOR",
     "dense_matrix",
+    "join_texts",
+    "pool_texts",
     "read_groups",
     "read_text",
     "encode_levels",

@@ -70,7 +70,7 @@ def column_values(column: Column) -> list[Any]:
     return column.tolist() if isinstance(column, np.ndarray) else column.to_list()
 
 
-def numeric_values(name: Any, column: Column) -> np.ndarray:
+def numeric_values(name: Any, column: Column, *, optional: bool = False) -> np.ndarray:
     """Return the numbers of a column.
 
     Parameters
@@ -79,6 +79,8 @@ def numeric_values(name: Any, column: Column) -> np.ndarray:
         Name of the column, for messages.
     column : narwhals Series or ndarray of object of shape (n_rows,)
         A column of role "numeric".
+    optional : bool
+        Whether numbers may be missing; they are NaN then.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def numeric_values(name: Any, column: Column) -> np.ndarray:
         values = np.fromiter(present, np.float64, len(listed))
     else:
         values = np.asarray(column.to_numpy(), dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(np.isinf(values) if optional else ~np.isfinite(values))
     if len(bad):
         first = int(bad[0])
         what = "NaN" if np.isnan(values[first]) else "infinity"

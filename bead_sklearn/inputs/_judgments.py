@@ -42,11 +42,11 @@ class Judgments:
     constants: np.ndarray | None = None
     constant_names: list[str] = field(default_factory=list)
 
-    def covariates(self) -> tuple[np.ndarray, list[str]]:
-        """Return the numeric columns that slopes of a formula may name, and names."""
+    def numeric_matrix(self) -> np.ndarray:
+        """Return the numeric columns as an array, (n_rows, n_columns)."""
         if self.numeric is None:
-            return np.zeros((self.n_rows, 0)), []
-        return dense_matrix(self.numeric), self.numeric_names
+            return np.zeros((self.n_rows, 0))
+        return dense_matrix(self.numeric)
 
     def take(self, rows: np.ndarray) -> Judgments:
         """Return the judgments of some rows.

@@ -46,6 +46,9 @@ class InputReader:
         Columns with the ids of grouping factors; X must have them.
     optional_factors : sequence of str, default=()
         Columns that are grouping factors where X has them.
+    incomplete_columns : sequence of str or None, default=()
+        Columns whose texts and numbers may be missing. None stands for all columns of
+        text.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class InputReader:
         text_columns: Sequence[str] | None = None,
         factors: Sequence[str] = (),
         optional_factors: Sequence[str] = (),
+        incomplete_columns: Sequence[str] | None = (),
     ) -> None:
         if isinstance(text_columns, str):
             raise TypeError(
@@ -80,6 +84,9 @@ class InputReader:
         self.text_columns = None if text_columns is None else tuple(text_columns)
         self.factors = tuple(factors)
         self.optional_factors = tuple(optional_factors)
+        self.incomplete_columns = (
+            None if incomplete_columns is None else tuple(incomplete_columns)
+        )
         self._names: list[str] | None = None
         self._roles: list[Role] = []
 
@@ -215,7 +222,11 @@ class InputReader:
         if self.text_columns is not None:
             text_names = [str(name) for name in self.text_columns]
         texts = {
-            name: DistinctText.from_values(column_values(columns[name]), name=name)
+            name: DistinctText.from_values(
+                column_values(columns[name]),
+                name=name,
+                optional=self._is_optional(name, "text"),
+            )
             for name in text_names
         }
         numeric_names = [name for name in self._names if roles[name] == "numeric"]
@@ -223,8 +234,15 @@ class InputReader:
         if numeric_names:
             numeric = np.empty((n_rows, len(numeric_names)))
             for j, name in enumerate(numeric_names):
-                numeric[:, j] = numeric_values(name, columns[name])
+                numeric[:, j] = numeric_values(
+                    name, columns[name], optional=self._is_optional(name, "numeric")
+                )
         return Judgments(n_rows, texts, numeric, numeric_names, factors)
+
+    def _is_optional(self, name: str, role: Role) -> bool:
+        if self.incomplete_columns is None:
+            return role == "text"
+        return name in self.incomplete_columns
 
 
 def _no_columns(what: str, factors: Sequence[str]) -> str:

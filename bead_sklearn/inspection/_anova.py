@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from bead_sklearn._frames import make_frame
+from bead_sklearn._tables import format_p_value, lay_out
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._nesting import (
     check_comparable,
     chi_square,
@@ -16,7 +18,6 @@ from bead_sklearn.inspection._nesting import (
     difference,
     p_values,
 )
-from bead_sklearn.inspection._summary import _p_value, _table
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,22 @@ class Anova:
             row.append(_blank(self.chi_square[i], "{:.3f}"))
             row.append(_blank(self.df[i], "{:.0f}"))
             p_values = [self.p_value[i]] + [self.p_boundary[i]] * on_boundary
-            row += ["" if np.isnan(p) else _p_value(p) for p in p_values]
+            row += ["" if np.isnan(p) else format_p_value(p) for p in p_values]
             rows.append(tuple(row))
         lines = [f"Likelihood-ratio tests, {self.likelihood}", ""]
         lines += [f" {i}: {model}" for i, model in enumerate(self.models, 1)]
-        lines += ["", *_table(rows, "l" + "r" * (len(names) - 1))]
+        lines += ["", *lay_out(rows, "l" + "r" * (len(names) - 1))]
         return "\n".join([*lines, *(["", *self.messages] if self.messages else [])])
 
     __repr__ = __str__
 
+    @fill_docs
     def to_frame(self, container: str = "auto") -> Any:
         """Return the comparison as a table.
 
         Parameters
         ----------
-        container : {"auto", "pandas", "polars", "records"}, default="auto"
-            What the table is; "auto" is pandas if installed, else polars, else
-            records.
+        {container}
 
         Returns
         -------

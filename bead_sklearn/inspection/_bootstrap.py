@@ -13,9 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from bead_sklearn._frames import make_frame
+from bead_sklearn._tables import format_number, lay_out
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._quantities import estimates, model_quantities
 from bead_sklearn.inspection._ranef import interval_quantile
-from bead_sklearn.inspection._summary import _number, _table
 from bead_sklearn.solvers import MixedModelFit, Problem, Quantity, draw_prior
 
 #: Simulations in one task of a parallel run, at most.
@@ -82,21 +83,20 @@ class Bootstrap:
         rows: list[tuple[str, ...]] = [("", "Estimate", "Bias", "SE", "Lower", "Upper")]
         columns = (self.estimates, self.bias, self.standard_errors, lower, upper)
         for name, *numbers in zip(self.parameters, *columns, strict=True):
-            rows.append((name, *map(_number, numbers)))
+            rows.append((name, *map(format_number, numbers)))
         title = f"Parametric bootstrap, {len(self.replicates)} simulations"
-        lines = [f"{title}; 95 % percentile intervals", "", *_table(rows, "lrrrrr")]
+        lines = [f"{title}; 95 % percentile intervals", "", *lay_out(rows, "lrrrrr")]
         return "\n".join([*lines, *(["", *self.messages] if self.messages else [])])
 
     __repr__ = __str__
 
+    @fill_docs
     def to_frame(self, container: str = "auto") -> Any:
         """Return the replicates as a table.
 
         Parameters
         ----------
-        container : {"auto", "pandas", "polars", "records"}, default="auto"
-            What the table is; "auto" is pandas if installed, else polars, else
-            records.
+        {container}
 
         Returns
         -------
@@ -107,6 +107,7 @@ class Bootstrap:
         return make_frame(columns, container)
 
 
+@fill_docs
 def bootstrap(
     model: Any,
     X: Any,
@@ -128,19 +129,10 @@ def bootstrap(
 
     Parameters
     ----------
-    model : MixedModel
-        A fitted task model.
-    X, y, groups, sample_weight : as passed to ``fit``
-        The data of the fit, which models do not keep. Weights must be integers: a row
-        with weight w is simulated as w judgments.
-    n_bootstrap : int, default=500
-        Number of simulations.
-    random_state : int, RandomState or None, default=None
-        Seed. Results do not depend on ``n_jobs``.
-    n_jobs : int, default=None
-        Simulations fitted in parallel, as in joblib.
-    verbose : int, default=0
-        Progress messages, as in joblib.
+    {model}
+    {simulated}
+    {simulations}
+    {verbose}
 
     Returns
     -------

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from bead_sklearn._tables import format_p_value
 from bead_sklearn.inspection._bootstrap import (
     check_n_bootstrap,
     refit,
     report,
     simulate_problem,
 )
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._nesting import (
     check_comparable,
     chi_square,
@@ -20,7 +22,6 @@ from bead_sklearn.inspection._nesting import (
     difference,
     p_values,
 )
-from bead_sklearn.inspection._summary import _p_value
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,15 @@ class BootstrapTest:
             f" alternative  {self.alternative}",
             "",
             f"Chisq {self.statistic:.3f}, Df {self.df}",
-            f"p {_p_value(self.p_value)} by simulation, "
-            f"{_p_value(self.p_chi_square)} by chi-square",
+            f"p {format_p_value(self.p_value)} by simulation, "
+            f"{format_p_value(self.p_chi_square)} by chi-square",
         ]
         return "\n".join([*lines, *self.messages])
 
     __repr__ = __str__
 
 
+@fill_docs
 def bootstrap_test(
     null: Any,
     alternative: Any,
@@ -100,18 +102,11 @@ def bootstrap_test(
     null, alternative : MixedModel
         The fitted smaller and larger model; see :func:`anova` for what can be
         compared.
-    X, y, groups, sample_weight : as passed to ``fit``
-        The data of the fits, which models do not keep. Weights must be integers.
+    {simulated}
     X_null : object, default=None
         X of the smaller model, in the same order of rows, where it has other columns.
-    n_bootstrap : int, default=500
-        Number of simulations.
-    random_state : int, RandomState or None, default=None
-        Seed. Results do not depend on ``n_jobs``.
-    n_jobs : int, default=None
-        Simulations fitted in parallel, as in joblib.
-    verbose : int, default=0
-        Progress messages, as in joblib.
+    {simulations}
+    {verbose}
 
     Returns
     -------

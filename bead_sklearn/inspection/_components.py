@@ -33,7 +33,7 @@ class VarianceComponents:
         Sum of the weights of each level's judgments.
     mean_square : float
         Average of z'Gz over the judgments (and outputs): the variance that this
-        factor adds.
+        factor adds to the linear predictor, or to the difference of two alternatives.
     dependence : ndarray of shape (r, r) or None
         The covariance matrix G where the effects of a level covary; None where they
         are independent.
@@ -129,7 +129,12 @@ def variance_components(
         intercept = "(Intercept)" in structure.column_names
         slopes = len(structure.column_names) > int(intercept)
         kinds = ["intercept"] * intercept + ["slope"] * slopes
-        added = np.einsum("ia,ia->i", factor.z @ _mean_output(fitted, factor), factor.z)
+        z, units = factor.z, 1.0
+        if factor.varies_in_sets:
+            units = 2.0  # the difference of two levels
+        elif design.sets is not None:
+            z = compare_alternatives(z, design.sets)
+        added = units * np.einsum("ia,ia->i", z @ _mean_output(fitted, factor), z)
         components.append(
             VarianceComponents(
                 grouping_factor=factor.name,
@@ -153,3 +158,23 @@ def _mean_output(covariance: np.ndarray, factor: RandomFactor) -> np.ndarray:
     blocks = covariance.reshape(-1, n_outputs, len(covariance) // n_outputs, n_outputs)
     mean: np.ndarray = np.einsum("ajbj->ab", blocks) / n_outputs
     return mean
+
+
+def compare_alternatives(rows: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Return rows relative to their set, scaled to differences between two of it.
+
+    The mean square over the rows of a set is that of all differences of two rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, k)
+        What alternatives have.
+    sets : ndarray of shape (n_rows,)
+        Choice set of each row, in order.
+    """
+    starts = np.flatnonzero(np.diff(sets, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sets)))
+    means = np.add.reduceat(rows, starts) / sizes[:, None]
+    units = np.sqrt(2.0 * sizes / np.maximum(sizes - 1, 1))
+    relative: np.ndarray = (rows - means[sets]) * units[sets][:, None]
+    return relative

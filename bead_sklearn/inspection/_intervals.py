@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from bead_sklearn._frames import make_frame
+from bead_sklearn._tables import format_number, lay_out
 from bead_sklearn.inspection._bootstrap import bootstrap
+from bead_sklearn.inspection._docs import fill_docs
 from bead_sklearn.inspection._quantities import (
     estimates,
     model_quantities,
     select_quantities,
 )
 from bead_sklearn.inspection._ranef import interval_quantile
-from bead_sklearn.inspection._summary import _number, _table
-from bead_sklearn.solvers import Coefficient, Profiler, Quantity
+from bead_sklearn.solvers import Coefficient, FamilyParameter, Profiler, Quantity
 
 METHODS = ("profile", "wald", "bootstrap")
 
@@ -37,7 +39,8 @@ class ConfidenceIntervals:
         Coverage.
     parameters : list of str
         Names: ``sd_<effect>|<factor>`` and ``cor_<effect>.<effect>|<factor>`` as in
-        lme4, ``sigma``, and the names of the fixed effects.
+        lme4, ``sigma`` or ``phi``, thresholds by the labels that they part such as
+        ``low|high``, and the names of the fixed effects.
     estimates, lower, upper : ndarray of shape (n_parameters,)
         Estimates and ends of the intervals; NaN where there is no interval.
     messages : list of str
@@ -70,25 +73,24 @@ class ConfidenceIntervals:
         for name, *numbers in zip(
             self.parameters, self.estimates, self.lower, self.upper, strict=True
         ):
-            shown = ("-" if np.isnan(x) else _number(x) for x in numbers)
+            shown = ("-" if np.isnan(x) else format_number(x) for x in numbers)
             rows.append((name, *shown))
         lines = [
             f"{title} intervals, {100 * self.level:g} %",
             "",
-            *_table(rows, "lrrr"),
+            *lay_out(rows, "lrrr"),
         ]
         return "\n".join([*lines, *(["", *self.messages] if self.messages else [])])
 
     __repr__ = __str__
 
+    @fill_docs
     def to_frame(self, container: str = "auto") -> Any:
         """Return the intervals as a table.
 
         Parameters
         ----------
-        container : {"auto", "pandas", "polars", "records"}, default="auto"
-            What the table is; "auto" is pandas if installed, else polars, else
-            records.
+        {container}
 
         Returns
         -------
@@ -106,6 +108,7 @@ class ConfidenceIntervals:
         )
 
 
+@fill_docs
 def confidence_intervals(
     model: Any,
     X: Any = None,
@@ -126,30 +129,17 @@ def confidence_intervals(
       [1]_. It is not symmetric and stays in the range of the parameter, which suits
       standard deviations and correlations.
     - "wald": estimate and standard error of fixed effects, with Student's t where the
-      summary has degrees of freedom. There are none for standard deviations and
-      correlations, whose likelihood is far from symmetric.
+      summary has degrees of freedom; the same of thresholds, and of the logarithm of
+      a dispersion. There are none for standard deviations of effects and of a normal
+      residual, and correlations, whose likelihood is far from symmetric.
     - "bootstrap": percentiles of the estimates from simulated responses, see
       :func:`bootstrap`.
 
     Parameters
     ----------
-    model : MixedModel
-        A fitted task model.
-    X, y, groups, sample_weight : as passed to ``fit``
-        The data of the fit, which models do not keep. "wald" needs none.
-    method : {"profile", "wald", "bootstrap"}, default="profile"
-        How the intervals are computed.
-    parameters : list of str, default=None
-        Names as in the result. None takes all; with "profile" and a restricted
-        likelihood, which does not contain the fixed effects, all others.
-    level : float, default=0.95
-        Coverage.
-    n_bootstrap : int, default=500
-        Number of simulations; for "bootstrap".
-    random_state : int, RandomState or None, default=None
-        Seed of the simulations.
-    n_jobs : int, default=None
-        Simulations fitted in parallel, as in joblib.
+    {model}
+    {intervals}
+    {simulations}
 
     Returns
     -------
@@ -220,21 +210,25 @@ def _wald(model: Any, quantities: list[Quantity], level: float) -> ConfidenceInt
     effects = model.summary().fixed_effects
     fixed = {q.name: effect for q, effect in zip(coefficients, effects, strict=True)}
     values = estimates(quantities, model._solution)
-    half = np.full(len(quantities), np.nan)
+    ends = np.full((len(quantities), 2), np.nan)
     for index, quantity in enumerate(quantities):
         if isinstance(quantity, Coefficient):
             effect = fixed[quantity.name]
             quantile = student_t.ppf(0.5 * (1.0 + level), effect.df)
-            half[index] = quantile * effect.standard_error
+            half = quantile * effect.standard_error
+            ends[index] = values[index] - half, values[index] + half
+        elif isinstance(quantity, FamilyParameter):
+            quantile = float(norm.ppf(0.5 * (1.0 + level)))
+            ends[index] = quantity.wald_interval(model._solution, quantile)
     messages = []
-    if np.isnan(half).any():
+    if np.isnan(ends).any():
         messages.append(
             "There are no Wald intervals of standard deviations and correlations: use "
             "method='profile' or 'bootstrap'"
         )
     names = [quantity.name for quantity in quantities]
     return ConfidenceIntervals(
-        "wald", level, names, values, values - half, values + half, messages
+        "wald", level, names, values, ends[:, 0], ends[:, 1], messages
     )
 
 

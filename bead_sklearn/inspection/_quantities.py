@@ -12,6 +12,7 @@ from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.solvers import (
     Coefficient,
     Correlation,
+    FamilyParameter,
     Quantity,
     ResidualDeviation,
     StandardDeviation,
@@ -21,10 +22,10 @@ from bead_sklearn.solvers import (
 def model_quantities(model: Any) -> list[Quantity]:
     """Return the estimated parameters of a fitted model.
 
-    Standard deviations and correlations of the effects of each factor, sigma, then
-    fixed effects; all for the columns of X as the user gave them. Variances that were
-    not estimated are left out. A column with the name of another parameter, such as
-    "sigma", gets the prefix "fixed_".
+    Standard deviations and correlations of the effects of each factor, sigma,
+    thresholds and dispersion, then fixed effects; all for the columns of X as the user
+    gave them. Variances that were not estimated are left out. A column with the name
+    of another parameter, such as "sigma", gets the prefix "fixed_".
 
     Parameters
     ----------
@@ -40,6 +41,7 @@ def model_quantities(model: Any) -> list[Quantity]:
     family = model._family
     if isinstance(family, QuadraticFamily) and not family.fixed:
         quantities.append(ResidualDeviation("sigma"))
+    quantities += family_quantities(model)
     features = model._features
     names = features.coefficient_names_
     taken = {quantity.name for quantity in quantities}
@@ -48,6 +50,27 @@ def model_quantities(model: Any) -> list[Quantity]:
         for name, row in zip(names, features.to_columns(), strict=True)
     ]
     return quantities
+
+
+def family_quantities(model: Any) -> list[FamilyParameter]:
+    """Return the parameters of the family of a fitted model.
+
+    Thresholds are named by the labels that they part, as in "low|high".
+    """
+    labels = model._target_labels()
+    quantities = []
+    for index, parameter in enumerate(model._family.reported_parameters()):
+        name = parameter.name
+        if parameter.categories and labels:
+            name = "|".join(str(labels[code]) for code in parameter.categories)
+        quantities.append(FamilyParameter(name, index, parameter.is_positive))
+    return quantities
+
+
+def family_parameters(model: Any) -> dict[str, float]:
+    """Return the parameters of the family of a fitted model by name."""
+    fit = model._solution
+    return {item.name: item.estimate(fit) for item in family_quantities(model)}
 
 
 def select_quantities(

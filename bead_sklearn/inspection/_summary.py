@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student_t
 
+from bead_sklearn._tables import format_number, format_p_value, lay_out
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.inspection._components import VarianceComponents
+from bead_sklearn.inspection._components import (
+    VarianceComponents,
+    compare_alternatives,
+)
 from bead_sklearn.inspection._factor_effects import FactorEffects
+from bead_sklearn.inspection._fixed_effects import (
+    METHODS,
+    FixedEffect,
+    check_df,
+    fixed_effects,
+    small_sample_theory,
+)
 from bead_sklearn.solvers import Design, MixedModelFit, Satterthwaite
 
 #: More effects of a factor than this are shown by their number only.
 _MAX_ROWS = 8
-
-
-@dataclass(frozen=True)
-class FixedEffect:
-    """One line of the table of fixed effects.
-
-    Attributes
-    ----------
-    name : str
-        Name of the column.
-    estimate, standard_error, z, p_value : float
-        Estimate on the scale of the linear predictor, its standard error at the
-        estimated variances, their ratio and its two-sided p-value.
-    df : float
-        Degrees of freedom of Student's t for the p-value, by Satterthwaite's
-        approximation; infinite, the normal distribution, except for exact restricted
-        likelihoods of normal responses without a ridge.
-    """
-
-    name: str
-    estimate: float
-    standard_error: float
-    z: float
-    p_value: float
-    df: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -71,8 +56,12 @@ class Summary:
         and grouping factors.
     messages : list of str
         Convergence and singular-fit messages.
+    has_intercept : bool
+        Whether there is one, for which features are centred.
     family_parameters : dict of str to float
         Thresholds, named ``"1|2"`` by the categories they part, or the dispersion.
+    df : {"satterthwaite", "kenward_roger"} or None
+        Where the degrees of freedom of the fixed effects come from; None for z tests.
     """
 
     title: str
@@ -91,7 +80,9 @@ class Summary:
     r2_marginal: float
     r2_conditional: float
     messages: list[str]
+    has_intercept: bool = True
     family_parameters: dict[str, float] = field(default_factory=dict)
+    df: str | None = None
 
     def __str__(self) -> str:
         lines = [self.title, self.likelihood, ""]
@@ -119,33 +110,35 @@ class Summary:
         for component in self.variance_components:
             rows += _component_rows(component)
         if self.sigma is not None:
-            sigma2 = _number(self.sigma**2)
-            rows.append(("Residual", "", sigma2, _number(self.sigma), ""))
+            sigma2 = format_number(self.sigma**2)
+            rows.append(("Residual", "", sigma2, format_number(self.sigma), ""))
         counts = "; ".join(
             f"{component.grouping_factor} {component.n_groups}"
             for component in self.variance_components
         )
-        lines = ["Random effects:", *_table(rows, "llrrl")]
+        lines = ["Random effects:", *lay_out(rows, "llrrl")]
         return [*lines, f"Number of levels: {counts}" if counts else "", ""]
 
     def _fixed_lines(self) -> list[str]:
         if not self.fixed_effects:
             return [*self._ridge_lines(), ""] if self.n_ridge else []
-        with_df = any(np.isfinite(effect.df) for effect in self.fixed_effects)
-        names = ("df", "t", "p") if with_df else ("z", "p")
+        names = ("z", "p") if self.df is None else ("df", "t", "p")
         rows: list[tuple[str, ...]] = [("", "Estimate", "SE", *names)]
         rows += [
             (
                 effect.name,
-                _number(effect.estimate),
-                _number(effect.standard_error),
-                *([f"{effect.df:.1f}"] if with_df else []),
+                format_number(effect.estimate),
+                format_number(effect.standard_error),
+                *([] if self.df is None else [f"{effect.df:.1f}"]),
                 f"{effect.z:.2f}",
-                _p_value(effect.p_value),
+                format_p_value(effect.p_value),
             )
             for effect in self.fixed_effects
         ]
-        lines = ["Fixed effects:", *_table(rows, "l" + "r" * (len(names) + 2))]
+        title = "Fixed effects:"
+        if self.df is not None:
+            title = f"Fixed effects, {METHODS[self.df]}:"
+        lines = [title, *lay_out(rows, "l" + "r" * (len(names) + 2))]
         return [*lines, *self._ridge_lines(), ""]
 
     def _ridge_lines(self) -> list[str]:
@@ -154,9 +147,10 @@ class Summary:
         begin = "and " if self.fixed_effects else ""
         lines = [
             f"{begin}{self.n_ridge} coefficients under a ridge, alpha "
-            f"{self.alpha:.4g}: SD {_number(self.ridge_sd)} of the linear predictor"
+            f"{self.alpha:.4g}: SD {format_number(self.ridge_sd)} of the linear "
+            "predictor"
         ]
-        if any(effect.name.startswith("(Intercept)") for effect in self.fixed_effects):
+        if self.has_intercept:
             lines[0] += ";"
             lines.append("the intercept is that of average features")
         return lines
@@ -166,16 +160,15 @@ class Summary:
             return []
         rows: list[tuple[str, ...]] = [("", "Estimate")]
         for name, value in self.family_parameters.items():
-            rows.append((name, _number(value)))
-        return ["Parameters of the family:", *_table(rows, "lr"), ""]
+            rows.append((name, format_number(value)))
+        return ["Parameters of the family:", *lay_out(rows, "lr"), ""]
 
 
 def summarize(
     estimator: Any,
     fit: MixedModelFit,
     design: Design,
-    family: Family,
-    weights: np.ndarray,
+    rows: Any,
     degrees_of_freedom: Satterthwaite | None = None,
 ) -> Summary:
     """Summarise a fit.
@@ -193,51 +186,33 @@ def summarize(
         Its solution.
     design : Design
         The fitted linear predictor.
-    family : Family
-        Response distribution with its estimated parameters.
-    weights : ndarray of shape (n_rows,)
-        Row weights.
+    rows : Rows
+        What was fitted.
     degrees_of_freedom : Satterthwaite, default=None
         Of the t tests of the fixed effects; None is the normal distribution.
     """
-    posterior = fit.posterior
-    names = estimator._features.coefficient_names_
-    transform = estimator._features.to_columns()
-    covariance = transform @ posterior.fixed_covariance() @ transform.T
-    errors = np.sqrt(np.diagonal(covariance))
-    fixed = []
-    for name, row, error in zip(names, transform, errors, strict=True):
-        estimate, df = row @ posterior.fixed, np.inf
-        if degrees_of_freedom is not None:
-            df = degrees_of_freedom.degrees_of_freedom(row)
-        z = estimate / error if error > 0 else np.nan
-        p_value = 2 * student_t.sf(abs(z), df)
-        fixed.append(
-            FixedEffect(
-                name, float(estimate), float(error), float(z), float(p_value), df
-            )
-        )
+    posterior, family, weights = fit.posterior, fit.family, rows.weights
     components = estimator.variance_components_
     ridge = (
-        np.zeros(design.n_rows)
+        np.zeros(design.n_eta)
         if design.ridge is None
         else design.dense_matvec(design.ridge, posterior.ridge)
     )
     expected = design.dense_matvec(design.fixed, posterior.fixed) + ridge
     if design.offset is not None:
         expected = expected + design.offset
-    explained = _variance(expected, weights)
+    explained = _variance(expected, weights, design)
     between = sum(component.mean_square for component in components)
     latent = family.latent_variance()
     total = explained + between + latent
     return Summary(
         title=_title(estimator, family),
         likelihood=_likelihood(family, fit),
-        n_observations=float(weights.sum()),
-        fixed_effects=fixed,
+        n_observations=rows.n_judgments,
+        fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
         n_ridge=0 if design.ridge is None else estimator._features.n_ridge_,
         alpha=fit.alpha,
-        ridge_sd=float(np.sqrt(_variance(ridge, weights))),
+        ridge_sd=float(np.sqrt(_variance(ridge, weights, design))),
         variance_components=components,
         sigma=fit.sigma if isinstance(family, QuadraticFamily) else None,
         log_likelihood=fit.log_likelihood,
@@ -247,7 +222,9 @@ def summarize(
         r2_marginal=explained / total if total > 0 else np.nan,
         r2_conditional=(explained + between) / total if total > 0 else np.nan,
         messages=_messages(fit, components) + _effects_messages(estimator.effects_),
+        has_intercept=family.has_intercept,
         family_parameters=estimator._family_parameters(),
+        df=None if degrees_of_freedom is None else "satterthwaite",
     )
 
 
@@ -255,6 +232,19 @@ def _title(estimator: Any, family: Family) -> str:
     title = f"{type(estimator).__name__}, {family.name} family, {family.link} link"
     unit = getattr(estimator, "unit", None)
     return title if unit is None else f"{title}, y in {unit}"
+
+
+def summary(
+    model: Any, X: Any, y: Any, groups: Any, sample_weight: Any, df: str
+) -> Summary:
+    """Return the summary of a model; see the method of this name."""
+    check_df(df)
+    result: Summary = model._summary
+    if df == "satterthwaite":
+        return result
+    theory = small_sample_theory(model, X, y, groups, sample_weight, df)
+    effects = fixed_effects(model._features, model._posterior, theory)
+    return replace(result, fixed_effects=effects, df=df)
 
 
 def _likelihood(family: Family, fit: MixedModelFit) -> str:
@@ -282,9 +272,7 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
             "The features under the ridge explain nothing: alpha is infinite"
         )
     if getattr(fit.family, "fixed", False):
-        messages.append(
-            f"sigma is held at {_number(fit.family.latent_variance() ** 0.5)}"
-        )
+        messages.append(f"sigma is held at {np.sqrt(fit.family.latent_variance()):.4g}")
     for component in components:
         if not component.is_estimated:
             message = f"The variance of {component.grouping_factor} is held"
@@ -326,8 +314,8 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
             (
                 component.grouping_factor if i == 0 else "",
                 name,
-                _number(component.variance[i]),
-                _number(component.sd[i]),
+                format_number(component.variance[i]),
+                format_number(component.sd[i]),
                 " ".join(shown).strip(),
             )
         )
@@ -336,30 +324,15 @@ def _component_rows(component: VarianceComponents) -> list[tuple[str, ...]]:
     return rows
 
 
-def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    """Sample variance of rows that count ``weights`` times, averaged over outputs."""
+def _variance(x: np.ndarray, weights: np.ndarray, design: Design) -> float:
+    """Variance of linear predictors, of the differences between alternatives.
+
+    The sample variance of rows that count ``weights`` times, averaged over outputs.
+    """
     by_output = x.reshape(len(weights), -1)
+    if design.sets is not None:
+        squares = compare_alternatives(by_output, design.sets)[:, 0] ** 2
+        return float(np.average(squares, weights=weights))
     centred = by_output - np.average(by_output, axis=0, weights=weights)
     squares = (centred**2).mean(axis=1)
     return float(weights @ squares / max(weights.sum() - 1.0, 1.0))
-
-
-def _number(x: float) -> str:
-    return "0" if x == 0 else f"{x:.4g}"
-
-
-def _p_value(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _table(rows: list[tuple[str, ...]], align: str) -> list[str]:
-    """Lay out rows of cells in aligned columns."""
-    widths = [max(len(row[j]) for row in rows) for j in range(len(align))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ]
-        lines.append(" " + "  ".join(cells).rstrip())
-    return lines

@@ -6,6 +6,7 @@ they come from a dense factorisation, a sparse one or iterations is chosen here.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -143,7 +144,10 @@ class DenseAlgebra:
     def __init__(self, design: Design) -> None:
         self._design = design
         self.side = design.n_rest
-        self._crossproducts = Crossproducts(design)
+
+    @cached_property
+    def _crossproducts(self) -> Crossproducts:
+        return Crossproducts(self._design)
 
     def compute(self, weights: np.ndarray, *, with_fixed: bool) -> Products:
         """Return the cross-products; see `Crossproducts.compute`."""
@@ -223,8 +227,9 @@ def choose_algebra(
         keep cross-products only; "iterative" does not. "auto" iterates from
         1,500 effects of large factors in the rest on, and is exact below. Where there
         is nothing to be sparse about, or to iterate over, all are "dense": with fewer
-        than two factors, or if only the eliminated one is large. Where the levels of
-        the eliminated factor have ``sizes`` of their own, "dense" keeps to these.
+        than two factors, or if only the eliminated one is large; and for several
+        outputs per row, and choice sets. Where the levels of the eliminated factor
+        have ``sizes`` of their own, "dense" keeps to these.
     options : IterativeOptions
         For iterations.
 
@@ -238,10 +243,12 @@ def choose_algebra(
             f"linear_algebra must be one of {', '.join(map(repr, _KINDS))}. "
             f"Got {kind!r}."
         )
+    if design.n_outputs > 1 or design.sets is not None:
+        return DenseAlgebra(design)
     n_sparse = sum(factor.n_effects for factor in large_factors(design))
     if kind == "dense" or not n_sparse:
         first = design.eliminated
-        if first is not None and first.sizes is not None and design.n_outputs == 1:
+        if first is not None and first.sizes is not None:
             return LevelwiseAlgebra(design)
         return DenseAlgebra(design)
     if kind == "iterative" or (kind == "auto" and n_sparse > _ITERATE_FROM):
@@ -268,36 +275,3 @@ def is_sparse(design: Design) -> bool:
         keys = first.codes.astype(np.int64) * factor.n_levels + factor.codes
         n_entries += factor.size * len(np.unique(keys))
     return n_entries <= _SPARSE_UP_TO * n_elements
-
-
-def factorize(
-    algebra: LinearAlgebra, curvature: np.ndarray, scales: Scales, with_fixed: bool
-) -> NormalEquations:
-    """Solve at the observed curvature, or where that is not concave, above it.
-
-    Parameters
-    ----------
-    algebra : LinearAlgebra
-        Of the design.
-    curvature : ndarray of shape (n_rows,)
-        Weighted curvature of each row; may be negative for families that are not
-        log-concave.
-    scales : Scales
-        Prior scales.
-    with_fixed : bool
-        Whether the fixed part belongs to the unknowns.
-
-    Notes
-    -----
-    The observed curvature is what the Laplace approximation needs. Away from the mode
-    H may be indefinite; negative curvatures are then set to 0, which keeps Newton
-    steps uphill.
-    """
-    if (curvature < 0).any():
-        try:
-            products = algebra.compute(curvature, with_fixed=with_fixed)
-            return algebra.factorize(products, scales)
-        except np.linalg.LinAlgError:
-            curvature = np.maximum(curvature, 0.0)
-    products = algebra.compute(curvature, with_fixed=with_fixed)
-    return algebra.factorize(products, scales)

@@ -20,11 +20,6 @@ class BlockDiagonal:
         if all(block.shape[1] == 1 for block in blocks):
             self._diagonal = np.concatenate([np.zeros(0), *(b.ravel() for b in blocks)])
 
-    @property
-    def size(self) -> int:
-        """Side of the matrix."""
-        return sum(block.shape[0] * block.shape[1] for block in self.blocks)
-
     def __matmul__(self, x: np.ndarray) -> np.ndarray:
         """Multiply the rows of ``x`` (size, t)."""
         if self._diagonal is not None:

@@ -9,6 +9,7 @@ layout of W, which the third derivatives are contracted with.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Coupling(ABC):
 
     #: Whether log-determinants and gradients are exact rather than estimated.
     is_exact: bool = True
+    #: Whether W has entries beside its diagonal.
+    _is_tied: ClassVar[bool] = False
 
     def __init__(self, design: Design) -> None:
         self.design = design
@@ -73,9 +76,13 @@ class Coupling(ABC):
         return weights.reshape(-1, *(1,) * (x.ndim - 1)) * x
 
     def concave(self, curvature: np.ndarray) -> np.ndarray | None:
-        """Return the curvature without negative parts, or None if it has none."""
-        del curvature  # a softmax is concave
-        return None
+        """Return the curvature without negative parts, or None if it has none.
+
+        What ties entries of eta, a softmax, is concave.
+        """
+        if self._is_tied or (curvature >= 0).all():
+            return None
+        return np.maximum(curvature, 0.0)
 
 
 class RowCoupling(Coupling):
@@ -101,18 +108,14 @@ class RowCoupling(Coupling):
         """Return the variance of each eta."""
         return equations.row_variances(n_rest)
 
-    def concave(self, curvature: np.ndarray) -> np.ndarray | None:
-        """Return the curvature with 0 for negative values."""
-        if (curvature >= 0).all():
-            return None
-        return np.maximum(curvature, 0.0)
-
 
 class OutputCoupling(Coupling):
     """J outputs per row; W is (n_rows, J, J), or (n_rows, J) if they are not tied.
 
     Each pair of outputs is a problem with one output and the weights W_jk.
     """
+
+    _is_tied = True
 
     def __init__(self, design: Design) -> None:
         super().__init__(design)
@@ -174,20 +177,18 @@ class OutputCoupling(Coupling):
 class UntiedOutputCoupling(OutputCoupling):
     """J outputs per row whose responses are independent given eta."""
 
+    _is_tied = False
+
     def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the variance of each output, (n_rows, J)."""
         assert isinstance(equations, Factorization)
         return output_variances(self.design, equations.covariances(n_rest))
 
-    def concave(self, curvature: np.ndarray) -> np.ndarray | None:
-        """Return the curvature with 0 for negative values."""
-        if (curvature >= 0).all():
-            return None
-        return np.maximum(curvature, 0.0)
-
 
 class SetCoupling(Coupling):
     """Rows that compete within sets; W is at the pairs of rows of each set."""
+
+    _is_tied = True
 
     def __init__(self, design: Design, pairs: tuple[np.ndarray, np.ndarray]) -> None:
         super().__init__(design)

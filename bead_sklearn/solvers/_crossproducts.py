@@ -52,19 +52,19 @@ class Crossproducts:
 
     def __init__(self, design: Design, right: Design | None = None) -> None:
         self.design = design
-        left_parts = _rest_parts(design)
-        right_parts = left_parts if right is None else _rest_parts(right)
+        left_parts = rest_parts(design)
+        right_parts = left_parts if right is None else rest_parts(right)
         first = design.eliminated
         self._own: Product | None = None
         self._cross: list[Product] = []
         if first is not None:
             other = first if right is None else right.factors[0]
-            self._own = _own_products(first, other)
+            self._own = own_products(first, other)
             self._cross = [
-                _factor_products(first, part, by_level=True) for part in right_parts
+                factor_products(first, part, by_level=True) for part in right_parts
             ]
         self._with_rest = [
-            [_part_products(left, part) for part in right_parts[i:]]
+            [part_products(left, part) for part in right_parts[i:]]
             for i, left in enumerate(left_parts)
         ]
 
@@ -101,13 +101,13 @@ _Part = RandomFactor | DenseBlock
 Product = Callable[[np.ndarray], np.ndarray]
 
 
-def _rest_parts(design: Design) -> list[_Part]:
+def rest_parts(design: Design) -> list[_Part]:
     empty = DenseBlock(np.zeros((design.n_rows, 0)))
     ridge = design.ridge if design.ridge is not None else empty
     return [*design.rest_factors, ridge, design.fixed]
 
 
-def _own_products(factor: RandomFactor, other: RandomFactor) -> Product:
+def own_products(factor: RandomFactor, other: RandomFactor) -> Product:
     """Z'WZ of each level, for two sets of rows with the same levels."""
     z, codes, q, r = factor.z, factor.codes, factor.n_levels, factor.size
     right = other.z
@@ -127,7 +127,7 @@ def _own_products(factor: RandomFactor, other: RandomFactor) -> Product:
     return products
 
 
-def _factor_products(factor: RandomFactor, part: _Part, *, by_level: bool) -> Product:
+def factor_products(factor: RandomFactor, part: _Part, *, by_level: bool) -> Product:
     """Z'W(part): (q, r, columns) by level, or flat (q r, columns)."""
     q, r, z = factor.n_levels, factor.size, factor.z
     shape = (q, r, -1) if by_level else (q * r, -1)
@@ -164,14 +164,13 @@ def _factor_products(factor: RandomFactor, part: _Part, *, by_level: bool) -> Pr
     return with_factor
 
 
-def _part_products(left: _Part, right: _Part) -> Product:
+def part_products(left: _Part, right: _Part) -> Product:
     """(left)'W(right) as a dense matrix."""
     if isinstance(left, RandomFactor):
         if left is right:
             return _block_diagonal(left)
-        return _factor_products(left, right, by_level=False)
-    if isinstance(right, RandomFactor):  # pragma: no cover - factors come first
-        raise AssertionError("factors come before dense blocks")
+        return factor_products(left, right, by_level=False)
+    assert isinstance(right, DenseBlock)  # factors come first
     if left.n_columns == 0 or right.n_columns == 0:
         return lambda weights: np.zeros((left.n_columns, right.n_columns))
     if left is right:
@@ -202,7 +201,7 @@ def _gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _block_diagonal(factor: RandomFactor) -> Product:
-    own = _own_products(factor, factor)
+    own = own_products(factor, factor)
     q, r = factor.n_levels, factor.size
 
     def products(weights: np.ndarray) -> np.ndarray:

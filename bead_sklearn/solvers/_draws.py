@@ -11,7 +11,6 @@ from bead_sklearn._threads import blas_threads
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._posterior import Posterior
-from bead_sklearn.solvers._prediction import predictor_mean
 
 #: Eigenvalues of a correlation matrix below this share of the largest are rounding.
 _RANK = 1e-12
@@ -56,7 +55,7 @@ def draw_posterior(
     eta : ndarray of shape (n_draws, n_predictors)
         One linear predictor per row, or per row and output.
     """
-    eta = np.tile(predictor_mean(posterior, design), (n_draws, 1))
+    eta = np.tile(posterior.mean(design), (n_draws, 1))
     with blas_threads(posterior.joint.side):
         _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
@@ -160,7 +159,7 @@ def population_mean(posterior: Posterior, design: Design) -> np.ndarray:
     """Return the linear predictor of levels whose effects are zero, flat."""
     nobody = np.full(design.n_rows, -1)
     unknown = tuple(replace(factor, codes=nobody) for factor in design.factors)
-    return predictor_mean(posterior, replace(design, factors=unknown))
+    return posterior.mean(replace(design, factors=unknown))
 
 
 def _add_known(

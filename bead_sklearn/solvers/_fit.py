@@ -2,137 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import Family, QuadraticFamily
-from bead_sklearn.solvers._algebra import (
-    LinearAlgebra,
-    NormalEquations,
-    choose_algebra,
-)
+from bead_sklearn.solvers._algebra import LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
-from bead_sklearn.solvers._optimize import Maximum
-from bead_sklearn.solvers._parameters import (
-    VarianceOptions,
-    VarianceParameters,
-    variance_parameters,
-)
-from bead_sklearn.solvers._posterior import Posterior, make_posterior
-from bead_sklearn.solvers._probes import IterativeOptions
+from bead_sklearn.solvers._options import SolverOptions
+from bead_sklearn.solvers._parameters import VarianceParameters, variance_parameters
+from bead_sklearn.solvers._posterior import make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._search import search
 from bead_sklearn.solvers._warm import Start, stayed_near
-
-
-@dataclass(frozen=True)
-class SolverOptions:
-    """Everything a solver can be told.
-
-    Attributes
-    ----------
-    reml : bool
-        Whether the restricted likelihood is maximised.
-    max_iter : int
-        Largest number of optimizer iterations.
-    tol : float
-        Gradient below which the optimizer stops.
-    variances : VarianceOptions
-        How variance parameters are treated.
-    n_quadrature : int
-        Nodes of the adaptive quadrature over the effects of a level; 1 is the Laplace
-        approximation; 0 the same with fixed effects taken from the joint mode, which
-        is faster and less exact (lme4's ``nAGQ=0``).
-    verbose : bool
-        Whether each iteration prints a line.
-    linear_algebra : {"auto", "dense", "sparse", "iterative"}
-        How the normal equations are solved: exactly, with cross-products stored
-        densely or where levels meet, or by conjugate gradients with stochastic
-        log-determinants. "auto" iterates where several factors have thousands of
-        levels, and is exact elsewhere. Several outputs per row, and choice sets, are
-        dense whatever is said.
-    n_probes : int
-        Random vectors of the iterative algebra.
-    cg_tol : float
-        Relative residual at which it solves the systems of random vectors.
-    seed : int
-        Seed of the random vectors. They are the same throughout a fit.
-    """
-
-    reml: bool = False
-    max_iter: int = 500
-    tol: float = 1e-6
-    variances: VarianceOptions = field(default_factory=VarianceOptions)
-    n_quadrature: int = 1
-    verbose: bool = False
-    linear_algebra: str = "auto"
-    n_probes: int = 32
-    cg_tol: float = 1e-3
-    seed: int = 0
-
-    def algebra(self, design: Design) -> LinearAlgebra:
-        """Return who solves the normal equations of a design."""
-        iterative = IterativeOptions(
-            n_probes=self.n_probes, tol=self.cg_tol, seed=self.seed
-        )
-        return choose_algebra(design, self.linear_algebra, iterative)
-
-
-@dataclass(frozen=True)
-class MixedModelFit:
-    """A fitted mixed model on the scale of the linear predictor.
-
-    Attributes
-    ----------
-    posterior : Posterior
-        Estimates and their covariance.
-    family : Family
-        Response distribution with its estimated parameters.
-    theta : ndarray
-        Variance parameters, relative to ``sigma`` for the normal family.
-    sigma : float
-        Residual standard deviation; 1 for families without one.
-    alpha : float
-        Ridge precision: 1/tau^2, times sigma^2 for the normal family.
-    log_likelihood : float
-        Marginal log-likelihood, restricted if ``reml``.
-    n_parameters : int
-        Number of estimated parameters, for information criteria.
-    optimum : Maximum
-        How the optimizer ended.
-    history : list of ndarray
-        ``theta`` after each iteration.
-    reml : bool
-        Whether the likelihood is restricted.
-    n_quadrature : int
-        Nodes of the quadrature; 1 for the Laplace approximation and exact fits, 0 for
-        the Laplace approximation at the joint mode.
-    family_covariance : ndarray of shape (k, k)
-        Covariance of the estimated parameters of the family.
-    monte_carlo_error : float
-        Standard error of ``log_likelihood`` from the random vectors of the iterative
-        algebra; 0 if it is exact.
-    """
-
-    posterior: Posterior
-    family: Family
-    theta: np.ndarray
-    sigma: float
-    alpha: float
-    log_likelihood: float
-    n_parameters: int
-    optimum: Maximum
-    history: list[np.ndarray]
-    reml: bool
-    n_quadrature: int
-    family_covariance: np.ndarray
-    monte_carlo_error: float = 0.0
 
 
 def fit_mixed_model(
@@ -169,13 +57,7 @@ def fit_mixed_model(
         Estimates, their covariance and how they were reached.
     """
     family = family.start(y, weights)
-    parameters = variance_parameters(
-        design,
-        options.variances,
-        weights,
-        relative=isinstance(family, QuadraticFamily),
-        scale=family.scale,
-    )
+    parameters = variance_parameters(design, options.variances, weights, family)
     algebra = options.algebra(design)
     rest = design, y, weights, options
     with blas_threads(algebra.side):
@@ -216,13 +98,10 @@ def _fit_gaussian(
     parameters: VarianceParameters,
     algebra: LinearAlgebra,
 ) -> MixedModelFit:
-    working = family.working_response(y)
-    rows = design.fixed.values
-    has_intercept = bool(rows.shape[1]) and bool((rows[:, 0] == 1.0).all())
-    level = family.initial_eta(y, weights) if has_intercept else 0.0
+    working, level = centred_response(design, family, y, weights)
     objective = GaussianObjective(
         design,
-        working - level,
+        working,
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
@@ -259,7 +138,7 @@ def _fit_gaussian(
     sigma = objective.sigma
     relative = np.where(parameters.absolute, theta / sigma, theta)
     fixed = objective.rest[design.rest_slices[-1]].copy()
-    if has_intercept:
+    if level:
         fixed[0] += level
     posterior = make_posterior(
         design,
@@ -310,7 +189,7 @@ def _fit_laplace(
         coupling=coupling,
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _start(objective, family, y, weights, parameters, p)
+    center, basis = _joint_mode(objective, family, y, weights, parameters, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
@@ -387,7 +266,7 @@ def _fit_laplace(
     )
 
 
-def _start(
+def _joint_mode(
     objective: LaplaceObjective,
     family: Family,
     y: np.ndarray,

@@ -14,11 +14,42 @@ from __future__ import annotations
 
 import numpy as np
 
+from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.solvers._algebra import DenseAlgebra, LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _TINY = np.finfo(np.float64).tiny
+
+
+def centred_response(
+    design: Design, family: QuadraticFamily, y: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the response on the scale where it is normal, without its level.
+
+    Parameters
+    ----------
+    design : Design
+        The linear predictor.
+    family : QuadraticFamily
+        Response distribution.
+    y : ndarray of shape (n_rows,)
+        Responses.
+    weights : ndarray of shape (n_rows,)
+        Number of times each row counts.
+
+    Returns
+    -------
+    response : ndarray of shape (n_rows,)
+        Less the level.
+    level : float
+        The mean, if the first column of the fixed part is an intercept; otherwise 0.
+    """
+    working, columns = family.working_response(y), design.fixed.values
+    if not columns.shape[1] or not (columns[:, 0] == 1.0).all():
+        return working, 0.0
+    level = float(np.average(working, weights=weights))
+    return working - level, level
 
 
 class GaussianObjective:

@@ -19,7 +19,7 @@ _TOGETHER = 16
 Apply = Callable[[np.ndarray], np.ndarray]
 
 
-class Solution(NamedTuple):
+class KrylovSolution(NamedTuple):
     """Solutions of M x = b, one per column of b.
 
     Attributes
@@ -41,7 +41,7 @@ class Solution(NamedTuple):
 
 def conjugate_gradients(
     apply: Apply, right: np.ndarray, *, tol: float, max_iter: int
-) -> Solution:
+) -> KrylovSolution:
     """Solve M x = b for each column b of ``right``.
 
     Parameters
@@ -57,7 +57,7 @@ def conjugate_gradients(
 
     Returns
     -------
-    solution : Solution
+    solution : KrylovSolution
         Solutions and quadrature.
 
     Raises
@@ -80,7 +80,7 @@ def conjugate_gradients(
         missing = longest - x.shape[1]
         return np.pad(x, ((0, 0), (0, missing)), constant_values=value)
 
-    return Solution(
+    return KrylovSolution(
         x=np.hstack([np.empty((len(right), 0)), *(part.x for part in parts)]),
         nodes=np.vstack([np.empty((0, longest)), *(pad(p.nodes, 1.0) for p in parts)]),
         weights=np.vstack(
@@ -90,7 +90,9 @@ def conjugate_gradients(
     )
 
 
-def _solve(apply: Apply, right: np.ndarray, tol: float, max_iter: int) -> Solution:
+def _solve(
+    apply: Apply, right: np.ndarray, tol: float, max_iter: int
+) -> KrylovSolution:
     x = np.zeros_like(right)
     residual = right.copy()
     direction = right.copy()
@@ -116,7 +118,7 @@ def _solve(apply: Apply, right: np.ndarray, tol: float, max_iter: int) -> Soluti
         steps.append(step)
         growths.append(growth)
     nodes, weights = _quadrature(np.array(steps), np.array(growths), lengths)
-    return Solution(x, nodes, weights, len(steps))
+    return KrylovSolution(x, nodes, weights, len(steps))
 
 
 def _dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -80,8 +80,6 @@ class LevelBlocks:
         return len(self.groups.group)
 
     def __getitem__(self, level: int) -> np.ndarray:
-        if not 0 <= level < len(self):
-            raise IndexError(level)
         block: np.ndarray = self.arrays[self.groups.group[level]][
             self.groups.place[level]
         ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._design import DenseBlock, Design
 from bead_sklearn.solvers._scales import parameter_slices
 
@@ -83,9 +84,7 @@ def variance_parameters(
     design: Design,
     options: VarianceOptions,
     weights: np.ndarray,
-    *,
-    relative: bool,
-    scale: float,
+    family: Family,
 ) -> VarianceParameters:
     """Set up the variance parameters of a design.
 
@@ -97,11 +96,11 @@ def variance_parameters(
         What the user asked for.
     weights : ndarray of shape (n_rows,)
         Row weights.
-    relative : bool
-        Whether ``theta`` is relative to the residual standard deviation.
-    scale : float
-        Typical size of effects.
+    family : Family
+        Response distribution; ``theta`` is relative to the residual standard deviation
+        of one that is quadratic.
     """
+    relative, scale = isinstance(family, QuadraticFamily), family.scale
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)

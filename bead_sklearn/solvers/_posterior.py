@@ -49,10 +49,28 @@ class Posterior:
     joint: EffectCovariances
     fixed_marginal: np.ndarray | None = None
 
+    def mean(self, design: Design) -> np.ndarray:
+        """Return the mean of eta, flat; unknown levels contribute nothing.
+
+        Parameters
+        ----------
+        design : Design
+            Rows to predict, in the columns of the fit; level code -1 is unknown.
+        """
+        mean = design.dense_matvec(design.fixed, self.fixed)
+        if design.offset is not None:
+            mean = mean + design.offset
+        if design.ridge is not None:
+            with blas_threads(self.joint.side):
+                mean = mean + design.dense_matvec(design.ridge, self.ridge)
+        for factor, effects in zip(design.factors, self.effects, strict=True):
+            mean = mean + factor.matvec(effects)
+        return mean
+
     def predict(
         self, design: Design, *, marginal: Collection[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and variance of the linear predictor.
+        """Return mean and variance of the linear predictor, one per row.
 
         Parameters
         ----------
@@ -67,16 +85,9 @@ class Posterior:
         mean, variance : ndarray of shape (n_rows,)
             Moments of eta given the judgments, at the estimated variances.
         """
-        mean = design.fixed.matvec(self.fixed)
-        if design.offset is not None:
-            mean = mean + design.offset
         with blas_threads(self.joint.side):
-            if design.ridge is not None:
-                mean = mean + design.ridge.matvec(self.ridge)
             variance = self.joint.predictor_variances(design)
-        parts = zip(design.factors, self.effects, self.covariances, strict=True)
-        for factor, effects, covariance in parts:
-            mean = mean + factor.matvec(effects)
+        for factor, covariance in zip(design.factors, self.covariances, strict=True):
             is_unknown = factor.codes < 0
             is_marginal = marginal is None or factor.name in marginal
             if is_marginal:
@@ -85,7 +96,7 @@ class Posterior:
             if factor.unspanned is not None:
                 prior = covariance[-1, -1] * factor.unspanned
                 variance = variance + np.where(~is_unknown | is_marginal, prior, 0.0)
-        return mean, variance
+        return self.mean(design), variance
 
     def exact_joint(self, levels: np.ndarray | None = None) -> Covariances:
         """Return the joint covariance of all effects as matrices.

@@ -61,7 +61,7 @@ def predict_outputs(
         own = prior[-n_outputs:, -n_outputs:]
         lengths = np.where(rows, factor.unspanned, 0.0).reshape(-1, 1, 1)
         total += lengths * own if tied else lengths[:, 0] * np.diagonal(own)
-    return predictor_mean(posterior, design).reshape(-1, n_outputs), total
+    return posterior.mean(design).reshape(-1, n_outputs), total
 
 
 def predict_sets(
@@ -112,19 +112,7 @@ def predict_sets(
         at = np.flatnonzero(same)
         products = factor.outside[left[at]] * factor.outside[right[at]]
         total[at] += prior[-1, -1] * products.sum(axis=1)
-    return predictor_mean(posterior, design), total
-
-
-def predictor_mean(posterior: Posterior, design: Design) -> np.ndarray:
-    """Return the posterior mean of eta, flat, unknown levels contributing nothing."""
-    mean = design.dense_matvec(design.fixed, posterior.fixed)
-    if design.offset is not None:
-        mean = mean + design.offset
-    if design.ridge is not None:
-        mean = mean + design.dense_matvec(design.ridge, posterior.ridge)
-    for factor, effects in zip(design.factors, posterior.effects, strict=True):
-        mean = mean + factor.matvec(effects)
-    return mean
+    return posterior.mean(design), total
 
 
 def _marginal_factors(

@@ -34,7 +34,7 @@ class Vectors(NamedTuple):
     own : ndarray of shape (q, r, t)
         Of the eliminated factor.
     rest : ndarray of shape (n_rest, t)
-        Of the rest; columns at its end may be missing.
+        Of the rest, with or without the fixed part.
     """
 
     own: np.ndarray
@@ -255,8 +255,6 @@ class _Predictor:
         assert first is not None
         self._tables: list[_Table] = [_factor_table(first, vectors.own)]
         for part, columns in present_parts(design, len(vectors.rest)):
-            if columns.stop > len(vectors.rest):
-                continue
             block = vectors.rest[columns]
             if isinstance(part, RandomFactor):
                 table = block.reshape(part.n_levels, part.size, -1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bead_sklearn.solvers._krylov import Solution, conjugate_gradients
+from bead_sklearn.solvers._krylov import KrylovSolution, conjugate_gradients
 from bead_sklearn.solvers._preconditioned import Preconditioned
 
 
@@ -142,7 +142,7 @@ def estimate_inverse(
     )
 
 
-def log_trace(solution: Solution, trace: float | None) -> tuple[float, float]:
+def log_trace(solution: KrylovSolution, trace: float | None) -> tuple[float, float]:
     """Estimate tr log M and its standard error from the quadrature of probes.
 
     Where tr M is known, log M is compared with the straight line through it that fits

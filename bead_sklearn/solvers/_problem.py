@@ -8,7 +8,9 @@ import numpy as np
 
 from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._fit import MixedModelFit, SolverOptions, fit_mixed_model
+from bead_sklearn.solvers._fit import fit_mixed_model
+from bead_sklearn.solvers._options import SolverOptions
+from bead_sklearn.solvers._result import MixedModelFit
 
 
 @dataclass(frozen=True)

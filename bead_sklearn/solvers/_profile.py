@@ -23,10 +23,10 @@ import numpy as np
 from scipy.stats import norm
 
 from bead_sklearn._threads import blas_threads
-from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._optimize import maximize
 from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._quantities import Coefficient, Quantity
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import GaussianSurface, likelihood_surface
 
 #: k, in units of the curvature of the profile at the estimate.
@@ -153,8 +153,8 @@ class Profiler:
         error = float(np.sqrt(gradient @ self._covariance @ gradient))
         if error > 0:
             return estimate, error
-        if estimate > 0:
-            return estimate, 0.1 * estimate
+        if estimate != 0.0:
+            return estimate, 0.1 * abs(estimate)
         # A standard deviation estimated as zero: a tenth of its scale to begin with.
         return estimate, 0.1 * self._problem.family.scale * self._surface.sigma(self._x)
 

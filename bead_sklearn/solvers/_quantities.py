@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from bead_sklearn.solvers._fit import MixedModelFit
+from bead_sklearn.families import ReportedParameter
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import LaplaceSurface, LikelihoodSurface
 
 _TINY = np.finfo(np.float64).tiny
@@ -29,11 +29,15 @@ class Quantity(ABC):
 
     name: str
 
-    #: "sd", "correlation", "sigma" or "fixed".
-    kind: ClassVar[str]
-    #: Range of its values.
-    lower: ClassVar[float] = -np.inf
-    upper: ClassVar[float] = np.inf
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return -np.inf
+
+    @property
+    def upper(self) -> float:
+        """Largest value that it can have."""
+        return np.inf
 
     @abstractmethod
     def estimate(self, fit: MixedModelFit) -> float:
@@ -59,8 +63,10 @@ class StandardDeviation(Quantity):
     factor: int
     combination: np.ndarray
 
-    kind = "sd"
-    lower = 0.0
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return 0.0
 
     def estimate(self, fit: MixedModelFit) -> float:
         """Return its value in a fit."""
@@ -99,9 +105,15 @@ class Correlation(Quantity):
     second: np.ndarray
     units: tuple[float, float] = (1.0, 1.0)
 
-    kind = "correlation"
-    lower = -1.0
-    upper = 1.0
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return -1.0
+
+    @property
+    def upper(self) -> float:
+        """Largest value that it can have."""
+        return 1.0
 
     def estimate(self, fit: MixedModelFit) -> float:
         """Return its value in a fit; NaN where a standard deviation is zero."""
@@ -129,8 +141,10 @@ class Correlation(Quantity):
 class ResidualDeviation(Quantity):
     """The residual standard deviation of a quadratic family."""
 
-    kind = "sigma"
-    lower = 0.0
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return 0.0
 
     def estimate(self, fit: MixedModelFit) -> float:
         """Return its value in a fit."""
@@ -145,6 +159,61 @@ class ResidualDeviation(Quantity):
 
 
 @dataclass(frozen=True)
+class FamilyParameter(Quantity):
+    """A parameter of the family, such as a threshold or a dispersion.
+
+    Attributes
+    ----------
+    index : int
+        Its position among those that the family reports.
+    is_positive : bool
+        Whether it is a positive number.
+    """
+
+    index: int
+    is_positive: bool
+
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return 0.0 if self.is_positive else -np.inf
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit."""
+        return self._reported(fit).value
+
+    def wald_interval(self, fit: MixedModelFit, quantile: float) -> tuple[float, float]:
+        """Return the values within some standard errors of the estimate.
+
+        That of the logarithm of a positive parameter.
+
+        Parameters
+        ----------
+        fit : MixedModelFit
+            The fit.
+        quantile : float
+            Number of standard errors.
+        """
+        _, value, gradient, *_ = self._reported(fit)
+        half = quantile * float(np.sqrt(gradient @ fit.family_covariance @ gradient))
+        if not self.is_positive:
+            return value - half, value + half
+        factor = float(np.exp(half / value))
+        return value / factor, value * factor
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient at the parameters of a surface."""
+        assert isinstance(surface, LaplaceSurface)
+        _, value, by_own, *_ = surface.family(x).reported_parameters()[self.index]
+        gradient = np.zeros(len(x))
+        gradient[surface.theta.stop :] = by_own
+        return value, gradient
+
+    def _reported(self, fit: MixedModelFit) -> ReportedParameter:
+        return fit.family.reported_parameters()[self.index]
+
+
+@dataclass(frozen=True)
 class Coefficient(Quantity):
     """A fixed effect.
 
@@ -155,8 +224,6 @@ class Coefficient(Quantity):
     """
 
     contrast: np.ndarray
-
-    kind = "fixed"
 
     def estimate(self, fit: MixedModelFit) -> float:
         """Return its value in a fit."""

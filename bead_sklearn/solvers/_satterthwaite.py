@@ -1,16 +1,35 @@
-"""Degrees of freedom of t tests of fixed effects."""
+"""Satterthwaite's t and F tests of fixed effects."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.families import QuadraticFamily
-from bead_sklearn.solvers._fit import MixedModelFit
 from bead_sklearn.solvers._problem import Problem
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import GaussianSurface, inverse_information
+
+
+class FTest(NamedTuple):
+    """A test whether some combinations of the fixed effects are zero together.
+
+    Attributes
+    ----------
+    statistic : float
+        F.
+    df_numerator : int
+        Number of combinations.
+    df_denominator : float
+        Degrees of freedom of its denominator.
+    """
+
+    statistic: float
+    df_numerator: int
+    df_denominator: float
 
 
 @dataclass(frozen=True)
@@ -47,13 +66,51 @@ class Satterthwaite:
         spread = gradient @ self.of_parameters @ gradient
         return float(2.0 * variance**2 / spread) if spread > 0 else float("inf")
 
+    def f_test(self, contrasts: np.ndarray, estimates: np.ndarray) -> FTest:
+        """Test whether some combinations of the fixed effects are zero together.
 
-def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
-    """Return what t tests of the fixed effects need.
+        The statistic is the mean of squared independent t statistics, each with its
+        own degrees of freedom; F has the same mean (Fai & Cornelius 1996,
+        doi:10.1080/00949659608811740).
 
-    Only where the theory holds and the fixed effects are of interest: for restricted
-    likelihoods of normal responses without a ridge, and where they are exact. None
-    elsewhere.
+        Parameters
+        ----------
+        contrasts : ndarray of shape (q, p)
+            The combinations, linearly independent.
+        estimates : ndarray of shape (p,)
+            Fixed effects.
+        """
+        q = len(contrasts)
+        _, vectors = np.linalg.eigh(contrasts @ self.covariance @ contrasts.T)
+        df = np.array([self.degrees_of_freedom(row) for row in vectors.T @ contrasts])
+        statistic = wald_statistic(contrasts, estimates, self.covariance)
+        return FTest(statistic, q, _joint_df(df))
+
+
+def _joint_df(df: np.ndarray) -> float:
+    """Denominator of F with the mean of the mean of squared t statistics."""
+    if np.isclose(df, df[0], rtol=1e-8).all():
+        return float(df[0])
+    if (df <= 2.0).any():
+        return 2.0
+    beyond = float((2.0 / (df - 2.0)).mean())
+    return 2.0 * (1.0 + beyond) / beyond
+
+
+def wald_statistic(
+    contrasts: np.ndarray, estimates: np.ndarray, covariance: np.ndarray
+) -> float:
+    """Return b'L'(L C L')^-1 L b / q, of q contrasts L."""
+    values = contrasts @ estimates
+    spread = contrasts @ covariance @ contrasts.T
+    return float(values @ np.linalg.solve(spread, values)) / len(contrasts)
+
+
+def has_t_tests(problem: Problem, fit: MixedModelFit) -> bool:
+    """Whether there is a theory of t tests of the fixed effects.
+
+    There is for restricted likelihoods of normal responses, known exactly. Under a
+    ridge the fixed effects depend on an arbitrary origin and are of no interest.
 
     Parameters
     ----------
@@ -64,7 +121,22 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
     """
     is_normal = isinstance(problem.family, QuadraticFamily)
     is_exact = fit.monte_carlo_error == 0.0
-    if not (is_normal and is_exact and fit.reml and problem.design.ridge is None):
+    return is_normal and is_exact and fit.reml and problem.design.ridge is None
+
+
+def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
+    """Return what Satterthwaite's tests of the fixed effects need.
+
+    None where there is no such theory, see `has_t_tests`.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted.
+    fit : MixedModelFit
+        Its solution.
+    """
+    if not has_t_tests(problem, fit):
         return None
     with blas_threads(problem.design.n_rest):
         surface = GaussianSurface(problem, fit)
@@ -77,8 +149,6 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
         derivatives = surface.differences(surface.start, gradient_and_covariance)
         surface(surface.start)
         covariance = surface.fixed_covariance()
-    if not np.isfinite(derivatives).all():
-        return None
     k = len(inner)
     return Satterthwaite(
         covariance,

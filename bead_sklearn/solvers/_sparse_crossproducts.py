@@ -16,10 +16,10 @@ from scipy import sparse
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._crossproducts import (
-    _factor_products,
-    _own_products,
-    _part_products,
-    _rest_parts,
+    factor_products,
+    own_products,
+    part_products,
+    rest_parts,
 )
 from bead_sklearn.solvers._design import Design
 
@@ -224,15 +224,14 @@ class SparseCrossproducts:
     Parameters
     ----------
     design : Design
-        The linear predictor, with at least one factor.
+        The linear predictor, with an eliminated factor.
     dense_up_to : int, default=DENSE_UP_TO
         Number of effects up to which a factor of the rest is a dense column.
     """
 
     def __init__(self, design: Design, dense_up_to: int = DENSE_UP_TO) -> None:
         first = design.eliminated
-        if first is None:
-            raise ValueError("Sparse cross-products need a grouping factor.")
+        assert first is not None
         self.design = design
         self.large = large_factors(design, dense_up_to)
         self.pattern = Pattern(first, self.large)
@@ -240,16 +239,16 @@ class SparseCrossproducts:
             (k, j): FactorPairs(self.large[k], self.large[j])
             for k, j in itertools.combinations(range(len(self.large)), 2)
         }
-        parts = _rest_parts(design)[len(self.large) :]
-        self._own = _own_products(first, first)
-        self._blocks = [_own_products(factor, factor) for factor in self.large]
-        self._cross = [_factor_products(first, part, by_level=True) for part in parts]
+        parts = rest_parts(design)[len(self.large) :]
+        self._own = own_products(first, first)
+        self._blocks = [own_products(factor, factor) for factor in self.large]
+        self._cross = [factor_products(first, part, by_level=True) for part in parts]
         self._sparse_dense = [
-            [_factor_products(factor, part, by_level=False) for part in parts]
+            [factor_products(factor, part, by_level=False) for part in parts]
             for factor in self.large
         ]
         self._dense = [
-            [_part_products(left, right) for right in parts[i:]]
+            [part_products(left, right) for right in parts[i:]]
             for i, left in enumerate(parts)
         ]
 

@@ -49,8 +49,6 @@ def em_step(
             result[part] *= np.sqrt(np.clip(growth, _MOST_SHRINKAGE, _MOST_GROWTH))
             continue
         factor = structure.factor(theta[part])
-        if not (np.diagonal(factor) > 0).all():
-            continue
         derivative = np.zeros_like(factor)
         shares = np.bincount(structure.parameters, minlength=structure.n_parameters)
         derivative[structure.rows, structure.columns] = (gradient[part] / shares)[

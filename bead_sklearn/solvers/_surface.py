@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._coupling import couple
 from bead_sklearn.solvers._design import DenseBlock
-from bead_sklearn.solvers._fit import MixedModelFit
-from bead_sklearn.solvers._gaussian import GaussianObjective
+from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._parameters import VarianceParameters, variance_parameters
 from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._quadrature import QuadratureObjective
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._scales import parameter_slices
 
 #: Step of the central differences of the gradient, relative to the parameter.
@@ -118,12 +118,9 @@ class GaussianSurface(LikelihoodSurface):
         assert isinstance(family, QuadraticFamily)
         self._parameters = _variance_parameters(problem)
         self._reml = fit.reml
-        working = family.working_response(problem.y)
-        rows = problem.design.fixed.values
-        has_intercept = bool(rows.shape[1]) and bool((rows[:, 0] == 1.0).all())
-        level = np.average(working, weights=problem.weights) if has_intercept else 0.0
-        self._level = float(level)
-        self._response = working - self._level
+        self._response, self._level = centred_response(
+            problem.design, family, problem.y, problem.weights
+        )
         self._objective = GaussianObjective(
             problem.design,
             self._response,
@@ -232,6 +229,7 @@ class LaplaceSurface(LikelihoodSurface):
                 coupling=couple(design, family, options.algebra(design)),
             )
         p = 0 if fit.reml else design.n_fixed
+        self._family = fit.family
         self._center = fit.posterior.fixed
         self._basis = np.linalg.cholesky(fit.posterior.fixed_covariance())[:, :p]
         own = fit.family.parameters
@@ -257,6 +255,10 @@ class LaplaceSurface(LikelihoodSurface):
         """Return the log-likelihood as fits report it."""
         theta = x[self.theta]
         return self._objective(self.fixed(x), theta, x[self.theta.stop :])[0]
+
+    def family(self, x: np.ndarray) -> Family:
+        """Return the family with its own parameters."""
+        return self._family.with_parameters(x[self.theta.stop :])
 
     def fixed(self, x: np.ndarray) -> np.ndarray:
         """Return the fixed effects."""
@@ -325,9 +327,5 @@ def n_free_scales(problem: Problem) -> int:
 def _variance_parameters(problem: Problem) -> VarianceParameters:
     family = problem.family.start(problem.y, problem.weights)
     return variance_parameters(
-        problem.design,
-        problem.options.variances,
-        problem.weights,
-        relative=isinstance(family, QuadraticFamily),
-        scale=family.scale,
+        problem.design, problem.options.variances, problem.weights, family
     )

@@ -89,8 +89,7 @@ def predictor_covariances(
         return values
     known = np.flatnonzero((first.codes >= 0) & (second.codes >= 0))
     codes, z, other_z = first.codes[known], first.z[known], second.z[known]
-    own = covariances.own[codes]
-    values[known] += np.einsum("ia,iab,ib->i", z, own, other_z, optimize=True)
+    values[known] += _own_bilinear(z, codes, covariances.own, other_z)
     for parts, covariates in ((right_parts, z), (left_parts, other_z)):
         for part, columns in parts:
             cross = covariances.cross[:, :, columns]
@@ -200,6 +199,19 @@ def own_variances(first: RandomFactor, own: np.ndarray) -> np.ndarray:
     return np.where(first.codes >= 0, products, 0.0)
 
 
+def _own_bilinear(
+    left: np.ndarray, codes: np.ndarray, own: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """Row i of left times the matrix of its level times row i of right."""
+    if left.shape[1] < _BY_LEVEL_FROM:
+        return np.einsum("ia,iab,ib->i", left, own[codes], right)
+    result = np.empty(len(codes))
+    for level, rows in rows_by_level(codes):
+        products = left[rows] @ own[level]
+        result[rows] = np.einsum("ia,ia->i", products, right[rows])
+    return result
+
+
 def level_blocks(rest: np.ndarray, start: int, n_levels: int, size: int) -> np.ndarray:
     """Return the diagonal blocks of a factor's columns, (n_levels, size, size)."""
     stop = start + n_levels * size
@@ -209,6 +221,10 @@ def level_blocks(rest: np.ndarray, start: int, n_levels: int, size: int) -> np.n
 
 
 _Part = RandomFactor | DenseBlock
+
+#: Cells of the table of all dot products, per dot product wanted, up to which the
+#: whole table is the faster way to them.
+_TABLE_UP_TO = 12
 
 
 def present_parts(design: Design, m: int) -> list[tuple[_Part, slice]]:
@@ -233,8 +249,7 @@ def _bilinear(left: _Part, right: _Part, block: np.ndarray) -> np.ndarray:
             left.z[known], left.codes[known], table, right, known
         )
         return result
-    if isinstance(right, RandomFactor):  # pragma: no cover - factors come first
-        raise AssertionError("factors come before dense blocks")
+    assert isinstance(right, DenseBlock)  # factors come first
     product = left.values @ block
     if left.index is None and right.index is None:
         return np.einsum("ij,ij->i", product, right.values)
@@ -276,6 +291,9 @@ def _paired_dots(
     n = len(left_index) if left_index is not None else len(right_index)  # type: ignore[arg-type]
     left_index = np.arange(n) if left_index is None else left_index
     right_index = np.arange(n) if right_index is None else right_index
+    if len(left) * len(right) <= _TABLE_UP_TO * n:
+        table = left @ right.T
+        return np.asarray(table[left_index, right_index])
     result = np.empty(n)
     step = max(1, _CHUNK_ELEMENTS // max(1, left.shape[1]))
     for start in range(0, n, step):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from bead_sklearn.families import Family
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._parameters import VarianceParameters, feature_scale
+from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._scales import parameter_slices
-
-if TYPE_CHECKING:
-    from bead_sklearn.solvers._fit import MixedModelFit
 
 #: A standard deviation below this share of its ordinary size is no place to begin:
 #: the likelihood is stationary at zero.

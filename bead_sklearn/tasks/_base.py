@@ -23,6 +23,7 @@ from bead_sklearn._sklearn import (
 )
 from bead_sklearn.effects import (
     GROUPS,
+    Covariates,
     EffectOutputs,
     FormulaTerm,
     MixedEffects,
@@ -36,10 +37,10 @@ from bead_sklearn.families import Family, QuadraticFamily, get_family
 from bead_sklearn.inputs import InputReader, Judgments
 from bead_sklearn.inspection import (
     FactorEffects,
-    Summary,
     VarianceComponents,
     collect_evidence,
     factor_effects,
+    family_parameters,
     summarize,
     variance_components,
 )
@@ -99,9 +100,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     _response: ClassVar[str]
     _n_quadrature = 1
+    _joins_texts = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "family": [str, Family],
         "mixed_effects": [str, MixedEffects],
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -201,17 +202,22 @@ class MixedModel(MixedModelInference, BaseEstimator):
             self.encoder,
             self.alpha,
             {"device": self.device, "random_state": self.random_state},
+            joint=self._joins_texts,
         )
         outputs = self._outputs(family, mixed_effects)
         columns = self._features.fit(
-            judgments, weights, family, () if outputs is None else outputs.names
+            judgments,
+            weights,
+            family,
+            () if outputs is None else outputs.names,
+            rows.shares,
         )
         check_prior_mean(mixed_effects, self._features)
-        covariates = self._covariates(columns, judgments, mixed_effects)
+        covariates = self._covariates(columns, rows, mixed_effects)
         self._structures = build_structures(
-            self._terms(mixed_effects, ids, covariates[1]),
+            self._terms(mixed_effects, ids, covariates.names),
             ids,
-            *covariates,
+            covariates,
             weights,
             mixed_effects=mixed_effects,
             rotation_invariant=mixed_effects.formula is None,
@@ -221,7 +227,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         marginal_factors(self.population, [item.name for item in self._structures])
         sources = {name for item in self._structures for name in item.sources}
         self._group_factors = sorted(sources & set(given_ids))
-        design = self._design(columns, rows, covariates[0], fitting=True)
+        design = self._design(columns, rows, covariates.values, fitting=True)
         held: frozenset[str] = frozenset()
         if mixed_effects.estimates_variances:
             held = self._held_factors(design, family, weights)
@@ -260,7 +266,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             Start.of(design, weights, fit),
             self._target_labels(),
         )
-        self._store(fit, design, family, target, weights)
+        self._store(fit, design, rows)
         if not warn_if_exact(fit.family, fit.sigma, target, weights):
             self._warn(fit, held)
         fixed_rows = design.fixed.rows()
@@ -280,7 +286,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         target = self._encode_target(y, judgments)
         weights = _check_sample_weight(
             sample_weight,
-            range(judgments.n_rows),
+            np.arange(judgments.n_rows),
             dtype=np.float64,
             ensure_non_negative=True,
         )
@@ -373,30 +379,19 @@ class MixedModel(MixedModelInference, BaseEstimator):
         return [FormulaTerm((name,), True, tuple(slopes), correlated) for name in ids]
 
     def _covariates(
-        self, columns: Columns, judgments: Judgments, mixed_effects: MixedEffects
-    ) -> tuple[np.ndarray, list[str]]:
-        """Columns whose coefficients can vary, and their names.
+        self, columns: Columns, rows: Rows, mixed_effects: MixedEffects
+    ) -> Covariates:
+        """Columns whose coefficients can vary.
 
         A formula refers to numeric columns of X; participant-specific heads take all
         features as the model sees them.
         """
+        judgments = rows.judgments
         if mixed_effects.formula is not None:
-            return judgments.covariates()
+            return Covariates(judgments.numeric_matrix(), judgments.numeric_names)
         if mixed_effects.mode != "random_slopes":
-            return np.zeros((judgments.n_rows, 0)), []
-        start = int(self._features.intercept_)
-        rows = columns.fixed.rows()[:, start:]
-        kept = self._features.kept_[start:]
-        names = [self._features.fixed_names_[i] for i in kept]
-        if columns.ridge is not None:
-            rows = np.hstack([rows, columns.ridge.rows()])
-            basis = self._features.ridge_basis_
-            names = names + (
-                self._features.ridge_names_
-                if basis is None
-                else [f"direction{i}" for i in range(basis.shape[1])]
-            )
-        return rows, names
+            return Covariates(np.zeros((judgments.n_rows, 0)), [])
+        return Covariates(*self._features.slopes(columns))
 
     def _design(
         self,
@@ -489,15 +484,11 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _store(
-        self,
-        fit: MixedModelFit,
-        design: Design,
-        family: Family,
-        target: np.ndarray,
-        weights: np.ndarray,
-    ) -> None:
+    def _store(self, fit: MixedModelFit, design: Design, rows: Rows) -> None:
         """Set the fitted attributes."""
+        family, target, weights = rows.family, rows.target, rows.weights
+        assert target is not None
+        assert weights is not None
         if isinstance(family, QuadraticFamily):
             self.sigma_ = fit.sigma
         self._family = fit.family
@@ -523,16 +514,14 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self.variance_history_ = fit.history
         self.log_likelihood_ = fit.log_likelihood
         self.is_reml_ = fit.reml
-        n = float(weights.sum())
+        n = rows.n_judgments
         self.aic_ = 2.0 * fit.n_parameters - 2.0 * fit.log_likelihood
         self.bic_ = np.log(n) * fit.n_parameters - 2.0 * fit.log_likelihood
         self.n_iter_ = max(1, fit.optimum.n_iter)
         self.groups_ = None
         if GROUPS in levels:
             self.groups_ = levels[GROUPS].levels[levels[GROUPS].prior.known]
-        self._summary = summarize(
-            self, fit, design, fit.family, weights, satterthwaite(problem, fit)
-        )
+        self._summary = summarize(self, fit, design, rows, satterthwaite(problem, fit))
 
     def _set_coefficients(
         self, intercept: np.ndarray, coefficients: np.ndarray
@@ -598,9 +587,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
     ) -> tuple[Columns, Design]:
         """Columns and linear predictor of rows, as they were in fit."""
         columns = self._features.transform(rows.judgments, unspanned=unspanned)
-        covariates, _ = self._covariates(columns, rows.judgments, self._mixed_effects)
+        covariates = self._covariates(columns, rows, self._mixed_effects)
         design = self._design(
-            columns, rows, covariates, fitting=fitting, unspanned=unspanned
+            columns, rows, covariates.values, fitting=fitting, unspanned=unspanned
         )
         return columns, design
 
@@ -629,17 +618,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
             f"of {sorted(fitted)}. Name the columns alike."
         )
 
-    def summary(self) -> Summary:
-        """Return the fit as a table to read.
-
-        Returns
-        -------
-        summary : Summary
-            Prints like the summaries of lme4 and holds every number it shows.
-        """
-        check_is_fitted(self)
-        return self._summary
-
     # ----------------------------------------------------------------- hooks
 
     @abstractmethod
@@ -648,7 +626,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
     def _family_parameters(self) -> dict[str, float]:
         """Return parameters of the fitted family to show in summaries, by name."""
-        return {}
+        return family_parameters(self)
 
     def _check_parameters(self) -> None:
         """Check parameters against each other, before anything is read."""

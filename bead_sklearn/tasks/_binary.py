@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.utils import Tags
 
 from bead_sklearn._sklearn import Interval
+from bead_sklearn.families import Family
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._rows import Rows
 
 
 @fill_docs
@@ -75,6 +77,7 @@ class BinaryClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        "family": [str, Family],
         "positive_class": [str, int, float, "boolean", None],
         "n_quadrature": [Interval(Integral, 0, None, closed="left")],
     }
@@ -114,36 +117,15 @@ class BinaryClassifier(MixedModelClassifier):
         self.family = family
         self.n_quadrature = n_quadrature
 
-    def predict_proba(self, X: Any, *, groups: Any = None) -> np.ndarray:
-        """Return the probability of each label.
-
-        The linear predictor is uncertain; probabilities are averaged over its
-        distribution given the judgments by numerical integration, and over all
-        participants where the participant is new.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame, list of str or list of dict
-            What is judged.
-        groups : array-like of shape (n_samples,) or DataFrame, default=None
-            Who judges. Participants not seen in fit, and None, stand for a new
-            participant.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, 2)
-            In the order of ``classes_``.
-        """
-        positive = self._family_mean(X, groups)
+    def _probabilities(
+        self, rows: Rows, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        positive = rows.family.mean_over(mean, variance)
         return np.column_stack([1.0 - positive, positive])
 
     @property
     def _n_quadrature(self) -> int:  # type: ignore[override]
         return self.n_quadrature
-
-    def _family_mean(self, X: Any, groups: Any) -> np.ndarray:
-        _, mean, variance = self._predict_eta(X, groups)
-        return self._family.mean_over(mean, variance)
 
     def _encode_target(self, y: Any, judgments: Judgments) -> np.ndarray:
         del judgments

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,9 +47,34 @@ class MixedModelClassifier(ClassifierMixin, MixedModel):
         """Return the logarithm of :meth:`predict_proba`."""
         return np.log(self.predict_proba(X, groups=groups))
 
-    @abstractmethod
     def predict_proba(self, X: Any, *, groups: Any = None) -> np.ndarray:
-        """Return the probability of each label."""
+        """Return the probability of each label.
+
+        The linear predictor is uncertain; probabilities are averaged over its
+        distribution given the judgments by numerical integration, and over all
+        participants where the participant is new.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges. Participants not seen in fit, and None, stand for a new
+            participant.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        rows, mean, variance = self._predict_eta(X, groups)
+        return self._probabilities(rows, mean, variance)
+
+    def _probabilities(
+        self, rows: Rows, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Average probabilities over the distribution of the linear predictor."""
+        return rows.family.mean_over(mean, variance)
 
     def score(
         self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None

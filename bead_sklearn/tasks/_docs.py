@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TypeVar
+
+from bead_sklearn._docs import fill
 
 _T = TypeVar("_T", bound=type)
 
@@ -131,14 +132,4 @@ def fill_docs(cls: _T) -> _T:
     cls : type
         The same class.
     """
-    lines = []
-    for line in (cls.__doc__ or "").split("\n"):
-        name = line.strip()
-        part = _PARTS.get(name[1:-1]) if name[:1] == "{" and name[-1:] == "}" else None
-        if part is None:
-            lines.append(line)
-        else:
-            indent = line[: len(line) - len(line.lstrip())]
-            lines += textwrap.indent(part.rstrip(), indent).split("\n")
-    cls.__doc__ = "\n".join(lines)
-    return cls
+    return fill(cls, _PARTS)

@@ -7,7 +7,7 @@ rows, stand under a ridge. Everything else is fixed and unpenalised.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.linalg import lapack
 
 from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.families import Family
-from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix
+from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix, join_texts
 from bead_sklearn.solvers import DenseBlock
 
 #: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
@@ -66,11 +66,15 @@ class FeatureBuilder:
         The estimator's ``alpha`` parameter.
     encoder_options : dict
         Passed on to :func:`~bead_sklearn.encoders.resolve_encoder`.
+    joint : bool
+        Whether the texts of a row are encoded together, as a pair, rather than each
+        by itself.
     """
 
     encoder: Any
     alpha: float | str
     encoder_options: dict[str, Any] = field(default_factory=dict)
+    joint: bool = False
 
     def fit(
         self,
@@ -78,6 +82,7 @@ class FeatureBuilder:
         weights: np.ndarray,
         family: Family,
         output_names: tuple[str, ...] = (),
+        shares: np.ndarray | None = None,
     ) -> Columns:
         """Learn encoders, which columns are penalised, and the centring.
 
@@ -92,19 +97,20 @@ class FeatureBuilder:
             that only differences of their columns matter.
         output_names : tuple of str
             Names of the outputs of families that have several.
+        shares : ndarray of shape (n_rows,), default=None
+            Share of each row in its judgment; None is one row per judgment.
         """
         self.n_outputs_ = family.n_outputs
         self.output_names_ = output_names
         self.intercept_ = family.has_intercept
+        judgments = self._join(judgments)
         self.encoders_ = {}
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
             self.encoders_[name] = encoder.fit(text.values)
-        n = float(weights.sum())
         p = len(judgments.numeric_names)
-        self.ridge_numeric_ = p > 0 and (
-            self.alpha != 0 if self.alpha != "auto" else n < ROWS_PER_COLUMN * p
-        )
+        n = float((weights if shares is None else weights * shares).sum())
+        self.ridge_numeric_ = takes_ridge(self.alpha, n, p)
         self.n_numeric_ = p
         # Named columns have units of their own; columns of an array are features.
         self.standardize_ = (
@@ -115,6 +121,7 @@ class FeatureBuilder:
         self.ridge_text_ = bool(self.encoders_) and self.alpha != 0
         raw = self._raw(judgments)
         self.text_names_ = self._name_text_features(judgments.texts)
+        self.n_constants_ = len(judgments.constant_names)
         fixed_names = ["(Intercept)"] * self.intercept_ + judgments.constant_names
         if not self.ridge_numeric_:
             fixed_names += judgments.numeric_names
@@ -134,7 +141,31 @@ class FeatureBuilder:
 
     def transform(self, judgments: Judgments, *, unspanned: bool = False) -> Columns:
         """Build the columns of new rows, with what the basis leaves out if asked."""
-        return self._finish(self._raw(judgments), unspanned)
+        return self._finish(self._raw(self._join(judgments)), unspanned)
+
+    def _join(self, judgments: Judgments) -> Judgments:
+        """Join the texts of each row if they are encoded together."""
+        if not self.joint or len(judgments.texts) < 2:
+            return judgments
+        name = "+".join(judgments.texts)
+        texts = {name: join_texts(list(judgments.texts.values()))}
+        return replace(judgments, texts=texts)
+
+    def slopes(self, columns: Columns) -> tuple[np.ndarray, list[str]]:
+        """Return all columns but constants as the model sees them, and their names."""
+        start = int(self.intercept_) + self.n_constants_
+        kept = self.kept_[self.kept_ >= start]
+        rows = columns.fixed.rows()[:, len(self.kept_) - len(kept) :]
+        names = [self.fixed_names_[i] for i in kept]
+        if columns.ridge is not None:
+            rows = np.hstack([rows, columns.ridge.rows()])
+            basis = self.ridge_basis_
+            names = names + (
+                self.ridge_names_
+                if basis is None
+                else [f"direction{i}" for i in range(basis.shape[1])]
+            )
+        return rows, names
 
     @property
     def coefficient_names_(self) -> list[str]:
@@ -306,7 +337,11 @@ class FeatureBuilder:
         parts = []
         for name, text in texts.items():
             features = self.encoders_[name].transform(text.values)
-            parts.append((np.asarray(dense_matrix(features), dtype=float), text.index))
+            values, index = np.asarray(dense_matrix(features), dtype=float), text.index
+            if (index < 0).any():  # no text, no features
+                values = np.vstack([values, np.zeros((1, values.shape[1]))])
+                index = np.where(index < 0, len(values) - 1, index)
+            parts.append((values, index))
         if len(parts) == 1:
             return DenseBlock(*parts[0])
         key = np.zeros(len(parts[0][1]), dtype=np.int64)
@@ -350,6 +385,23 @@ class FeatureBuilder:
             centred = projected
         ridge = DenseBlock(centred, raw.ridge.index)
         return Columns(fixed, ridge, residual, outside)
+
+
+def takes_ridge(alpha: float | str, n_judgments: float, n_columns: int) -> bool:
+    """Return whether numeric columns stand under a ridge.
+
+    Parameters
+    ----------
+    alpha : float or "auto"
+        The estimator's parameter.
+    n_judgments : float
+        Sum of the weights.
+    n_columns : int
+        Number of numeric columns.
+    """
+    if alpha == "auto":
+        return n_judgments < ROWS_PER_COLUMN * n_columns
+    return n_columns > 0 and alpha != 0
 
 
 def _independent_columns(

@@ -16,8 +16,11 @@ from bead_sklearn.families import Family
 from bead_sklearn.inputs import encode_levels
 from bead_sklearn.inspection import (
     ConfidenceIntervals,
+    Summary,
     confidence_intervals,
+    fill_docs,
     ranef_table,
+    summary,
 )
 from bead_sklearn.solvers import (
     Design,
@@ -39,6 +42,40 @@ class MixedModelInference:
 
     A mixin of :class:`~bead_sklearn.tasks._base.MixedModel`.
     """
+
+    def summary(
+        self: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        df: str = "satterthwaite",
+    ) -> Summary:
+        """Return the fit as a table to read.
+
+        Parameters
+        ----------
+        X, y, groups, sample_weight : as passed to ``fit``
+            The data of the fit, which models do not keep; for "kenward_roger" only.
+        df : {"satterthwaite", "kenward_roger"}, default="satterthwaite"
+            Degrees of freedom of the t tests of the fixed effects after a restricted
+            likelihood of normal responses; "kenward_roger" also adjusts standard
+            errors, for small samples. Other models have z tests.
+
+        Returns
+        -------
+        summary : Summary
+            Prints like the summaries of lme4 and holds every number it shows.
+
+        Raises
+        ------
+        ValueError
+            If "kenward_roger" is asked for without the data of the fit, or of a model
+            that has z tests.
+        """
+        check_is_fitted(self)
+        return summary(self, X, y, groups, sample_weight, df)
 
     def ranef(self: Any, *, level: float = 0.95) -> Any:
         """Return the effects of all levels as a table.
@@ -70,6 +107,7 @@ class MixedModelInference:
         check_is_fitted(self)
         return ranef_table(self.effects_, level=level)
 
+    @fill_docs
     def confidence_intervals(
         self: Any,
         X: Any = None,
@@ -90,22 +128,8 @@ class MixedModelInference:
 
         Parameters
         ----------
-        X, y, groups, sample_weight : as passed to ``fit``
-            The data of the fit, which models do not keep. "wald" needs none.
-        method : {"profile", "wald", "bootstrap"}, default="profile"
-            By the profile likelihood, from standard errors (fixed effects only), or
-            from refits to simulated responses.
-        parameters : list of str, default=None
-            Such as ``"sd_(Intercept)|participant"``, ``"sigma"`` or the name of a
-            column. None takes all.
-        level : float, default=0.95
-            Coverage.
-        n_bootstrap : int, default=500
-            Number of simulations; for "bootstrap".
-        random_state : int, RandomState or None, default=None
-            Seed of the simulations.
-        n_jobs : int, default=None
-            Simulations fitted in parallel.
+        {intervals}
+        {simulations}
 
         Returns
         -------

@@ -106,6 +106,7 @@ class MagnitudeRegressor(MixedModelRegressor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelRegressor._parameter_constraints,
+        "family": [str, Family],
         "bounds": ["array-like", None],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
         "unit": [str, None],
@@ -219,8 +220,3 @@ class MagnitudeRegressor(MixedModelRegressor):
         super()._set_coefficients(intercept, coefficients)
         if isinstance(self._family, TruncatedNormal):
             self.sigma_ = self._family.sigma
-
-    def _family_parameters(self) -> dict[str, float]:
-        if isinstance(self._family, TruncatedNormal):
-            return {"sigma": self._family.sigma}
-        return {}

@@ -104,6 +104,7 @@ class OrdinalScaleClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        "family": [str, Family],
         "categories": ["array-like", None],
         "thresholds": [StrOptions({"flexible", "equidistant"})],
         "n_quadrature": [Interval(Integral, 0, None, closed="left")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,69 @@ class Rows:
     family: Family
     target: np.ndarray | None = None
     weights: np.ndarray | None = None
+
+    @property
+    def shares(self) -> np.ndarray | None:
+        """Share of each row in its judgment; None where rows are judgments."""
+        return None
+
+    @property
+    def n_judgments(self) -> float:
+        """Sum of the weights of the judgments."""
+        assert self.weights is not None
+        return float(self.weights.sum())
+
+
+@dataclass(frozen=True)
+class AlternativeRows(Rows):
+    """Alternatives of choices, those of one judgment next to each other.
+
+    Attributes
+    ----------
+    judgment : ndarray of int of shape (n_rows,)
+        Judgment that each row belongs to, 0, 1, ... in this order.
+    option : ndarray of int of shape (n_rows,)
+        Position of the alternative among all options.
+    n_options : int
+        Number of options.
+    """
+
+    judgment: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    option: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    n_options: int = 0
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of each row in its judgment, one over the number of alternatives."""
+        shares: np.ndarray = (1.0 / np.bincount(self.judgment))[self.judgment]
+        return shares
+
+    @property
+    def n_judgments(self) -> float:
+        """Sum of the weights of the judgments."""
+        assert self.weights is not None
+        first = np.flatnonzero(np.diff(self.judgment, prepend=-1))
+        return float(self.weights[first].sum())
+
+    def arrange(self, values: np.ndarray, fill: float) -> np.ndarray:
+        """Return values of rows as a table of judgments by options.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows,)
+            One value per alternative.
+        fill : float
+            What stands where a judgment lacks an option.
+
+        Returns
+        -------
+        table : ndarray of shape (n_judgments, n_options)
+            Options in their own order.
+        """
+        n_judgments = int(self.judgment[-1]) + 1
+        table = np.full((n_judgments, self.n_options), fill)
+        table[self.judgment, self.option] = values
+        return table
 
 
 def read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:

@@ -116,6 +116,7 @@ class OrdinalScaleRegressor(MixedModelRegressor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelRegressor._parameter_constraints,
+        "family": [str, Family],
         "scale": ["array-like"],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
         "n_quadrature": [Interval(Integral, 0, None, closed="left")],
@@ -311,19 +312,6 @@ class OrdinalScaleRegressor(MixedModelRegressor):
             return {"precision_": family.precision, "thresholds_": thresholds}
         assert isinstance(family, Beta)
         return {"precision_": family.precision}
-
-    def _family_parameters(self) -> dict[str, float]:
-        family = self._family
-        if isinstance(family, TruncatedNormal):
-            return {"sigma": family.sigma}
-        if isinstance(family, OrderedBeta):
-            low, high = self._ends()
-            return {
-                f"threshold at {low:g}": family.lower_threshold,
-                f"threshold at {high:g}": family.upper_threshold,
-                "precision": family.precision,
-            }
-        return {"precision": self.precision_}
 
 
 def _check_on_scale(values: np.ndarray, low: float, high: float) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bead_sklearn.effects import (
+    Covariates,
     FormulaTerm,
     MixedEffects,
     RandomFactor,
@@ -40,8 +41,7 @@ def build(formula, ids, covariates, *, rotation_invariant=False, center=True):
     return build_structures(
         MixedEffects(formula=formula).terms(),
         ids,
-        covariates,
-        NAMES,
+        Covariates(covariates, NAMES),
         np.arange(1.0, N_ROWS + 1),
         mixed_effects=MixedEffects(estimate_variance_components=center),
         rotation_invariant=rotation_invariant,

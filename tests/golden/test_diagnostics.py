@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from bead_sklearn import BinaryClassifier, MagnitudeRegressor, MixedEffects, anova
 from bead_sklearn.families import Bernoulli
-from bead_sklearn.inspection import bootstrap_test, confidence_intervals
+from bead_sklearn.inspection import bootstrap_test, confidence_intervals, f_test
 
 pd = pytest.importorskip("pandas")
 
@@ -129,9 +129,6 @@ def test_sleepstudy_t_tests(sleepstudy):
         assert effect.df == pytest.approx(df, abs=1e-3)
         assert effect.z == pytest.approx(t, rel=1e-5)
         assert effect.p_value == pytest.approx(p, rel=1e-3)
-    # Kenward and Roger's degrees of freedom are 17 exactly; the table is balanced.
-    assert effects[1].df == pytest.approx(17.0, abs=1e-4)
-    assert effects[1].p_value == pytest.approx(3.2638080181e-06, rel=1e-4)
     text = str(models["correlated", "reml"].summary())
     assert "df" in text
     assert "17.0" in text
@@ -140,6 +137,30 @@ def test_sleepstudy_t_tests(sleepstudy):
         np.isinf(effect.df)
         for effect in models["correlated", "ml"].summary().fixed_effects
     )
+
+
+def test_sleepstudy_kenward_roger(sleepstudy):
+    X, y, models = sleepstudy
+    model = models["correlated", "reml"]
+    summary = model.summary(X, y, df="kenward_roger")
+    expected = [
+        # lmerTest and pbkrtest: estimate, standard error, df, t, p
+        (251.4051048485, 6.824596695, 17.0, 36.8380896463, 1.1710033157e-17),
+        (10.4672859596, 1.5457896439, 17.0, 6.771481489, 3.2638080181e-06),
+    ]
+    for effect, (estimate, error, df, t, p) in zip(
+        summary.fixed_effects, expected, strict=True
+    ):
+        assert effect.estimate == pytest.approx(estimate, rel=1e-8)
+        assert effect.standard_error == pytest.approx(error, rel=1e-5)
+        assert effect.df == pytest.approx(df, rel=1e-8)
+        assert effect.z == pytest.approx(t, rel=1e-5)
+        assert effect.p_value == pytest.approx(p, rel=1e-3)
+    assert "Kenward and Roger" in str(summary)
+    # One coefficient: F is t squared.
+    test = f_test(model, ["days"], X, y)
+    assert test.statistic == pytest.approx(6.771481489**2, rel=1e-5)
+    assert test.p_value == pytest.approx(3.2638080181e-06, rel=1e-3)
 
 
 def test_sleepstudy_profile_intervals(sleepstudy):

@@ -401,3 +401,25 @@ def test_no_quadrature_over_factors_that_vary_within_sets():
     design, y = make_design("options"), make_response(np.random.RandomState(0))
     with pytest.raises(ValueError, match="rows of a choice set differ in their level"):
         fit_mixed_model(design, FAMILY, y, ONES, SolverOptions(n_quadrature=3))
+
+
+def test_many_options_are_solved_like_few():
+    """Choice sets are dense, whatever is asked for and however many options."""
+    rng = np.random.RandomState(5)
+    sets = np.repeat(np.arange(200), 3)
+    option = rng.permutation(np.arange(600) % 150)
+    items = make_factor("o", option, np.ones(600))
+    rows = DenseBlock(rng.normal(size=(600, 1)))
+    design = Design(600, rows, None, (items,), sets=sets)
+    family = ConditionalLogit(sets)
+    y = family.simulate(rng.normal(size=150)[option], rng)
+    fits = [
+        fit_mixed_model(
+            design, family, y, np.ones(600), SolverOptions(linear_algebra=kind)
+        )
+        for kind in ("auto", "dense", "sparse", "iterative")
+    ]
+    for fit in fits:
+        assert fit.log_likelihood == pytest.approx(fits[0].log_likelihood, abs=1e-8)
+        assert fit.monte_carlo_error == 0.0
+    assert fits[0].theta[0] > 0.3

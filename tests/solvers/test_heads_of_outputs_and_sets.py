@@ -174,3 +174,46 @@ def test_draws_of_choice_sets(choices):
     sizes = expected[left == right]
     errors = np.sqrt((sizes[left] * sizes[right] + expected**2) / 4000)
     assert np.abs((found[pairs] - expected) / errors).max() < 5.0
+
+
+@pytest.mark.parametrize("marginal", [None, ()])
+def test_moments_where_levels_vary_within_sets(marginal):
+    """Heads of what is chosen among, and a known part of the linear predictor."""
+    sets = np.repeat(np.arange(20), 3)
+    family = ConditionalLogit(sets)
+    codes = np.random.RandomState(4).permutation(np.arange(60) % Q)
+    unknown = np.where(np.arange(60) < 30, codes, -1)
+
+    def moments(form):
+        rows, _ = some_rows(0, 60)
+        heads = Heads(form, rows, codes)
+        y = family.simulate(np.zeros(60), np.random.RandomState(1))
+
+        def design(rows, codes, offset=None):
+            [x, factor] = DenseBlock(rows[:, :1]), heads.factor(rows, codes)
+            return Design(60, x, None, (factor,), sets=sets, offset=offset)
+
+        fitted = fit_mixed_model(design(rows, codes), family, y, np.ones(60), OPTIONS)
+        new, _ = some_rows(3, 60)
+        plain, shifted = (
+            predict_sets(
+                fitted.posterior,
+                design(new, unknown, offset),
+                family.pairs,
+                marginal=marginal,
+            )
+            for offset in (None, np.arange(60.0))
+        )
+        np.testing.assert_allclose(shifted[0], plain[0] + np.arange(60))
+        np.testing.assert_array_equal(shifted[1], plain[1])
+        return *plain, float(fitted.posterior.joint.fixed_block(1)[0, 0]) * new[:, 0]
+
+    (*found, slope), expected = moments("dual"), moments("primal")
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-8)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-8)
+    # Different new levels have the coefficients in common, nothing else.
+    left, right = family.pairs
+    apart = (left != right) & (unknown[left] < 0)
+    x = some_rows(3, 60)[0][:, 0]
+    common = slope[left] * x[right]
+    np.testing.assert_allclose(found[1][apart], common[apart], atol=1e-10)

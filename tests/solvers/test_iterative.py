@@ -23,9 +23,8 @@ from bead_sklearn.solvers._algebra import (
     DenseAlgebra,
     SparseAlgebra,
     choose_algebra,
-    factorize,
 )
-from bead_sklearn.solvers._coupling import RowCoupling
+from bead_sklearn.solvers._coupling import RowCoupling, factorize
 from bead_sklearn.solvers._gaussian import GaussianObjective
 from bead_sklearn.solvers._iterative import IterativeAlgebra
 from bead_sklearn.solvers._krylov import conjugate_gradients
@@ -341,8 +340,10 @@ def test_indefinite_equations_are_refused():
     with pytest.raises(np.linalg.LinAlgError):
         algebra.factorize(algebra.compute(curvature, with_fixed=False), scales)
     # Newton steps take the curvature that is left.
-    found = factorize(algebra, curvature, scales, with_fixed=False)
-    expected = factorize(exact, curvature, scales, with_fixed=False)
+    found, expected = (
+        factorize(RowCoupling(design, each), curvature, scales, with_fixed=False)
+        for each in (algebra, exact)
+    )
     own, rest = np.ones((100, 1)), np.ones(100)
     np.testing.assert_allclose(
         found.solve(own, rest)[1], expected.solve(own, rest)[1], atol=1e-7
@@ -575,3 +576,31 @@ def test_through_the_task_model(tmp_path):
     np.testing.assert_array_equal(
         load(tmp_path / "model").predict_proba(X[:200]), known
     )
+
+
+def test_each_part_of_indefinite_equations_is_refused():
+    design = crossed_design("intercepts")
+    algebra = IterativeAlgebra(design, IterativeOptions(), 0)
+    products, _ = algebra.compute(-np.ones(N), with_fixed=True)
+    # Large effects of the items only.
+    scales = Scales(design, np.array([0.01, 1.0]))
+    with pytest.raises(np.linalg.LinAlgError, match="indefinite"):
+        SparseBlock(algebra.crossproducts, products, scales)
+    # Small effects of both: the fixed part is left.
+    scales = Scales(design, np.full(2, 0.01))
+    block = SparseBlock(algebra.crossproducts, products, scales)
+    none = np.zeros((block.size, 0))
+    assert Preconditioned(block, 0, none).size == block.size
+    with pytest.raises(np.linalg.LinAlgError):
+        Preconditioned(block, design.n_fixed, none)
+
+
+def test_the_joint_covariance_of_an_iterative_fit_is_not_known():
+    design = crossed_design("intercepts", n=3000, n_persons=160, n_items=140)
+    y = np.random.RandomState(0).normal(size=3000)
+    options = SolverOptions(linear_algebra="iterative")
+    fit = fit_mixed_model(design, Normal(), y, np.ones(3000), options)
+    with pytest.raises(
+        ValueError, match="joint covariance of all effects is not known"
+    ):
+        fit.posterior.exact_joint()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize, minimize_scalar
@@ -365,3 +367,82 @@ def test_satterthwaite_is_for_restricted_normal_likelihoods_only():
     design, y, _ = intercepts()
     problem = Problem(design, Normal(), y, np.ones(len(y)), SolverOptions())
     assert satterthwaite(problem, problem.fit()) is None
+
+
+def test_an_end_that_is_never_reached_is_an_error():
+    with pytest.raises(RuntimeError, match="not found in 60 steps: it lies beyond"):
+        find_end(lambda v: (v, v / (1 + v)), 0.0, 0.5, 1.96, np.inf)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_correlation_on_the_boundary(sign):
+    """A correlation of -1 or 1 has no standard error to begin the search with."""
+    problem = slopes(sign, q=6, seed=4)
+    fit = problem.fit()
+    estimate = CORRELATION.estimate(fit)
+    profiler = Profiler(problem, fit)
+    lower, upper = profiler.interval(CORRELATION, LEVEL)
+    assert estimate == pytest.approx(sign, abs=1e-6)
+    assert (upper if sign > 0 else lower) == sign
+    assert lower < upper
+    # The interval of the mirrored data is the mirrored one.
+    design = problem.design
+    [factor] = design.factors
+    mirror = np.array([1.0, -1.0])
+    fixed = DenseBlock(design.fixed.rows() * mirror)
+    mirrored = Design(
+        design.n_rows, fixed, None, (replace(factor, z=factor.z * mirror),)
+    )
+    other = replace(problem, design=mirrored)
+    found = Profiler(other, other.fit()).interval(CORRELATION, LEVEL)
+    np.testing.assert_allclose(found, (-upper, -lower), atol=1e-3)
+
+
+def binary(sd, *, q=12, m=6, seed=0, n_quadrature=1):
+    rng = np.random.RandomState(seed)
+    codes = np.repeat(np.arange(q), m)
+    rows = np.column_stack([np.ones(q * m), rng.normal(size=q * m)])
+    factor = RandomFactor(
+        "g", codes, q, np.ones((q * m, 1)), full_covariance(np.ones(1)), ("1",)
+    )
+    eta = rows @ [0.2, 0.7] + sd * rng.normal(size=q)[codes]
+    y = (eta + rng.logistic(size=q * m) > 0).astype(float)
+    design = Design(q * m, DenseBlock(rows), None, (factor,))
+    options = SolverOptions(n_quadrature=n_quadrature)
+    return Problem(design, Bernoulli(), y, np.ones(q * m), options)
+
+
+def profile_of_a_deviation(problem):
+    """Of a Bernoulli model, by quadrature on a fixed grid."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    rows, codes = problem.design.fixed.rows(), problem.design.factors[0].codes
+    sign = 2 * problem.y - 1
+
+    def negative(beta, sd):
+        eta = (rows @ beta)[:, None] + sd * nodes
+        logs = -np.logaddexp(0, -sign[:, None] * eta)
+        sums = np.zeros((codes.max() + 1, len(nodes)))
+        np.add.at(sums, codes, logs)
+        top = sums.max(axis=1, keepdims=True)
+        values = np.exp(sums - top) @ weights / np.sqrt(2 * np.pi)
+        return -(np.log(values) + top[:, 0]).sum()
+
+    def profile(sd):
+        return -minimize(negative, [0.0, 0.5], (sd,), options={"gtol": 1e-7}).fun
+
+    return profile
+
+
+@pytest.mark.parametrize(("sd", "seed"), [(1.5, 0), (0.0, 3)])
+def test_profile_by_quadrature(sd, seed):
+    """The surface of the quadrature, also where the deviation is zero."""
+    problem = binary(sd, seed=seed, n_quadrature=25)
+    fit = problem.fit()
+    quantity = StandardDeviation("sd", 0, np.ones(1))
+    estimate = quantity.estimate(fit)
+    assert (estimate == 0.0) == (sd == 0.0)
+    found = Profiler(problem, fit).interval(quantity, LEVEL)
+    profile = profile_of_a_deviation(problem)
+    assert profile(estimate) == pytest.approx(fit.log_likelihood, abs=1e-4)
+    expected = brute_force(profile, estimate, 0.5, floor=0.0)
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)

@@ -192,9 +192,7 @@ def test_a_deviation_at_zero_is_no_start():
     assert cold.theta[0] > 0.1
     assert_equal(warm, cold)
     design = make_design(rows, "intercepts", Normal())
-    parameters = variance_parameters(
-        design, VarianceOptions(), np.ones(N), relative=True, scale=1.0
-    )
+    parameters = variance_parameters(design, VarianceOptions(), np.ones(N), Normal())
     assert start.begin(design, np.ones(N), parameters) is None
 
 

@@ -197,7 +197,7 @@ def test_ends_without_judgments():
     ends = model.predict_ends(X, groups=groups)
     assert not ends[:, 0].any()
     assert ends[:, 1].mean() == pytest.approx(30 / len(y), abs=0.005)
-    assert "threshold at 80" in str(model.summary())
+    assert "upper_threshold" in str(model.summary())
 
 
 def test_known_sigma():
