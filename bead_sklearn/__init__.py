@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         ForcedChoiceClassifier,
         MagnitudeRegressor,
         MultiSelectClassifier,
+        OrdinalScaleClassifier,
+        OrdinalScaleRegressor,
     )
 
 _MODULES = {
@@ -32,6 +34,8 @@ _MODULES = {
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
     "MultiSelectClassifier": "tasks",
+    "OrdinalScaleClassifier": "tasks",
+    "OrdinalScaleRegressor": "tasks",
     "anova": "inspection",
 }
 
@@ -44,6 +48,8 @@ __all__ = [
     "MagnitudeRegressor",
     "MixedEffects",
     "MultiSelectClassifier",
+    "OrdinalScaleClassifier",
+    "OrdinalScaleRegressor",
     "__version__",
     "anova",
 ]

@@ -19,6 +19,8 @@ from bead_sklearn import (
     ForcedChoiceClassifier,
     MagnitudeRegressor,
     MultiSelectClassifier,
+    OrdinalScaleClassifier,
+    OrdinalScaleRegressor,
 )
 
 MODELS = [
@@ -27,6 +29,9 @@ MODELS = [
     ForcedChoiceClassifier(),
     MagnitudeRegressor(),
     MultiSelectClassifier(),
+    OrdinalScaleClassifier(),
+    # The checks have responses of their own.
+    OrdinalScaleRegressor(scale=(-1e3, 1e3)),
 ]
 SEARCHES = [
     ActiveLearningSearch(LogisticRegression()),
@@ -60,6 +65,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
     pytest.mark.filterwarnings("ignore:The features under the ridge explain nothing"),
     pytest.mark.filterwarnings("ignore:The predictors reproduce y"),
+    pytest.mark.filterwarnings("ignore:.*taken to be ordered alphabetically"),
 ]
 
 

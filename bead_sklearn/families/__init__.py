@@ -1,6 +1,7 @@
 """Response distributions: log-likelihoods with closed-form derivatives in eta."""
 
 from bead_sklearn.families._base import (
+    ContinuousFamily,
     Derivatives,
     Family,
     LikelihoodDerivatives,
@@ -10,6 +11,7 @@ from bead_sklearn.families._base import (
 )
 from bead_sklearn.families._bernoulli import Bernoulli, BernoulliProbit
 from bead_sklearn.families._beta import Beta, OrderedBeta
+from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._choice import ConditionalLogit
 from bead_sklearn.families._cumulative import (
     Cumulative,
@@ -28,7 +30,9 @@ __all__ = [
     "Bernoulli",
     "BernoulliProbit",
     "Beta",
+    "BoundedFamily",
     "ConditionalLogit",
+    "ContinuousFamily",
     "Cumulative",
     "CumulativeLogit",
     "CumulativeProbit",

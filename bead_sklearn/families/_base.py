@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
+from scipy.special import ndtr
 
 from bead_sklearn.families._integrate import integrate_normal
 
@@ -202,24 +203,56 @@ class Family(ABC):
         return integrate_normal(self.mean, mean, variance)
 
 
-class QuadraticFamily(Family):
+class ContinuousFamily(Family):
+    """A family of numbers, with predictions when ``eta`` is normal.
+
+    All methods take the mean and the variance of ``eta``, both of shape (n,).
+    """
+
+    @abstractmethod
+    def predictive_sd(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of a response when ``eta`` is normal."""
+
+    @abstractmethod
+    def predictive_quantile(
+        self, mean: np.ndarray, variance: np.ndarray, level: float
+    ) -> np.ndarray:
+        """Return a quantile of a response when ``eta`` is normal."""
+
+    @abstractmethod
+    def predictive_cdf(
+        self, y: np.ndarray, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return the probability of a response of at most ``y``, (n,)."""
+
+    @abstractmethod
+    def predictive_log_density(
+        self, y: np.ndarray, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return the logarithm of the density of a response at ``y``, (n,)."""
+
+
+class QuadraticFamily(ContinuousFamily):
     """A family whose response, perhaps transformed, is normal given ``eta``.
 
-    Its log-likelihood is quadratic in ``eta`` with a free scale sigma, so that the
+    Its log-likelihood is quadratic in ``eta`` with a scale sigma, so that the
     marginal likelihood is exact and variance components are profiled.
 
     Parameters
     ----------
     sigma : float, default=1.0
         Residual standard deviation of the transformed response.
+    fixed : bool, default=False
+        Whether sigma is known; otherwise it is estimated.
     """
 
-    def __init__(self, sigma: float = 1.0) -> None:
+    def __init__(self, sigma: float = 1.0, fixed: bool = False) -> None:
         self.sigma = sigma
+        self.fixed = fixed
 
     def with_sigma(self, sigma: float) -> Self:
         """Return the family with another residual standard deviation."""
-        return type(self)(sigma)
+        return type(self)(sigma, self.fixed)
 
     def working_response(self, y: np.ndarray) -> np.ndarray:
         """Return the response on the scale where it is normal."""
@@ -233,12 +266,20 @@ class QuadraticFamily(Family):
         """Return ``sigma ** 2``."""
         return float(self.sigma**2)
 
-    @abstractmethod
-    def predictive_sd(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of a response when ``eta`` is normal."""
-
-    @abstractmethod
-    def predictive_quantile(
-        self, mean: np.ndarray, variance: np.ndarray, level: float
+    def predictive_cdf(
+        self, y: np.ndarray, mean: np.ndarray, variance: np.ndarray
     ) -> np.ndarray:
-        """Return a quantile of a response when ``eta`` is normal."""
+        """Return the probability of a response of at most ``y``, (n,)."""
+        sd = np.sqrt(variance + self.sigma**2)
+        return np.asarray(ndtr((self.working_response(y) - mean) / sd))
+
+    def predictive_log_density(
+        self, y: np.ndarray, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return the logarithm of the density of a response at ``y``, (n,)."""
+        working = self.working_response(y)
+        sd = np.sqrt(variance + self.sigma**2)
+        # The log-density where eta is the response itself has all constants.
+        at_response = self.derivatives(y, working).log_likelihood
+        z = (working - mean) / sd
+        return np.asarray(at_response - 0.5 * z**2 - np.log(sd / self.sigma))

@@ -5,19 +5,71 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from scipy.special import digamma, expit, gammaln, log_expit, logit, polygamma
+from scipy.special import (
+    betainc,
+    betaincinv,
+    digamma,
+    expit,
+    gammaln,
+    log_expit,
+    logit,
+    polygamma,
+)
 
 from bead_sklearn.families._base import (
     Derivatives,
-    Family,
     ParameterDerivatives,
     ReportedParameter,
 )
+from bead_sklearn.families._bounded import BoundedFamily
+from bead_sklearn.families._integrate import integrate_normal
 
 _TINY = np.finfo(float).tiny
 
+#: Lower bound of 1 / phi in fits.
+_LEAST_DISPERSION = 1e-9
 
-class Beta(Family):
+
+class _BetaFamily(BoundedFamily):
+    """A family with a precision phi that fits keep below 1e9.
+
+    Where a model reproduces the responses the likelihood grows with phi without end.
+    In fits the parameter is log(phi) but for precisions near the bound.
+
+    Attributes
+    ----------
+    precision : float
+        phi.
+    """
+
+    link = "logit"
+    precision: float
+    _least = 0.0
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    def _log_precision(self) -> float:
+        """Return the parameter of the precision."""
+        beyond = max(1.0 / self.precision - self._least, _TINY)
+        return float(-np.log(beyond))
+
+    def _precision_at(self, parameter: float) -> float:
+        return float(1.0 / (np.exp(-parameter) + self._least))
+
+    def _precision_slope(self) -> float:
+        """Return the derivative of log(phi) in the parameter."""
+        return 1.0 - self._least * self.precision
+
+    def _bounded(self, least: float) -> Self:
+        """Return the family with a lower bound of 1 / phi."""
+        self._least = least
+        return self
+
+
+class Beta(_BetaFamily):
     """Beta distribution with mean 1 / (1 + exp(-eta)) and precision phi.
 
     y in (0, 1) has the beta distribution with shapes mu phi and (1 - mu) phi. The one
@@ -43,29 +95,42 @@ class Beta(Family):
     """
 
     name = "beta"
-    link = "logit"
-    response = "bounded"
 
     def __init__(self, precision: float = 1.0) -> None:
         self.precision = precision
 
     @property
+    def resolution(self) -> float:
+        """Standard deviation of logit(y), at most 1."""
+        return min(1.0, float(np.sqrt(self.latent_variance())))
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is not between 0 and 1."""
+        wrong = np.flatnonzero(~((y > 0) & (y < 1)))
+        if len(wrong):
+            raise ValueError(
+                "The beta family needs responses between 0 and 1, the ends excluded; "
+                f"the ordered beta family includes them. y has {len(wrong)} others, "
+                f"the first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
+
+    @property
     def parameters(self) -> np.ndarray:
         """log(phi)."""
-        return np.array([np.log(self.precision)])
+        return np.array([self._log_precision()])
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another precision."""
-        return type(self)(float(np.exp(parameters[0])))
+        return type(self)(self._precision_at(parameters[0]))._bounded(self._least)
 
     def reported_parameters(self) -> list[ReportedParameter]:
         """Return the precision, phi."""
-        gradient = np.array([self.precision])
+        gradient = np.array([self.precision * self._precision_slope()])
         return [ReportedParameter("phi", self.precision, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the precision that matches two moments."""
-        return type(self)(_moment_precision(y, weights))
+        return type(self)(_moment_precision(y, weights))._bounded(_LEAST_DISPERSION)
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -76,7 +141,8 @@ class Beta(Family):
     ) -> ParameterDerivatives:
         """Return derivatives in log(phi)."""
         parts = _beta_precision_derivatives(y, eta, self.precision)
-        return ParameterDerivatives(*(part[:, None] for part in parts))
+        moved = self._precision_slope()
+        return ParameterDerivatives(*(moved * part[:, None] for part in parts))
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the mean."""
@@ -86,20 +152,35 @@ class Beta(Family):
         """Return the variance of logit(y) at mean one half, 2 trigamma(phi / 2)."""
         return float(2.0 * polygamma(1, 0.5 * self.precision))
 
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return mu (1 - mu) / (phi + 1)."""
+        return np.asarray(expit(eta) * expit(-eta) / (self.precision + 1.0))
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta), the regularised incomplete beta function."""
+        return np.asarray(betainc(*self._shapes(eta), np.clip(y, 0.0, 1.0)))
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the y with P(response <= y | eta) = ``level``."""
+        return np.asarray(betaincinv(*self._shapes(eta), level))
+
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:
         """Draw one response for each ``eta``."""
-        p, q = self.precision * expit(eta), self.precision * expit(-eta)
-        y = random_state.beta(np.maximum(p, _TINY), np.maximum(q, _TINY))
+        y = random_state.beta(*self._shapes(eta))
         return np.clip(y, _TINY, 1.0 - 0.5 * np.finfo(float).eps)
 
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the logit of the weighted mean."""
         return float(logit(np.clip(np.average(y, weights=weights), 0.01, 0.99)))
 
+    def _shapes(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p, q = self.precision * expit(eta), self.precision * expit(-eta)
+        return np.maximum(p, _TINY), np.maximum(q, _TINY)
 
-class OrderedBeta(Family):
+
+class OrderedBeta(_BetaFamily):
     r"""Ordered beta distribution: responses in [0, 1] with mass at both ends.
 
     .. math::
@@ -107,7 +188,8 @@ class OrderedBeta(Family):
 
     F logistic and :math:`c_0 < c_1`; in between, the beta distribution with mean
     :math:`F(\eta)` and precision :math:`\phi`. Parameters are :math:`c_0`,
-    :math:`\log(c_1 - c_0)` and :math:`\log \phi`.
+    :math:`\log(c_1 - c_0)` and :math:`\log \phi`. An infinite threshold is that of an
+    end without probability, and no parameter.
 
     Parameters
     ----------
@@ -130,8 +212,6 @@ class OrderedBeta(Family):
     """
 
     name = "ordered_beta"
-    link = "logit"
-    response = "bounded"
 
     def __init__(
         self,
@@ -144,45 +224,90 @@ class OrderedBeta(Family):
         self.precision = precision
 
     @property
+    def resolution(self) -> float:
+        """That of the beta distribution between the ends."""
+        return Beta(self.precision).resolution
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is outside [0, 1]."""
+        wrong = np.flatnonzero(~((y >= 0) & (y <= 1)))
+        if len(wrong):
+            raise ValueError(
+                "The ordered beta family needs responses from 0 to 1. y has "
+                f"{len(wrong)} outside, the first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
+
+    @property
+    def has_ends(self) -> tuple[bool, bool]:
+        """Whether 0 and 1 have probabilities of their own."""
+        return bool(np.isfinite(self.lower_threshold)), bool(
+            np.isfinite(self.upper_threshold)
+        )
+
+    @property
     def parameters(self) -> np.ndarray:
-        """c_0, log(c_1 - c_0), log(phi)."""
-        width = self.upper_threshold - self.lower_threshold
-        return np.array([self.lower_threshold, np.log(width), np.log(self.precision)])
+        """c_0, log(c_1 - c_0), log(phi); c_1 itself if c_0 is infinite."""
+        precision = self._log_precision()
+        thresholds = [self.lower_threshold, self.upper_threshold]
+        if all(self.has_ends):
+            thresholds[1] = np.log(thresholds[1] - thresholds[0])
+        finite = [x for x, here in zip(thresholds, self.has_ends, strict=True) if here]
+        return np.array([*finite, precision])
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with other thresholds and precision."""
-        lower, width, precision = (
-            float(parameters[0]),
-            float(np.exp(parameters[1])),
-            float(np.exp(parameters[2])),
-        )
-        return type(self)(lower, lower + width, precision)
+        *thresholds, precision = (float(x) for x in parameters)
+        lower, upper = self.lower_threshold, self.upper_threshold
+        if all(self.has_ends):
+            lower = thresholds[0]
+            upper = lower + float(np.exp(thresholds[1]))
+        elif self.has_ends[0]:
+            lower = thresholds[0]
+        elif self.has_ends[1]:
+            upper = thresholds[0]
+        family = type(self)(lower, upper, self._precision_at(precision))
+        return family._bounded(self._least)
 
     def reported_parameters(self) -> list[ReportedParameter]:
-        """Return both thresholds and the precision, phi."""
-        width = self.upper_threshold - self.lower_threshold
-        lower, upper, phi = np.tril(np.ones((3, 3))) * [1.0, width, self.precision]
-        phi[:2] = 0.0
-        return [
-            ReportedParameter("lower_threshold", self.lower_threshold, lower),
-            ReportedParameter("upper_threshold", self.upper_threshold, upper),
-            ReportedParameter("phi", self.precision, phi, is_positive=True),
-        ]
+        """Return the thresholds, without infinite ones, and the precision, phi."""
+        has_lower, has_upper = self.has_ends
+        size = 1 + has_lower + has_upper
+        reported = []
+        if has_lower:
+            reported.append(
+                ReportedParameter(
+                    "lower_threshold", self.lower_threshold, np.eye(size)[0]
+                )
+            )
+        if has_upper:
+            upper = np.eye(size)[0]
+            if has_lower:
+                upper[1] = self.upper_threshold - self.lower_threshold
+            reported.append(
+                ReportedParameter("upper_threshold", self.upper_threshold, upper)
+            )
+        phi = np.eye(size)[-1] * self.precision * self._precision_slope()
+        reported.append(ReportedParameter("phi", self.precision, phi, is_positive=True))
+        return reported
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
-        """Return the family with thresholds at the shares of the two ends."""
+        """Return the family with thresholds at the shares of the two ends.
+
+        That of an end without responses is infinite: its estimated probability is 0.
+        """
         total = weights.sum() + 1.5
-        zero = (weights[y <= 0].sum() + 0.5) / total
-        one = (weights[y >= 1].sum() + 0.5) / total
-        inside = (y > 0) & (y < 1)
-        if not inside.any():
-            return type(self)(float(logit(zero)), float(-logit(one)), 1.0)
-        level = Beta().initial_eta(y[inside], weights[inside])
-        return type(self)(
-            float(logit(zero)) + level,
-            float(-logit(one)) + level,
-            _moment_precision(y[inside], weights[inside]),
+        at_zero, at_one = weights[y <= 0].sum(), weights[y >= 1].sum()
+        zero, one = (at_zero + 0.5) / total, (at_one + 0.5) / total
+        inside, level, precision = (y > 0) & (y < 1), 0.0, 1.0
+        if inside.any():
+            level = Beta().initial_eta(y[inside], weights[inside])
+            precision = _moment_precision(y[inside], weights[inside])
+        family = type(self)(
+            float(logit(zero)) + level if at_zero > 0 else -np.inf,
+            float(-logit(one)) + level if at_one > 0 else np.inf,
+            precision,
         )
+        return family._bounded(_LEAST_DISPERSION)
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -238,24 +363,60 @@ class OrderedBeta(Family):
         beta = _beta_precision_derivatives(
             np.where(inside, y, 0.5), eta, self.precision
         )
-        pairs = (by_low, by_high), (g_low, g_high), (w_low, w_high)
-        return ParameterDerivatives(
-            *(
-                np.column_stack(
-                    [first + second, width * second, np.where(inside, inner, 0.0)]
-                )
-                for (first, second), inner in zip(pairs, beta, strict=True)
-            )
-        )
+        columns = []
+        for (by_c0, by_c1), inner in zip(
+            ((by_low, by_high), (g_low, g_high), (w_low, w_high)), beta, strict=True
+        ):
+            thresholds = [by_c0, by_c1]
+            if all(self.has_ends):
+                thresholds = [by_c0 + by_c1, width * by_c1]
+            finite = [
+                x for x, here in zip(thresholds, self.has_ends, strict=True) if here
+            ]
+            moved = self._precision_slope() * inner
+            columns.append(np.column_stack([*finite, np.where(inside, moved, 0.0)]))
+        return ParameterDerivatives(*columns)
 
     def end_probabilities(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return P(y = 0) and P(y = 1)."""
         return expit(self.lower_threshold - eta), expit(eta - self.upper_threshold)
 
+    def end_probabilities_over(
+        self, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return P(y = 0) and P(y = 1) when ``eta`` is normal, (n, 2)."""
+        return integrate_normal(
+            lambda eta: np.column_stack(self.end_probabilities(eta)), mean, variance
+        )
+
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the mean over both ends and the interval."""
         zero, one = self.end_probabilities(eta)
         return one + (1.0 - zero - one) * expit(eta)
+
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return the variance over both ends and the interval."""
+        zero, one = self.end_probabilities(eta)
+        between = Beta(self.precision)
+        inner, mean = between.mean(eta), self.mean(eta)
+        spread = between.conditional_variance(eta) + (inner - mean) ** 2
+        ends = zero * mean**2 + one * (1.0 - mean) ** 2
+        return np.asarray((1.0 - zero - one) * spread + ends)
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta), which jumps at 0 and 1."""
+        zero, one = self.end_probabilities(eta)
+        inner = Beta(self.precision).cdf(y, eta)
+        below = zero + (1.0 - zero - one) * inner
+        return np.where(y < 0, 0.0, np.where(y >= 1, 1.0, below))
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the smallest y with P(response <= y | eta) of at least ``level``."""
+        zero, one = self.end_probabilities(eta)
+        between = np.maximum(1.0 - zero - one, _TINY)
+        inner = np.clip((level - zero) / between, 0.0, 1.0)
+        y = Beta(self.precision).quantile(inner, eta)
+        return np.where(level <= zero, 0.0, np.where(level > 1.0 - one, 1.0, y))
 
     def latent_variance(self) -> float:
         """Return pi^2 / 3, the variance of the standard logistic distribution."""

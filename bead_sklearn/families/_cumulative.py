@@ -14,6 +14,7 @@ from bead_sklearn.families._base import (
     ParameterDerivatives,
     ReportedParameter,
 )
+from bead_sklearn.families._integrate import integrate_normal
 from bead_sklearn.families._interval import (
     IntervalDerivatives,
     logistic_interval,
@@ -126,9 +127,34 @@ class Cumulative(Family):
 
     def category_probabilities(self, eta: np.ndarray) -> np.ndarray:
         """Return the probability of each category, (n, n_categories)."""
-        below = self._cdf(self.thresholds - eta[:, None])
-        ends = np.zeros((len(eta), 1)), np.ones((len(eta), 1))
-        return np.diff(np.hstack([ends[0], below, ends[1]]), axis=1)
+        cuts = np.concatenate([[-np.inf], self.thresholds, [np.inf]])
+        return self._differences(cuts - eta[:, None])
+
+    def category_probabilities_over(
+        self, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return the probability of each category when ``eta`` is normal."""
+        return integrate_normal(self.category_probabilities, mean, variance)
+
+    def outside_probabilities(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the probability of a lower and of a higher category, (n, 2).
+
+        1 for categories without such.
+        """
+        upper, lower, _ = self._bounds(y, eta)
+        below = np.where(np.isfinite(lower), self._cdf(lower), 1.0)
+        above = np.where(np.isfinite(upper), self._cdf(-upper), 1.0)
+        return np.column_stack([below, above])
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is no number of a category."""
+        wrong = np.flatnonzero(~np.isin(y, np.arange(self.n_categories)))
+        if len(wrong):
+            raise ValueError(
+                f"The {self.name} family needs categories from 0 to "
+                f"{self.n_categories - 1}. y has {len(wrong)} others, the first in "
+                f"row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Return the expected category number."""
@@ -144,6 +170,14 @@ class Cumulative(Family):
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return 0: the thresholds hold the level."""
         return 0.0
+
+    def _differences(self, bounds: np.ndarray) -> np.ndarray:
+        """Return F(upper) - F(lower) of neighbouring bounds, in the lower tail."""
+        lower, upper = bounds[:, :-1], bounds[:, 1:]
+        flip = lower > 0
+        return self._cdf(np.where(flip, -lower, upper)) - self._cdf(
+            np.where(flip, -upper, lower)
+        )
 
     def _distances(self) -> np.ndarray:
         """Distances between neighbouring thresholds, (n_categories - 2,)."""
@@ -226,6 +260,14 @@ class CumulativeProbit(Cumulative):
     _interval = staticmethod(normal_interval)
     _cdf = staticmethod(ndtr)
     _quantile = staticmethod(ndtri)
+
+    def category_probabilities_over(
+        self, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        """Return the probability of each category when ``eta`` is normal: exact."""
+        cuts = np.concatenate([[-np.inf], self.thresholds, [np.inf]])
+        sd = np.sqrt(1.0 + variance)
+        return self._differences((cuts - mean[:, None]) / sd[:, None])
 
     def latent_variance(self) -> float:
         """Return 1, the variance of the standard normal distribution."""

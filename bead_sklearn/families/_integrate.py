@@ -28,22 +28,38 @@ _SOBOL_LOG2 = 8
 
 
 def integrate_normal(
-    function: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, variance: np.ndarray
+    function: Callable[..., np.ndarray],
+    mean: np.ndarray,
+    variance: np.ndarray,
+    *of_rows: np.ndarray,
+    in_logs: bool = False,
+    largest_sd: float = _WIDE_SDS[0],
 ) -> np.ndarray:
     """Return E f(eta) for normal ``eta``, f mapping (n,) to (n,) or (n, k).
 
-    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2; beyond it
-    the trapezoidal rule, whose steps stay below the unit on which f varies.
+    Gauss-Hermite quadrature with 15 nodes up to a standard deviation of 2, or
+    ``largest_sd``; beyond it the trapezoidal rule, whose steps stay below the unit on
+    which f varies. ``of_rows`` are further arguments of f, one value per row each.
+    With ``in_logs`` the function returns log f, and the result is log E f.
     """
     sd = np.sqrt(variance)
     nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
-    result = _weighted_sum(function, mean, sd, nodes, weights)
-    for low, high in itertools.pairwise(_WIDE_SDS):
+    summed = _log_weighted_sum if in_logs else _weighted_sum
+    result = summed(function, mean, sd, nodes, weights, *of_rows)
+    bands = largest_sd, *(band for band in _WIDE_SDS if band > largest_sd)
+    for low, high in itertools.pairwise(bands):
         rows = np.flatnonzero((sd > low) & (sd <= high))
         if len(rows):
             nodes = np.linspace(-_RANGE, _RANGE, int(2 * _RANGE * min(high, 64.0)) + 1)
             weights = np.exp(-0.5 * nodes**2)
-            result[rows] = _weighted_sum(function, mean[rows], sd[rows], nodes, weights)
+            result[rows] = summed(
+                function,
+                mean[rows],
+                sd[rows],
+                nodes,
+                weights,
+                *(values[rows] for values in of_rows),
+            )
     return result
 
 
@@ -128,14 +144,30 @@ def _sobol_rule(n_outputs: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _weighted_sum(
-    function: Callable[[np.ndarray], np.ndarray],
+    function: Callable[..., np.ndarray],
     mean: np.ndarray,
     sd: np.ndarray,
     nodes: np.ndarray,
     weights: np.ndarray,
+    *of_rows: np.ndarray,
 ) -> np.ndarray:
     shares = weights / weights.sum()
-    total = shares[0] * np.asarray(function(mean + sd * nodes[0]))
+    total = shares[0] * np.asarray(function(mean + sd * nodes[0], *of_rows))
     for node, share in zip(nodes[1:], shares[1:], strict=True):
-        total = total + share * function(mean + sd * node)
+        total = total + share * function(mean + sd * node, *of_rows)
+    return total
+
+
+def _log_weighted_sum(
+    function: Callable[..., np.ndarray],
+    mean: np.ndarray,
+    sd: np.ndarray,
+    nodes: np.ndarray,
+    weights: np.ndarray,
+    *of_rows: np.ndarray,
+) -> np.ndarray:
+    log_shares = np.log(weights / weights.sum())
+    total = np.full(mean.shape, -np.inf)
+    for node, log_share in zip(nodes, log_shares, strict=True):
+        total = np.logaddexp(total, log_share + function(mean + sd * node, *of_rows))
     return total

@@ -16,6 +16,8 @@ class LogNormal(QuadraticFamily):
     ----------
     sigma : float, default=1.0
         Standard deviation of log(y).
+    fixed : bool, default=False
+        Whether sigma is known; otherwise it is estimated.
 
     Examples
     --------

@@ -17,6 +17,8 @@ class Normal(QuadraticFamily):
     ----------
     sigma : float, default=1.0
         Residual standard deviation, in the unit of the response.
+    fixed : bool, default=False
+        Whether sigma is known; otherwise it is estimated.
 
     Examples
     --------

@@ -9,10 +9,10 @@ from scipy.special import log_ndtr, ndtri_exp
 
 from bead_sklearn.families._base import (
     Derivatives,
-    Family,
     ParameterDerivatives,
     ReportedParameter,
 )
+from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._truncation import (
     NARROW_WIDTH,
     Truncation,
@@ -20,14 +20,20 @@ from bead_sklearn.families._truncation import (
 )
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+_TINY = np.finfo(np.float64).tiny
+
+#: Lower bound of sigma in fits, relative to the standard deviation of the responses.
+_LEAST_SHARE = 1e-5
 
 
-class TruncatedNormal(Family):
+class TruncatedNormal(BoundedFamily):
     """Normal distribution truncated to an interval.
 
     The density is that of N(eta, sigma^2) on [lower, upper], divided by the
     probability of the interval. ``eta`` is the mean before truncation. It is
-    log-concave in eta. The one parameter is log(sigma).
+    log-concave in eta. The one parameter is log(sigma), unless sigma is known. (In
+    fits it is the logarithm of what sigma has beyond 1e-5 of the standard deviation of
+    the responses, so that sigma has a lower bound where a model reproduces them.)
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ class TruncatedNormal(Family):
         The interval; may be infinite on one side.
     sigma : float, default=1.0
         Standard deviation before truncation, in the unit of the response.
+    fixed : bool, default=False
+        Whether sigma is known; otherwise it is estimated.
 
     Examples
     --------
@@ -46,19 +54,35 @@ class TruncatedNormal(Family):
 
     name = "truncated_normal"
     link = "identity"
-    response = "bounded"
 
     def __init__(
-        self, lower: float = 0.0, upper: float = 1.0, sigma: float = 1.0
+        self,
+        lower: float = 0.0,
+        upper: float = 1.0,
+        sigma: float = 1.0,
+        fixed: bool = False,
     ) -> None:
         self.lower = lower
         self.upper = upper
         self.sigma = sigma
+        self.fixed = fixed
+        self._least = 0.0
 
     @property
     def parameters(self) -> np.ndarray:
-        """log(sigma)."""
-        return np.array([np.log(self.sigma)])
+        """log(sigma); empty if sigma is known."""
+        beyond = np.sqrt(max(self.sigma**2 - self._least**2, _TINY))
+        return np.array([] if self.fixed else [np.log(beyond)])
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Ends of the interval."""
+        return self.lower, self.upper
+
+    @property
+    def resolution(self) -> float:
+        """Sigma: ``eta`` has the unit of the response."""
+        return self.sigma
 
     @property
     def scale(self) -> float:
@@ -67,17 +91,38 @@ class TruncatedNormal(Family):
 
     def with_parameters(self, parameters: np.ndarray) -> Self:
         """Return the family with another sigma."""
-        return type(self)(self.lower, self.upper, float(np.exp(parameters[0])))
+        if self.fixed:
+            return self
+        sigma = float(np.hypot(np.exp(parameters[0]), self._least))
+        family = type(self)(self.lower, self.upper, sigma)
+        family._least = self._least
+        return family
 
     def reported_parameters(self) -> list[ReportedParameter]:
-        """Return sigma."""
-        gradient = np.array([self.sigma])
+        """Return sigma, if it is a parameter."""
+        if self.fixed:
+            return []
+        gradient = np.array([self.sigma * (1.0 - (self._least / self.sigma) ** 2)])
         return [ReportedParameter("sigma", self.sigma, gradient, is_positive=True)]
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""
+        if self.fixed:
+            return self
         spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
-        return type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
+        family = type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
+        family._least = _LEAST_SHARE * family.sigma
+        return family
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise a ValueError if a response is outside the interval."""
+        wrong = np.flatnonzero(~((y >= self.lower) & (y <= self.upper)))
+        if len(wrong):
+            raise ValueError(
+                "The truncated normal family needs responses in "
+                f"[{self.lower:g}, {self.upper:g}]. y has {len(wrong)} outside, the "
+                f"first in row {wrong[0]}: {y[wrong[0]]:g}."
+            )
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -106,6 +151,8 @@ class TruncatedNormal(Family):
         self, y: np.ndarray, eta: np.ndarray
     ) -> ParameterDerivatives:
         """Return derivatives in log(sigma)."""
+        if self.fixed:
+            return super().parameter_derivatives(y, eta)
         s = self.sigma
         z = (y - eta) / s
         inside = self._inside(eta)
@@ -142,10 +189,11 @@ class TruncatedNormal(Family):
             - by_width * (edge.far_distance**2 - variance),
             by_lower * (above**2 - variance) - by_upper * (below**2 - variance),
         )
+        moved = 1.0 - (self._least / s) ** 2  # d log(sigma) in the parameter
         return ParameterDerivatives(
-            (log_likelihood - 1.0)[:, None],
-            (gradient / s)[:, None],
-            ((curvature - 2.0 * variance) / s**2)[:, None],
+            moved * (log_likelihood - 1.0)[:, None],
+            moved * (gradient / s)[:, None],
+            moved * ((curvature - 2.0 * variance) / s**2)[:, None],
         )
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -164,20 +212,44 @@ class TruncatedNormal(Family):
         """Return ``sigma ** 2``, the variance before truncation."""
         return self.sigma**2
 
-    def simulate(
-        self, eta: np.ndarray, random_state: np.random.RandomState
-    ) -> np.ndarray:
-        """Draw one response for each ``eta``, by inverting the distribution."""
-        low, high = self._bounds(eta)[1], self._bounds(eta)[0]
-        flip = low + high > 0  # work in the lower tail
-        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
-        log_low, log_high = log_ndtr(low), log_ndtr(high)
-        u = random_state.uniform(size=eta.shape)
+    def conditional_variance(self, eta: np.ndarray) -> np.ndarray:
+        """Return the variance of the truncated distribution."""
+        return self.sigma**2 * self._inside(eta).variance
+
+    def cdf(self, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return P(response <= y | eta)."""
+        y = np.clip(y, self.lower, self.upper)
+        flip, log_low, log_high = self._log_ends(eta)
+        z = (y - eta) / self.sigma
+        log_z = log_ndtr(np.where(flip, -z, z))
+        # (F(z) - F(low)) / (F(high) - F(low)), of logarithms that are nearly equal
+        # where the interval is narrow.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            below = np.exp(log_z - log_high) * (
+                np.expm1(log_low - log_z) / np.expm1(log_low - log_high)
+            )
+        if np.isfinite(self._width()):
+            share = (y - self.lower) / (self.upper - self.lower)
+            flat = log_high == log_low
+            below = np.where(flat, np.where(flip, 1.0 - share, share), below)
+        below = np.clip(np.where(log_z <= log_low, 0.0, below), 0.0, 1.0)
+        return np.where(flip, 1.0 - below, below)
+
+    def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the smallest y with P(response <= y | eta) of at least ``level``."""
+        flip, log_low, log_high = self._log_ends(eta)
+        u = np.where(flip, 1.0 - level, level)
         # log of F(low) + u (F(high) - F(low)), from the larger term
         log_f = log_high + np.log(u + (1.0 - u) * np.exp(log_low - log_high))
         z = ndtri_exp(log_f)
         y = eta + self.sigma * np.where(flip, -z, z)
-        return np.clip(y, self.lower, self.upper)
+        return np.asarray(np.clip(y, self.lower, self.upper))
+
+    def simulate(
+        self, eta: np.ndarray, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw one response for each ``eta``, by inverting the distribution."""
+        return self.quantile(random_state.uniform(size=eta.shape), eta)
 
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted mean."""
@@ -187,6 +259,16 @@ class TruncatedNormal(Family):
         """Upper and lower bound in standard units, (2, n)."""
         bounds = np.array([[self.upper], [self.lower]])
         return np.asarray((bounds - eta) / self.sigma)
+
+    def _log_ends(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logarithms of F at both ends, seen from the end whose tail is lower.
+
+        The first array says where the interval is seen in the mirror.
+        """
+        high, low = self._bounds(eta)
+        flip = low + high > 0
+        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        return flip, log_ndtr(low), log_ndtr(high)
 
     def _width(self) -> float:
         """Width of the interval in standard units."""

@@ -4,6 +4,7 @@ from bead_sklearn.inputs._dense import dense_matrix
 from bead_sklearn.inputs._ids import read_groups
 from bead_sklearn.inputs._judgments import Judgments
 from bead_sklearn.inputs._levels import encode_levels, match_levels
+from bead_sklearn.inputs._order import declared_order
 from bead_sklearn.inputs._reader import InputReader
 from bead_sklearn.inputs._single import read_text
 from bead_sklearn.inputs._target import check_target_present
@@ -19,6 +20,7 @@ __all__ = [
     "InputReader",
     "Judgments",
     "DistinctText",
+    "declared_order",
     "PAIR_SEPARATOR",
     "PairedText",
     "dense_matrix",

@@ -38,7 +38,8 @@ def model_quantities(model: Any) -> list[Quantity]:
     for index, name in enumerate(model._posterior.factor_names):
         if variances.estimate and name not in variances.zero_factors:
             quantities += _of_factor(index, structures[name])
-    if isinstance(model._family, QuadraticFamily):
+    family = model._family
+    if isinstance(family, QuadraticFamily) and not family.fixed:
         quantities.append(ResidualDeviation("sigma"))
     quantities += family_quantities(model)
     features = model._features

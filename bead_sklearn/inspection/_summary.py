@@ -206,7 +206,7 @@ def summarize(
     latent = family.latent_variance()
     total = explained + between + latent
     return Summary(
-        title=f"{type(estimator).__name__}, {family.name} family, {family.link} link",
+        title=_title(estimator, family),
         likelihood=_likelihood(family, fit),
         n_observations=rows.n_judgments,
         fixed_effects=fixed_effects(estimator._features, posterior, degrees_of_freedom),
@@ -226,6 +226,12 @@ def summarize(
         family_parameters=estimator._family_parameters(),
         df=None if degrees_of_freedom is None else "satterthwaite",
     )
+
+
+def _title(estimator: Any, family: Family) -> str:
+    title = f"{type(estimator).__name__}, {family.name} family, {family.link} link"
+    unit = getattr(estimator, "unit", None)
+    return title if unit is None else f"{title}, y in {unit}"
 
 
 def summary(
@@ -265,6 +271,8 @@ def _messages(fit: MixedModelFit, components: list[VarianceComponents]) -> list[
         messages.append(
             "The features under the ridge explain nothing: alpha is infinite"
         )
+    if getattr(fit.family, "fixed", False):
+        messages.append(f"sigma is held at {np.sqrt(fit.family.latent_variance()):.4g}")
     for component in components:
         if not component.is_estimated:
             message = f"The variance of {component.grouping_factor} is held"

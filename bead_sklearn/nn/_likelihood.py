@@ -114,6 +114,26 @@ def _match(y: Tensor, eta: Tensor) -> Tensor:
     return y.to(eta)
 
 
+def _log_sigma(
+    family: Normal | LogNormal | TruncatedNormal, eta: Tensor, parameters: Tensor
+) -> Tensor:
+    """Return log(sigma), which is a parameter unless it is known."""
+    if family.fixed:
+        return eta.new_tensor(math.log(family.sigma))
+    if isinstance(family, TruncatedNormal) and family._least > 0:
+        floor = parameters.new_tensor(2.0 * math.log(family._least))
+        return 0.5 * torch.logaddexp(2.0 * parameters[0], floor)
+    return parameters[0]
+
+
+def _log_precision(family: Beta | OrderedBeta, parameter: Tensor) -> Tensor:
+    """Return log(phi) of the beta distribution, which fits keep below a bound."""
+    if family._least == 0:
+        return parameter
+    floor = parameter.new_tensor(math.log(family._least))
+    return -torch.logaddexp(-parameter, floor)
+
+
 def bernoulli_log_likelihood(y: Tensor, eta: Tensor) -> Tensor:
     """Return y log F(eta) + (1 - y) log F(-eta), F logistic, entry by entry.
 
@@ -161,16 +181,18 @@ def _(family: BernoulliProbit, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
 @twin.register
 def _(family: Normal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     y = _match(y, eta)
-    z = (y - eta) * torch.exp(-parameters[0])
-    return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI
+    log_sigma = _log_sigma(family, eta, parameters)
+    z = (y - eta) * torch.exp(-log_sigma)
+    return -0.5 * z**2 - log_sigma - LOG_SQRT_2PI
 
 
 @twin.register
 def _(family: LogNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     y = _match(y, eta)
     log_y = torch.log(y)
-    z = (log_y - eta) * torch.exp(-parameters[0])
-    return -0.5 * z**2 - parameters[0] - LOG_SQRT_2PI - log_y
+    log_sigma = _log_sigma(family, eta, parameters)
+    z = (log_y - eta) * torch.exp(-log_sigma)
+    return -0.5 * z**2 - log_sigma - LOG_SQRT_2PI - log_y
 
 
 @twin.register
@@ -211,7 +233,8 @@ def _(family: TruncatedNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
     Where eta is outside, (y - eta)^2 and log P are large and nearly equal.
     """
     y = _match(y, eta)
-    scale = torch.exp(-parameters[0])
+    log_sigma = _log_sigma(family, eta, parameters)
+    scale = torch.exp(-log_sigma)
     has_upper, has_lower = math.isfinite(family.upper), math.isfinite(family.lower)
     upper = family.upper if has_upper else family.lower
     lower = family.lower if has_lower else family.upper
@@ -228,34 +251,38 @@ def _(family: TruncatedNormal, y: Tensor, eta: Tensor, parameters: Tensor) -> Te
     z = torch.where(mass.is_near, torch.zeros_like(eta), (y - eta) * scale)
     near = -distance * (0.5 * distance + mass.edge) - mass.log_integral
     central = -0.5 * z**2 - LOG_SQRT_2PI - mass.log_probability
-    return torch.where(mass.is_near, near, central) - parameters[0]
+    return torch.where(mass.is_near, near, central) - log_sigma
 
 
 @twin.register
 def _(family: Beta, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     _check_shapes(y, eta)
-    return _beta_log_density(y, eta, parameters[0])
+    return _beta_log_density(y, eta, _log_precision(family, parameters[0]))
 
 
 @twin.register
 def _(family: OrderedBeta, y: Tensor, eta: Tensor, parameters: Tensor) -> Tensor:
     _check_shapes(y, eta)
-    width = torch.exp(parameters[1]).expand(eta.shape)
-    low = parameters[0] - eta
-    high = low + width
     at_zero, at_one = y <= 0.0, y >= 1.0
-    mass = logistic_log_mass(
-        Interval(
-            torch.where(at_zero, low, high),
-            torch.where(at_one, high, low),
-            width,
-            ~at_one,
-            ~at_zero,
+    has_low, has_high = family.has_ends
+    mass = torch.zeros_like(eta)
+    if has_low or has_high:
+        low, width = parameters[0] - eta, torch.ones_like(eta)
+        if has_low and has_high:
+            width = torch.exp(parameters[1]).expand(eta.shape)
+        high = low + width if has_low and has_high else low
+        mass = logistic_log_mass(
+            Interval(
+                torch.where(at_zero, low, high),
+                torch.where(at_one, high, low),
+                width,
+                ~at_one & (at_zero | has_high),
+                ~at_zero & (at_one | has_low),
+            )
         )
-    )
     at_end = at_zero | at_one
     safe = torch.where(at_end, torch.full_like(y, 0.5), y)
-    density = _beta_log_density(safe, eta, parameters[2])
+    density = _beta_log_density(safe, eta, _log_precision(family, parameters[-1]))
     return mass + torch.where(at_end, torch.zeros_like(density), density)
 
 

@@ -14,7 +14,7 @@ def learned_parameters(family: Family) -> np.ndarray:
     """Return what a network learns of a family, on an unbounded scale.
 
     These are ``family.parameters``; for normal and lognormal responses, whose sigma
-    the solvers profile, log(sigma).
+    the solvers profile, log(sigma). A sigma that is held is none of them.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def learned_parameters(family: Family) -> np.ndarray:
 
 @learned_parameters.register
 def _(family: QuadraticFamily) -> np.ndarray:
-    return np.array([np.log(family.sigma)])
+    return np.array([] if family.fixed else [np.log(family.sigma)])
 
 
 @singledispatch
@@ -70,4 +70,4 @@ def with_learned_parameters(family: Family, parameters: np.ndarray) -> Family:
 
 @with_learned_parameters.register
 def _(family: QuadraticFamily, parameters: np.ndarray) -> Family:
-    return family.with_sigma(float(np.exp(parameters[0])))
+    return family if family.fixed else family.with_sigma(float(np.exp(parameters[0])))

@@ -105,18 +105,22 @@ def _fit_gaussian(
         weights,
         reml=options.reml,
         absolute=parameters.absolute,
+        free_sigma=family.fixed,
         algebra=algebra,
     )
-    log_sigma = np.zeros(0)
-    if parameters.absolute.any():
+    log_sigma, known = np.zeros(0), np.zeros(0)
+    if family.fixed:
+        known = np.array([np.log(family.sigma)])
+    elif parameters.absolute.any():
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.array([np.log(spread if spread > 0 else 1.0)])
 
     def likelihood(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        value, gradient = objective(np.append(theta, free))
-        return value, gradient[len(theta) :], gradient[: len(theta)]
+        value, gradient = objective(np.concatenate([theta, free, known]))
+        end = len(theta) + len(free)
+        return value, gradient[len(theta) : end], gradient[: len(theta)]
 
     solution = search(
         likelihood,
@@ -153,7 +157,7 @@ def _fit_gaussian(
         sigma=sigma,
         alpha=_alpha(design, relative),
         log_likelihood=value + family.log_jacobian(y, weights),
-        n_parameters=design.n_fixed + parameters.n_free + 1,
+        n_parameters=design.n_fixed + parameters.n_free + (not family.fixed),
         optimum=solution.optimum,
         history=solution.history,
         reml=options.reml,

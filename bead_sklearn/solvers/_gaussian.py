@@ -107,7 +107,7 @@ class GaussianObjective:
         self._own_right, self._rest_right = self._rmatvec(weights * y)
         self._n_log_det = design.n_rest - (0 if reml else design.n_fixed)
         self._n = float(weights.sum()) - (design.n_fixed if reml else 0)
-        if self._n <= 0:
+        if self._n <= 0 and not free_sigma:
             raise ValueError(
                 "The residual variance cannot be estimated: the sum of sample_weight, "
                 f"{weights.sum():g}, is not larger than the number of fixed effects, "

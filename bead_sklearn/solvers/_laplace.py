@@ -28,6 +28,8 @@ _MAX_HALVINGS = 30
 #: smallest eigenvalue of their information relative to the largest.
 _DIFFERENCE = 1e-5
 _LEAST_INFORMATION = 1e-6
+#: The smallest in absolute terms: no logarithm is so uncertain as to take longer steps.
+_FLAT = 0.1
 #: The mode is found when a Newton step would raise h by less than this.
 _SMALLEST_GAIN = 1e-18
 #: The same where the normal equations are solved iteratively.
@@ -367,7 +369,7 @@ class LaplaceObjective:
             direction = self.predict(own_move, rest_move)
             information[a] -= (self._weights * direction) @ parts.gradient
         values, vectors = np.linalg.eigh(0.5 * (information + information.T))
-        values = np.maximum(values, _LEAST_INFORMATION * values[-1])
+        values = np.maximum(values, max(_LEAST_INFORMATION * values[-1], _FLAT))
         root = vectors / np.sqrt(values)
         return moved @ root, root
 

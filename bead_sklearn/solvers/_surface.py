@@ -136,8 +136,9 @@ class GaussianSurface(LikelihoodSurface):
         # A parameter held in the unit of eta is given in that unit.
         unit = np.where(self._parameters.absolute, fit.sigma, 1.0)
         self.start = np.append(fit.theta * unit, np.log(fit.sigma))
-        self.lower = np.append(self._parameters.lower, -np.inf)
-        self.upper = np.append(self._parameters.upper, np.inf)
+        ends = (self.start[-1],) * 2 if family.fixed else (-np.inf, np.inf)
+        self.lower = np.append(self._parameters.lower, ends[0])
+        self.upper = np.append(self._parameters.upper, ends[1])
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-likelihood of the working response and its gradient."""

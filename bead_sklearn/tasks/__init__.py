@@ -5,6 +5,8 @@ from bead_sklearn.tasks._categorical import CategoricalClassifier
 from bead_sklearn.tasks._forced_choice import ForcedChoiceClassifier
 from bead_sklearn.tasks._magnitude import MagnitudeRegressor
 from bead_sklearn.tasks._multi_select import MultiSelectClassifier
+from bead_sklearn.tasks._ordinal import OrdinalScaleClassifier
+from bead_sklearn.tasks._slider import OrdinalScaleRegressor
 
 __all__ = [
     "BinaryClassifier",
@@ -12,4 +14,6 @@ __all__ = [
     "ForcedChoiceClassifier",
     "MagnitudeRegressor",
     "MultiSelectClassifier",
+    "OrdinalScaleClassifier",
+    "OrdinalScaleRegressor",
 ]

@@ -58,6 +58,7 @@ from bead_sklearn.solvers import (
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
 from bead_sklearn.tasks._identifiability import (
+    has_free_residual,
     twin_factors,
     warn_if_confounded,
     warn_if_exact,
@@ -266,10 +267,10 @@ class MixedModel(MixedModelInference, BaseEstimator):
             self._target_labels(),
         )
         self._store(fit, design, rows)
-        if not warn_if_exact(family, fit.sigma, target, weights):
+        if not warn_if_exact(fit.family, fit.sigma, target, weights):
             self._warn(fit, held)
         fixed_rows = design.fixed.rows()
-        warn_if_separated(family, fixed_rows, fit.posterior.fixed, target, names)
+        warn_if_separated(fit.family, fixed_rows, fit.posterior.fixed, target, names)
         if mixed_effects.estimates_variances:
             warn_if_levels_separate(family, self.variance_components_)
         return self
@@ -433,7 +434,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             counts = np.maximum(rows, np.bincount(codes, times, factor.n_levels))
             if factor.n_levels == 1:
                 held[factor.name] = "it has one level only"
-            elif is_quadratic and (counts <= 1).all():
+            elif has_free_residual(family) and (counts <= 1).all():
                 held[factor.name] = "every level has one judgment only"
             elif not is_quadratic:
                 pairs = float((counts * (counts - 1) / 2).clip(min=0).sum())
@@ -603,7 +604,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         """Prior variance of the coefficients under the ridge, 0 without one."""
         if not 0 < self.alpha_ < np.inf:
             return 0.0
-        return float(getattr(self, "sigma_", 1.0) ** 2 / self.alpha_)
+        return float(self._solution.sigma**2 / self.alpha_)
 
     def _match_ids(self, ids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Check that ids passed to predict are of factors passed to fit as groups."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.exceptions import SingularFitWarning
-from bead_sklearn.families import Family, QuadraticFamily
+from bead_sklearn.families import BoundedFamily, Family, QuadraticFamily
 from bead_sklearn.solvers import Design
 
 #: A residual standard deviation below this share of the response's own is a sign that
@@ -85,7 +85,7 @@ def warn_if_confounded(
                 "told apart, because their covariates are constant or a linear "
                 "combination of others; so cannot their variances. Drop one."
             )
-        elif isinstance(family, QuadraticFamily) and _absorbs_residual(factor, weights):
+        elif has_free_residual(family) and _absorbs_residual(factor, weights):
             _warn(
                 f"The variances of the effects {list(factor.effect_names)} of "
                 f"{factor.name!r} cannot be told from the residual variance: no level "
@@ -103,15 +103,22 @@ def warn_if_exact(
     Parameters
     ----------
     family : Family
-        Only families with a residual variance can do so.
+        Only families of numbers can do so. With the estimated parameters.
     sigma : float
-        Estimated residual standard deviation.
+        Estimated residual standard deviation of a quadratic family.
     y, weights : ndarray of shape (n_rows,)
         Responses and number of times each judgment counts.
     """
-    if not isinstance(family, QuadraticFamily):
+    if getattr(family, "fixed", False):
         return False
-    working = family.working_response(y)
+    working = y
+    if isinstance(family, QuadraticFamily):
+        working = family.working_response(y)
+    elif isinstance(family, BoundedFamily):
+        at = np.array([family.initial_eta(y, weights)])
+        sigma = float(np.sqrt(family.conditional_variance(at)[0]))
+    else:
+        return False
     if (working == working[0]).all():
         _warn(
             f"y is constant: all {len(y)} judgments are {y[0]:g}. Every prediction is "
@@ -131,6 +138,11 @@ def warn_if_exact(
         "factors: leave out columns or factors, or use a positive alpha."
     )
     return True
+
+
+def has_free_residual(family: Family) -> bool:
+    """Whether judgments have a variance of their own that is to be estimated."""
+    return isinstance(family, QuadraticFamily) and not family.fixed
 
 
 def _same_levels(first: RandomFactor, second: RandomFactor) -> bool:

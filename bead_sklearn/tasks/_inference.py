@@ -270,7 +270,7 @@ class MixedModelInference:
         family = rows.family
         draws = [_shaped(family, row) for row in eta]
         if response:
-            draws = [family.mean(row) for row in draws]
+            draws = [self._response_mean(family, row) for row in draws]
         return np.stack([self._arrange(rows, row) for row in draws])
 
     def simulate(
@@ -351,6 +351,10 @@ class MixedModelInference:
         """Return encoded responses as the user has them."""
         del rows
         return target
+
+    def _response_mean(self, family: Family, eta: np.ndarray) -> np.ndarray:
+        """Return what is expected of responses at given linear predictors."""
+        return family.mean(eta)
 
     def _arrange(self, rows: Rows, values: np.ndarray) -> np.ndarray:
         """Return what belongs to the rows of the linear predictor by judgment."""

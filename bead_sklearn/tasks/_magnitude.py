@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from bead_sklearn.families import Family
+import numpy as np
+
+from bead_sklearn._sklearn import Interval
+from bead_sklearn.families import (
+    Family,
+    QuadraticFamily,
+    TruncatedNormal,
+    get_family,
+)
 from bead_sklearn.tasks._docs import fill_docs
 from bead_sklearn.tasks._regressor import MixedModelRegressor
 
@@ -15,11 +24,13 @@ class MagnitudeRegressor(MixedModelRegressor):
 
         y = X beta + Z u + e,   u ~ N(0, G),   e ~ N(0, sigma^2),
 
-    or log(y) for the lognormal family.
+    or log(y) for the lognormal family; the truncated normal family has the
+    distribution of y within bounds.
     Participants (and items) have effects u that are estimated together with their
     covariance G and sigma by maximum marginal likelihood, restricted or not, which is
-    exact here [1]_. Texts become features of ``encoder``, whose coefficients stand
-    under a ridge.
+    exact here [1]_, but for the truncated normal family, whose integral over u is in
+    the Laplace approximation. Texts become features of ``encoder``, whose
+    coefficients stand under a ridge.
 
     Parameters
     ----------
@@ -27,7 +38,8 @@ class MagnitudeRegressor(MixedModelRegressor):
     {encoder}
     alpha : float or "auto", default="auto"
         Ridge precision relative to the residual variance, as in
-        :class:`sklearn.linear_model.Ridge`. 0 leaves coefficients unpenalised, as
+        :class:`sklearn.linear_model.Ridge`; for the truncated normal family absolute,
+        in the unit of y to the power of -2. 0 leaves coefficients unpenalised, as
         lme4 does. "auto" estimates it by marginal likelihood for text features, and
         for numeric columns when there are fewer than 10 judgments per column;
         otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
@@ -38,11 +50,24 @@ class MagnitudeRegressor(MixedModelRegressor):
         standard deviation is not. A dict says so by grouping factor, such as
         ``{"participant": "marginal", "item": "conditional"}``; factors it does not
         name are "marginal".
-    family : {"normal", "lognormal"} or Family, default="normal"
+    family : {"normal", "lognormal", "truncated_normal"} or Family, default="normal"
         Response distribution. "lognormal" models log(y), as is usual for reading
-        times; predictions are in the unit of y, coefficients in that of log(y). The
-        sigma of an object is estimated too.
+        times; predictions are in the unit of y, coefficients in that of log(y).
+        "truncated_normal" is the normal distribution within ``bounds``. The sigma of
+        an object is estimated too, unless it is ``fixed``.
+    bounds : (float, float), default=None
+        Lower and upper bound of y for ``family="truncated_normal"``, where they are
+        needed; one of them may be infinite. Values outside are an error.
+    sigma : float, default=None
+        Residual standard deviation, of log(y) for the lognormal family and before
+        truncation for the truncated normal. None estimates it.
+    unit : str, default=None
+        Unit of y, such as "ms", for :meth:`summary`.
     {text_columns}
+    n_quadrature : int, default=1
+        Nodes of adaptive Gauss-Hermite quadrature over a participant's effects for
+        ``family="truncated_normal"``; 1 is the Laplace approximation. The other
+        families are exact, and n_quadrature must be 1.
     {fitting}
 
     Attributes
@@ -52,12 +77,13 @@ class MagnitudeRegressor(MixedModelRegressor):
     intercept_ : float
         Intercept in the unit of y.
     sigma_ : float
-        Residual standard deviation in the unit of y, or log(y).
+        Residual standard deviation in the unit of y, or log(y); as given, if it was.
     {fitted}
 
     See Also
     --------
     BinaryClassifier : Judgments with two labels.
+    OrdinalScaleRegressor : Judgments on a slider with two ends.
 
     References
     ----------
@@ -81,6 +107,10 @@ class MagnitudeRegressor(MixedModelRegressor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelRegressor._parameter_constraints,
         "family": [str, Family],
+        "bounds": ["array-like", None],
+        "sigma": [Interval(Real, 0, None, closed="neither"), None],
+        "unit": [str, None],
+        "n_quadrature": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(
@@ -91,7 +121,11 @@ class MagnitudeRegressor(MixedModelRegressor):
         alpha: float | str = "auto",
         population: str = "marginal",
         family: Any = "normal",
+        bounds: Any = None,
+        sigma: float | None = None,
+        unit: str | None = None,
         text_columns: Any = None,
+        n_quadrature: int = 1,
         max_iter: int = 500,
         tol: float = 1e-6,
         warm_start: bool = False,
@@ -113,3 +147,76 @@ class MagnitudeRegressor(MixedModelRegressor):
             verbose=verbose,
         )
         self.family = family
+        self.bounds = bounds
+        self.sigma = sigma
+        self.unit = unit
+        self.n_quadrature = n_quadrature
+
+    @property
+    def _n_quadrature(self) -> int:  # type: ignore[override]
+        return self.n_quadrature
+
+    def _check_parameters(self) -> None:
+        if self.sigma is not None and isinstance(self.family, Family):
+            raise ValueError(
+                "sigma is given and family is an object, which has a sigma of its own. "
+                "Set one of them."
+            )
+        if self.bounds is not None and self.family != TruncatedNormal.name:
+            raise ValueError(
+                f"bounds={self.bounds!r} have no effect unless "
+                f"family='truncated_normal'. Got family={self.family!r}."
+            )
+        family = self._make_family()
+        if isinstance(family, QuadraticFamily) and self.n_quadrature != 1:
+            raise ValueError(
+                f"n_quadrature={self.n_quadrature} has no effect: the likelihood of "
+                f"the {family.name} family is exact. Leave it at 1."
+            )
+
+    def _make_family(self) -> Family:
+        parameters: dict[str, Any] = {}
+        if self.family == TruncatedNormal.name:
+            parameters["lower"], parameters["upper"] = self._read_bounds()
+        if self.sigma is not None and isinstance(self.family, str):
+            parameters |= {"sigma": float(self.sigma), "fixed": True}
+        return get_family(
+            self.family,
+            response=self._response,
+            also=(TruncatedNormal.name,),
+            **parameters,
+        )
+
+    def _read_bounds(self) -> tuple[float, float]:
+        bounds = np.asarray((np.nan,) if self.bounds is None else self.bounds)
+        if (
+            bounds.shape != (2,)
+            or bounds.dtype.kind not in "iuf"
+            or not bounds[0] < bounds[1]
+            or np.isinf(bounds).all()
+        ):
+            raise ValueError(
+                "family='truncated_normal' needs bounds=(lower, upper), the lower one "
+                "first and at most one of them infinite; without bounds it is "
+                f"'normal'. Got bounds={self.bounds!r}."
+            )
+        return float(bounds[0]), float(bounds[1])
+
+    def _check_kept(self, target: np.ndarray) -> None:
+        super()._check_kept(target)
+        family = self._make_family()
+        if not isinstance(family, TruncatedNormal) or family.fixed:
+            return
+        if (target == target[0]).all():
+            raise ValueError(
+                f"y is constant: all {len(target)} judgments are {target[0]:g}. The "
+                "sigma of the truncated normal family has no estimate. Check the "
+                "responses."
+            )
+
+    def _set_coefficients(
+        self, intercept: np.ndarray, coefficients: np.ndarray
+    ) -> None:
+        super()._set_coefficients(intercept, coefficients)
+        if isinstance(self._family, TruncatedNormal):
+            self.sigma_ = self._family.sigma

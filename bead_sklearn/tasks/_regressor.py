@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from bead_sklearn._frames import make_frame
-from bead_sklearn.families import QuadraticFamily
+from bead_sklearn.families import ContinuousFamily, Family
 from bead_sklearn.inputs import Judgments, check_target_present
 from bead_sklearn.tasks._base import MixedModel, row_ids
+from bead_sklearn.tasks._rows import Rows
 
 #: Probabilities at the ends of a 95 % interval.
 _INTERVAL = (0.025, 0.975)
@@ -46,9 +51,10 @@ class MixedModelRegressor(RegressorMixin, MixedModel):
             residual. Only if ``return_std``.
         """
         _, mean, variance = self._predict_eta(X, groups)
-        response = self._family.mean_over(mean, variance)
+        response = self._to_scale(self._family.mean_over(mean, variance))
         if return_std:
-            return response, self._quadratic.predictive_sd(mean, variance)
+            std = self._continuous.predictive_sd(mean, variance)
+            return response, self._unit * std
         return response
 
     def predict_dist(
@@ -82,10 +88,63 @@ class MixedModelRegressor(RegressorMixin, MixedModel):
             )
         _, mean, variance = self._predict_eta(X, groups)
         columns = [
-            self._quadratic.predictive_quantile(mean, variance, level)
+            self._continuous.predictive_quantile(mean, variance, level)
             for level in levels
         ]
-        return np.stack(columns, axis=1)
+        return self._to_scale(np.stack(columns, axis=1))
+
+    def predict_cdf(self, X: Any, y: Any, *, groups: Any = None) -> np.ndarray:
+        """Predict the probability that a new judgment is at most ``y``.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What is judged.
+        y : array-like of shape (n_samples,)
+            One value per row, in the unit of y.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judges.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples,)
+            Over judgments held out these are uniform if the model is calibrated: the
+            probability integral transform.
+        """
+        rows, mean, variance = self._predict_eta(X, groups)
+        target = self._encode_target(y, rows.judgments)
+        check_consistent_length(mean, target)
+        return self._continuous.predictive_cdf(target, mean, variance)
+
+    def log_predictive_density(
+        self, X: Any, y: Any, *, groups: Any = None
+    ) -> np.ndarray:
+        """Return the log-density that was predicted for each judgment.
+
+        Its mean over judgments held out is the logarithmic score, a proper score of
+        the whole predicted distribution.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame, list of str or list of dict
+            What was judged.
+        y : array-like of shape (n_samples,)
+            The answers.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who judged.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Per unit of y, averaged over the linear predictor; the log-probability
+            where a value has a probability of its own.
+        """
+        rows, mean, variance = self._predict_eta(X, groups)
+        target = self._encode_target(y, rows.judgments)
+        check_consistent_length(mean, target)
+        self._family.check_response(target)
+        log_density = self._continuous.predictive_log_density(target, mean, variance)
+        return log_density + self._log_unit(target)
 
     def score(
         self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
@@ -148,9 +207,29 @@ class MixedModelRegressor(RegressorMixin, MixedModel):
         self.intercept_, self.coef_ = float(intercept[0]), coefficients[0]
 
     @property
-    def _quadratic(self) -> QuadraticFamily:
-        assert isinstance(self._family, QuadraticFamily)
+    def _continuous(self) -> ContinuousFamily:
+        assert isinstance(self._family, ContinuousFamily)
         return self._family
+
+    @property
+    def _unit(self) -> float:
+        """Length that the encoded responses take for 1."""
+        return 1.0
+
+    def _to_scale(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded responses in the unit of y."""
+        return values
+
+    def _log_unit(self, target: np.ndarray) -> np.ndarray:
+        """Return the log-density of y minus that of the encoded response."""
+        return np.zeros(len(target))
+
+    def _response_mean(self, family: Family, eta: np.ndarray) -> np.ndarray:
+        return self._to_scale(family.mean(eta))
+
+    def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:
+        del rows
+        return self._to_scale(target)
 
     def _check_kept(self, target: np.ndarray) -> None:
         if len(target) < 2:

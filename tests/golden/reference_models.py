@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from bead_sklearn import BinaryClassifier, MagnitudeRegressor, MixedEffects
+from bead_sklearn import (
+    BinaryClassifier,
+    MagnitudeRegressor,
+    MixedEffects,
+    OrdinalScaleClassifier,
+    OrdinalScaleRegressor,
+)
 from bead_sklearn.effects import (
     RandomFactor,
     diagonal_covariance,
@@ -33,8 +39,18 @@ from bead_sklearn.solvers import (
     fit_mixed_model,
 )
 
-#: Families that a task model takes by this alias.
-TASKS = ("normal", "bernoulli", "bernoulli_probit")
+#: Task models and the parameters they have beside the effects, by family.
+TASKS = {
+    "normal": (MagnitudeRegressor, {}),
+    "bernoulli": (BinaryClassifier, {}),
+    "bernoulli_probit": (BinaryClassifier, {"family": "bernoulli_probit"}),
+    "cumulative_logit": (OrdinalScaleClassifier, {}),
+    "cumulative_probit": (OrdinalScaleClassifier, {"family": "cumulative_probit"}),
+    "equidistant": (OrdinalScaleClassifier, {"thresholds": "equidistant"}),
+    "truncated_normal": (OrdinalScaleRegressor, {}),
+    "beta": (OrdinalScaleRegressor, {"family": "beta"}),
+    "ordered_beta": (OrdinalScaleRegressor, {"family": "ordered_beta"}),
+}
 
 
 @dataclass(frozen=True)
@@ -158,22 +174,24 @@ def fit_task(model, table):
     effects = MixedEffects(
         formula=model.formula, variance_estimation_method=model.method
     )
-    if model.family == "normal":
-        estimator = MagnitudeRegressor(mixed_effects=effects, alpha=0)
-    else:
-        estimator = BinaryClassifier(
-            mixed_effects=effects,
-            alpha=0,
-            family=model.family,
-            n_quadrature=model.n_quadrature,
-        )
+    task, parameters = TASKS[model.family]
+    estimator = task(
+        mixed_effects=effects, alpha=0, n_quadrature=model.n_quadrature, **parameters
+    )
     covariates = [*model.covariates]
     terms = parse_formula(model.formula)
     ids = {name for term in terms for name in term.factor}
     X, y = table.columns[[*covariates, *sorted(ids)]], table.responses[model.response]
     estimator.fit(X, y, sample_weight=table.weights)
-    fixed = np.append(estimator.intercept_, estimator.coef_)
-    eta = fixed[0] + X[covariates].to_numpy() @ fixed[1:]
+    fixed = np.append(getattr(estimator, "intercept_", ()), estimator.coef_)
+    eta = X[covariates].to_numpy() @ estimator.coef_.ravel()
+    family, covariance = estimator._family, estimator._solution.family_covariance
+    if isinstance(estimator, OrdinalScaleClassifier):
+        family = at_thresholds(family, estimator.thresholds_)
+        # The model has the covariance of the thresholds between average columns.
+        covariance = fit_solver(model, table).family_covariance
+    else:
+        eta = eta + estimator.intercept_
     posterior, modes = estimator._posterior, {}
     structures = {structure.name: structure for structure in estimator._structures}
     for index, name in enumerate(posterior.factor_names):
@@ -203,12 +221,26 @@ def fit_task(model, table):
             for component in estimator.variance_components_
         },
         modes=modes,
-        fitted=estimator._family.mean(eta),
-        sigma=getattr(estimator, "sigma_", 1.0),
-        family=estimator._family,
-        family_covariance=np.zeros((0, 0)),
+        fitted=fitted_values(family, y, eta),
+        sigma=estimator._solution.sigma,
+        family=family,
+        family_covariance=covariance,
         estimator=estimator,
     )
+
+
+def at_thresholds(family, thresholds):
+    distances = np.log(np.diff(thresholds))
+    if family.equidistant:
+        distances = distances[:1]
+    return family.with_parameters(np.append(thresholds[0], distances))
+
+
+def fitted_values(family, y, eta):
+    """Means; for categories what clmm calls so, the probability of the response."""
+    if family.response in ("ordinal", "categorical", "choice"):
+        return np.exp(family.derivatives(y, eta).log_likelihood)
+    return family.mean(eta)
 
 
 # ------------------------------------------------------------------------ solver
