@@ -16,7 +16,7 @@ from bead_sklearn.inspection import VarianceComponents
 _SUSPICIOUS = 1e-5
 
 #: Kinds of responses that can be predicted perfectly.
-_SEPARABLE = ("binary", "ordinal")
+_SEPARABLE = ("binary", "ordinal", "categorical", "multilabel", "choice")
 
 #: Effects with a standard deviation of so many times that of the response on the
 #: scale of eta predict responses perfectly; their variance has no finite estimate.
@@ -35,20 +35,22 @@ def warn_if_separated(
     Parameters
     ----------
     family : Family
-        Only binary and ordinal responses can be separated. With the estimated
+        Only responses that are labels can be separated. With the estimated
         parameters.
     rows : ndarray of shape (n_rows, p)
         Unpenalised columns.
-    coefficients : ndarray of shape (p,)
-        Their estimated coefficients.
-    target : ndarray of shape (n_rows,)
+    coefficients : ndarray of shape (p * n_outputs,)
+        Their estimated coefficients, the output fastest.
+    target : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Responses, 0 or 1, or numbers of categories.
-    names : ndarray of shape (p,)
-        Names of the columns.
+    names : ndarray of shape (p * n_outputs,)
+        Names of the coefficients.
     """
     if family.response not in _SEPARABLE:
         return
-    if _smallest_probability(family, rows @ coefficients, target) > _SUSPICIOUS:
+    by_output = coefficients.reshape(rows.shape[1], -1)
+    eta = rows @ (by_output if family.has_output_axis else coefficients)
+    if _smallest_probability(family, eta, target) > _SUSPICIOUS:
         return
     message = _separation(family, rows, target, names)
     if message is not None:
@@ -80,7 +82,7 @@ def warn_if_levels_separate(
     Parameters
     ----------
     family : Family
-        Only binary and ordinal responses can be separated.
+        Only responses that are labels can be separated.
     components : list of VarianceComponents
         The estimated variances.
     """
@@ -111,7 +113,9 @@ def _smallest_probability(family: Family, eta: np.ndarray, target: np.ndarray) -
     if isinstance(family, Cumulative):
         return float(family.outside_probabilities(target, eta).min())
     probabilities = family.mean(eta)
-    return float(np.minimum(probabilities, 1.0 - probabilities).min())
+    if family.sets is not None:  # an only alternative is chosen for certain
+        probabilities = probabilities[np.bincount(family.sets)[family.sets] > 1]
+    return float(np.minimum(probabilities, 1.0 - probabilities).min(initial=1.0))
 
 
 def _separation(
@@ -122,11 +126,18 @@ def _separation(
         direction = ordinal_separating_direction(
             rows, target, family.n_categories, family.equidistant
         )
+    elif family.response == "multilabel":
+        direction = label_separating_direction(rows, target)
+    elif family.response == "categorical":
+        direction = class_separating_direction(rows, target, family.n_outputs)
+    elif family.sets is not None:
+        direction = choice_separating_direction(rows, target, family.sets)
     else:
         direction = separating_direction(rows, target)
     if direction is None:
         return None
-    involved = names[(np.abs(direction) > 1e-6) & (names != "(Intercept)")]
+    is_constant = np.array([str(name).startswith("(Intercept)") for name in names])
+    involved = names[(np.abs(direction) > 1e-6) & ~is_constant]
     shown = ", ".join(repr(str(name)) for name in involved[:5])
     shown += f" and {len(involved) - 5} more" * (len(involved) > 5)
     return (
@@ -146,15 +157,7 @@ def separating_direction(rows: np.ndarray, target: np.ndarray) -> np.ndarray | N
     """
     scale = np.abs(rows).max(axis=0)
     signed = (2.0 * target - 1.0)[:, None] * rows / np.where(scale > 0, scale, 1.0)
-    solution = linprog(
-        -signed.sum(axis=0),
-        A_ub=-signed,
-        b_ub=np.zeros(len(signed)),
-        bounds=(-1.0, 1.0),
-    )
-    if solution.x is None or -solution.fun < 1e-6:
-        return None
-    return np.asarray(solution.x)
+    return _separate(sparse.csr_array(signed))
 
 
 def ordinal_separating_direction(
@@ -198,6 +201,97 @@ def ordinal_separating_direction(
         [sparse.csr_array(scaled[has_lower]), -cuts[category[has_lower] - 1]]
     )
     slack = sparse.vstack([upper, lower], format="csr")
+    direction = _separate(slack)
+    return None if direction is None else direction[: rows.shape[1]]
+
+
+def label_separating_direction(
+    rows: np.ndarray, target: np.ndarray
+) -> np.ndarray | None:
+    """Return a direction that separates one of several binary responses, or None.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, p)
+        Columns.
+    target : ndarray of shape (n_rows, J)
+        Responses, 0 or 1.
+
+    Returns
+    -------
+    direction : ndarray of shape (p * J,) or None
+        The output fastest; zero for the other responses.
+    """
+    directions = np.zeros((rows.shape[1], target.shape[1]))
+    for j, column in enumerate(target.T):
+        found = separating_direction(rows, column)
+        if found is not None:
+            directions[:, j] = found
+    return directions.ravel() if directions.any() else None
+
+
+def class_separating_direction(
+    rows: np.ndarray, target: np.ndarray, n_outputs: int
+) -> np.ndarray | None:
+    """Return a direction that separates unordered classes, or None.
+
+    Along b no response becomes less probable if x_i'(b_(y_i) - b_k) >= 0 for all other
+    classes k, b_0 = 0 (Albert & Anderson 1984).
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, p)
+        Columns.
+    target : ndarray of shape (n_rows,)
+        Numbers of the classes.
+    n_outputs : int
+        One less than the number of classes.
+
+    Returns
+    -------
+    direction : ndarray of shape (p * n_outputs,) or None
+        The output fastest.
+    """
+    scale = np.abs(rows).max(axis=0, initial=0.0)
+    scaled = sparse.csr_array(rows / np.where(scale > 0, scale, 1.0))
+    codes = np.eye(n_outputs + 1)[:, 1:]
+    slack = []
+    for own in range(n_outputs + 1):
+        of_class = scaled[np.flatnonzero(target == own)]
+        for other in range(n_outputs + 1):
+            if other != own:
+                slack.append(sparse.kron(of_class, codes[[own]] - codes[[other]]))
+    return _separate(sparse.vstack(slack, format="csr"))
+
+
+def choice_separating_direction(
+    rows: np.ndarray, target: np.ndarray, sets: np.ndarray
+) -> np.ndarray | None:
+    """Return a direction that separates chosen from other alternatives, or None.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, p)
+        Columns of the alternatives.
+    target : ndarray of shape (n_rows,)
+        1 for the chosen alternative of each set.
+    sets : ndarray of shape (n_rows,)
+        Choice set of each alternative.
+
+    Returns
+    -------
+    direction : ndarray of shape (p,) or None
+        Along which no choice becomes less probable.
+    """
+    scale = np.abs(rows).max(axis=0, initial=0.0)
+    scaled = rows / np.where(scale > 0, scale, 1.0)
+    chosen = np.flatnonzero(target == 1.0)[sets]
+    others = np.flatnonzero(target == 0.0)
+    return _separate(sparse.csr_array(scaled[chosen[others]] - scaled[others]))
+
+
+def _separate(slack: sparse.csr_array) -> np.ndarray | None:
+    """Return d in [-1, 1] with slack d >= 0, not always 0, or None."""
     solution = linprog(
         -np.asarray(slack.sum(axis=0)).ravel(),
         A_ub=-slack,
@@ -206,4 +300,4 @@ def ordinal_separating_direction(
     )
     if solution.x is None or -solution.fun < 1e-6:
         return None
-    return np.asarray(solution.x[: rows.shape[1]])
+    return np.asarray(solution.x)

@@ -187,3 +187,11 @@ def test_summary_names_the_labels():
     ]
     assert "x0 [c]" in str(model.summary())
     assert len(model.ranef()) == 40 * 2
+
+
+def test_separated_labels_are_named():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 1] > 0.5, "c", np.where(rng.uniform(size=200) < 0.5, "a", "b"))
+    with pytest.warns(UserWarning, match=r"Separation: a combination of .*'x1 \[c\]'"):
+        CategoricalClassifier(alpha=0).fit(X, y)

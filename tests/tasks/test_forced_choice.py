@@ -358,3 +358,12 @@ def test_an_option_that_is_never_chosen():
     assert np.isfinite(model.predict_proba(X)).all()
     with pytest.raises(ValueError, match="only one class"):
         ForcedChoiceClassifier(options=options("abc")).fit(X, ["a"] * len(y))
+
+
+@pytest.mark.parametrize("n_options", [2, 3])
+def test_separated_choices_are_named(n_options):
+    X, _, _ = shop(0, n_options=n_options)
+    prices = X[[f"price_{name}" for name in "abc"[:n_options]]].to_numpy()
+    y = np.array(list("abc"))[prices.argmin(axis=1)]
+    with pytest.warns(UserWarning, match="Separation: a combination of .*'price'"):
+        ForcedChoiceClassifier(options=options("abc"[:n_options]), alpha=0).fit(X, y)

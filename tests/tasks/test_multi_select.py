@@ -192,3 +192,11 @@ def test_outputs_that_nothing_ties_fall_apart(effects, monkeypatch):
         assert one.standard_error == pytest.approx(other.standard_error, rel=1e-4)
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.1)
     np.testing.assert_allclose(draws.std(axis=0), sd, rtol=0.08)
+
+
+def test_separated_options_are_named():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 2))
+    y = np.column_stack([rng.uniform(size=200) < 0.5, X[:, 1] > 0.2])
+    with pytest.warns(UserWarning, match=r"Separation: a combination of .*'x1 \[1\]'"):
+        MultiSelectClassifier(alpha=0).fit(X, y.astype(int))

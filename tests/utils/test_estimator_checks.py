@@ -13,6 +13,8 @@ from bead_sklearn import (
     ForcedChoiceClassifier,
     MagnitudeRegressor,
     MultiSelectClassifier,
+    OrdinalScaleClassifier,
+    OrdinalScaleRegressor,
 )
 from bead_sklearn.utils import estimator_checks as checks
 from bead_sklearn.utils.estimator_checks import parametrize_with_group_checks
@@ -23,6 +25,8 @@ MODELS = [
     ForcedChoiceClassifier(),
     MagnitudeRegressor(),
     MultiSelectClassifier(),
+    OrdinalScaleClassifier(),
+    OrdinalScaleRegressor(),
 ]
 
 
