@@ -10,6 +10,7 @@ from bead_sklearn.inputs._target import check_target_present
 from bead_sklearn.inputs._text import (
     PAIR_SEPARATOR,
     DistinctText,
+    PairedText,
     join_texts,
     pool_texts,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Judgments",
     "DistinctText",
     "PAIR_SEPARATOR",
+    "PairedText",
     "dense_matrix",
     "join_texts",
     "pool_texts",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from bead_sklearn.inputs._dense import dense_matrix
-from bead_sklearn.inputs._text import DistinctText
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Judgments:
     ----------
     n_rows : int
         Number of judgments.
-    texts : dict of str to DistinctText
+    texts : dict of str to DistinctText or PairedText
         Text columns by name; a list of strings has the one column ``"text"``.
     numeric : ndarray or csr of shape (n_rows, n_columns), or None
         Numeric columns in float64, all finite; None if there are none.
@@ -35,7 +35,7 @@ class Judgments:
     """
 
     n_rows: int
-    texts: dict[str, DistinctText]
+    texts: dict[str, Any]
     numeric: np.ndarray | sparse.csr_array | sparse.csr_matrix | None
     numeric_names: list[str]
     factors: dict[str, np.ndarray]

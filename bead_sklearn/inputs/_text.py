@@ -97,6 +97,27 @@ class DistinctText:
         return DistinctText([self.values[kept[i]] for i in order], rank[index])
 
 
+@dataclass(frozen=True)
+class PairedText:
+    """Two texts per row that are compared with each other.
+
+    Attributes
+    ----------
+    values : list of str
+        Distinct strings.
+    first, second : ndarray of intp of shape (n_rows,)
+        Positions of the two texts of each row.
+    """
+
+    values: list[str]
+    first: np.ndarray
+    second: np.ndarray
+
+    def take(self, rows: np.ndarray) -> PairedText:
+        """Return the texts of some rows."""
+        return PairedText(self.values, self.first[rows], self.second[rows])
+
+
 def join_texts(columns: list[DistinctText]) -> DistinctText:
     """Join the texts of several columns row by row, as pairs.
 

@@ -23,6 +23,11 @@ from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales
+from bead_sklearn.solvers._separate import (
+    SeparateEquations,
+    is_separate,
+    output_scales,
+)
 from bead_sklearn.solvers._variances import (
     output_covariances,
     output_variances,
@@ -185,6 +190,29 @@ class UntiedOutputCoupling(OutputCoupling):
         return output_variances(self.design, equations.covariances(n_rest))
 
 
+class SeparateOutputCoupling(UntiedOutputCoupling):
+    """J outputs per row that neither the responses nor the prior ties together."""
+
+    def __init__(self, design: Design) -> None:
+        super().__init__(design)
+        self._single = design.per_output()
+
+    def equations(  # type: ignore[override]
+        self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
+    ) -> SeparateEquations:
+        """Return the normal equations under a curvature."""
+        parts = []
+        for j, own in enumerate(output_scales(self._single, scales)):
+            weights = np.ascontiguousarray(curvature[:, j])
+            products = self._crossproducts.compute(weights, with_fixed=with_fixed)
+            parts.append(Factorization(self._single, products, own))
+        return SeparateEquations(self.design, scales, parts)
+
+    def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
+        """Return the variance of each output, (n_rows, J)."""
+        return equations.row_variances(n_rest)
+
+
 class SetCoupling(Coupling):
     """Rows that compete within sets; W is at the pairs of rows of each set."""
 
@@ -239,7 +267,10 @@ def couple(
         return SetCoupling(design, family.pairs)
     if not family.has_output_axis:
         return RowCoupling(design, DenseAlgebra(design) if algebra is None else algebra)
-    return OutputCoupling(design) if family.is_tied else UntiedOutputCoupling(design)
+    if family.is_tied:
+        return OutputCoupling(design)
+    separate = is_separate(design)
+    return SeparateOutputCoupling(design) if separate else UntiedOutputCoupling(design)
 
 
 def factorize(

@@ -11,6 +11,7 @@ from bead_sklearn._threads import blas_threads
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._posterior import Posterior
+from bead_sklearn.solvers._separate import SeparateCovariances
 
 #: Eigenvalues of a correlation matrix below this share of the largest are rounding.
 _RANK = 1e-12
@@ -57,7 +58,17 @@ def draw_posterior(
     """
     eta = np.tile(posterior.mean(design), (n_draws, 1))
     with blas_threads(posterior.joint.side):
-        _add_known(eta, posterior, design, random_state)
+        joint = posterior.joint
+        if isinstance(joint, SeparateCovariances):
+            single, by_output = (
+                design.per_output(),
+                eta.reshape(len(eta), -1, len(joint.parts)),
+            )
+            for j, part in enumerate(joint.parts):
+                own = replace(posterior, joint=part)
+                _add_known(by_output[:, :, j], own, single, random_state)
+        else:
+            _add_known(eta, posterior, design, random_state)
     for factor, covariance in zip(design.factors, posterior.covariances, strict=True):
         if factor.name in marginal:
             new = _at_levels(factor, new_levels[factor.name])

@@ -10,6 +10,7 @@ from bead_sklearn._threads import blas_threads
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._posterior import Posterior
+from bead_sklearn.solvers._separate import SeparateCovariances
 from bead_sklearn.solvers._variances import (
     output_covariances,
     output_variances,
@@ -46,10 +47,12 @@ def predict_outputs(
         Covariances; variances if not ``tied``.
     """
     n_outputs = design.n_outputs
-    covariances = output_covariances if tied else output_variances
-    joint = posterior.exact_joint()
-    with blas_threads(joint.side):
-        total = covariances(design, joint)
+    with blas_threads(posterior.joint.side):
+        if isinstance(posterior.joint, SeparateCovariances):
+            total = posterior.joint.output_variances(design)
+        else:
+            covariances = output_covariances if tied else output_variances
+            total = covariances(design, posterior.exact_joint())
     for factor, prior in _marginal_factors(posterior, design, marginal):
         new = np.flatnonzero(factor.codes < 0)
         z, r = factor.z[new], factor.z.shape[1]

@@ -17,6 +17,7 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._scales import pull_back
+from bead_sklearn.solvers._separate import SeparateEquations
 
 #: Largest number of effects per level; the nodes are a grid.
 _MAX_EFFECTS = 3
@@ -96,7 +97,8 @@ class QuadratureObjective:
         if design.offset is not None:
             offset = offset + design.offset
         factorization = laplace.factorization
-        assert isinstance(factorization, Factorization)  # one factor: dense algebra
+        # One factor: dense algebra.
+        assert isinstance(factorization, (Factorization, SeparateEquations))
         spread = np.linalg.cholesky(factorization.inverse_own)
         log_terms, points, rows = [], [], []
         for node, log_weight in zip(self._nodes, self._log_weights, strict=True):

@@ -7,6 +7,8 @@ are. ``theta`` holds the parameters of all L in the order of the factors, then t
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from bead_sklearn.solvers._design import Design
@@ -47,13 +49,27 @@ class Scales:
     """
 
     def __init__(self, design: Design, theta: np.ndarray) -> None:
-        self._design = design
         slices = parameter_slices(design)
-        self.factors = [
+        factors = [
             factor.structure.factor(theta[part])
             for factor, part in zip(design.factors, slices, strict=False)
         ]
-        self.ridge = float(theta[slices[-1]][0]) if design.ridge is not None else 0.0
+        ridge = float(theta[slices[-1]][0]) if design.ridge is not None else 0.0
+        self._set(design, factors, ridge)
+
+    @classmethod
+    def of_factors(
+        cls, design: Design, factors: list[np.ndarray], ridge: float
+    ) -> Self:
+        """Return the scales of given L of the factors and tau."""
+        scales = cls.__new__(cls)
+        scales._set(design, factors, ridge)
+        return scales
+
+    def _set(self, design: Design, factors: list[np.ndarray], ridge: float) -> None:
+        self._design = design
+        self.factors = factors
+        self.ridge = ridge
         self.ridge_factor = self.ridge * _contrast(design)
         self.penalty = np.ones(design.n_rest)
         self.penalty[design.rest_slices[-1]] = 0.0

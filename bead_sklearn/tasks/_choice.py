@@ -39,9 +39,16 @@ class ChoiceClassifier(MixedModelClassifier):
 
     @abstractmethod
     def _alternatives(
-        self, judgments: Judgments, target: np.ndarray | None
+        self, judgments: Judgments, weights: np.ndarray | None
     ) -> tuple[Judgments, np.ndarray, np.ndarray]:
         """Return the alternatives of all judgments.
+
+        Parameters
+        ----------
+        judgments : Judgments
+            X.
+        weights : ndarray of shape (n_judgments,) or None
+            How many times each judgment counts; None in prediction.
 
         Returns
         -------
@@ -67,7 +74,7 @@ class ChoiceClassifier(MixedModelClassifier):
         target: np.ndarray | None = None,
         weights: np.ndarray | None = None,
     ) -> Rows:
-        rows, judgment, option = self._alternatives(judgments, target)
+        rows, judgment, option = self._alternatives(judgments, weights)
         ids = {name: values[judgment] for name, values in ids.items()}
         ids[ALTERNATIVE] = self._alternative_ids(rows, option)
         return AlternativeRows(
@@ -81,15 +88,9 @@ class ChoiceClassifier(MixedModelClassifier):
             len(self._option_labels()),
         )
 
+    @abstractmethod
     def _alternative_ids(self, rows: Judgments, option: np.ndarray) -> np.ndarray:
-        """Return what an alternative is known by: its texts, or its label."""
-        ids = np.empty(len(option), dtype=object)
-        ids[:] = self._option_labels()[option].tolist()
-        for text in rows.texts.values():
-            present = text.index >= 0
-            values = np.array(text.values, dtype=object)
-            ids[present] = values[text.index[present]]
-        return ids
+        """Return what each alternative is known by as a level of ``option``."""
 
     def _terms(
         self,

@@ -16,7 +16,13 @@ from scipy.linalg import lapack
 
 from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.families import Family
-from bead_sklearn.inputs import DistinctText, Judgments, dense_matrix, join_texts
+from bead_sklearn.inputs import (
+    DistinctText,
+    Judgments,
+    PairedText,
+    dense_matrix,
+    join_texts,
+)
 from bead_sklearn.solvers import DenseBlock
 
 #: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
@@ -332,12 +338,16 @@ class FeatureBuilder:
         assert fixed is not None
         return Columns(fixed, ridge, None)
 
-    def _encode(self, texts: dict[str, DistinctText]) -> DenseBlock:
+    def _encode(self, texts: dict[str, DistinctText | PairedText]) -> DenseBlock:
         """Features of every distinct combination of texts."""
         parts = []
         for name, text in texts.items():
             features = self.encoders_[name].transform(text.values)
-            values, index = np.asarray(dense_matrix(features), dtype=float), text.index
+            values = np.asarray(dense_matrix(features), dtype=float)
+            if isinstance(text, PairedText):
+                parts.append(_differences(values, text))
+                continue
+            index = text.index
             if (index < 0).any():  # no text, no features
                 values = np.vstack([values, np.zeros((1, values.shape[1]))])
                 index = np.where(index < 0, len(values) - 1, index)
@@ -351,7 +361,9 @@ class FeatureBuilder:
         values = np.hstack([features[index[first]] for features, index in parts])
         return DenseBlock(values, inverse)
 
-    def _name_text_features(self, texts: dict[str, DistinctText]) -> list[str]:
+    def _name_text_features(
+        self, texts: dict[str, DistinctText | PairedText]
+    ) -> list[str]:
         """Name the features of all text columns."""
         names = []
         for column, text in texts.items():
@@ -385,6 +397,14 @@ class FeatureBuilder:
             centred = projected
         ridge = DenseBlock(centred, raw.ridge.index)
         return Columns(fixed, ridge, residual, outside)
+
+
+def _differences(values: np.ndarray, text: PairedText) -> tuple[np.ndarray, np.ndarray]:
+    """Features of the second text less those of the first, once per distinct pair."""
+    keys = text.first.astype(np.int64) * len(values) + text.second
+    distinct, index = np.unique(keys, return_inverse=True)
+    first, second = np.divmod(distinct, len(values))
+    return values[second] - values[first], index
 
 
 def takes_ridge(alpha: float | str, n_judgments: float, n_columns: int) -> bool:

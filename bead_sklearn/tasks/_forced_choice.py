@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bead_sklearn._sklearn import StrOptions
-from bead_sklearn.effects import ALTERNATIVE, MixedEffects
-from bead_sklearn.inputs import DistinctText, InputReader, Judgments, pool_texts
+from bead_sklearn.effects import (
+    ALTERNATIVE,
+    Covariates,
+    FormulaTerm,
+    MixedEffects,
+    resolve_mixed_effects,
+)
+from bead_sklearn.exceptions import SeparationWarning
+from bead_sklearn.families import Bernoulli
+from bead_sklearn.inputs import (
+    DistinctText,
+    InputReader,
+    Judgments,
+    PairedText,
+    join_texts,
+    pool_texts,
+)
+from bead_sklearn.tasks._base import MixedModel
 from bead_sklearn.tasks._choice import ChoiceClassifier
 from bead_sklearn.tasks._docs import fill_docs
-from bead_sklearn.tasks._features import takes_ridge
+from bead_sklearn.tasks._features import Columns, takes_ridge
 from bead_sklearn.tasks._options import resolve_options
+from bead_sklearn.tasks._rows import Rows
 
 
 @fill_docs
@@ -65,9 +83,11 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         The labels in the order of ``options``, ``outside_option`` last.
     coef_ : ndarray of shape (1, n_features)
         Coefficients of constants, attributes and features, in logits. That of a
-        numeric column of X for an option is named ``"column [option]"``.
+        numeric column of X for an option is named ``"column [option]"``, of two
+        options by the column alone.
     intercept_ : ndarray of shape (1,)
-        0: only differences of utilities matter.
+        For two options the constant of ``classes_[1]``. Otherwise without meaning:
+        only differences of utilities matter.
     {fitted}
 
     See Also
@@ -80,6 +100,11 @@ class ForcedChoiceClassifier(ChoiceClassifier):
     offer: choice sets may differ in size. Numeric columns that belong to no option,
     such as a trial number, have one coefficient for each option but the first; so have
     slopes over them in a formula.
+
+    A choice between two options is a logistic regression on the difference of their
+    features, and is fitted as one: its linear predictor is the log odds of
+    ``classes_[1]``. With more options, or strengths ``(1 | option)``, the linear
+    predictors are the utilities of all options.
 
     References
     ----------
@@ -145,10 +170,6 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         self.outside_option = outside_option
         self.encoding = encoding
 
-    @property
-    def _joins_texts(self) -> bool:  # type: ignore[override]
-        return self.encoding == "joint"
-
     def _context(self) -> tuple[str, ...]:
         """Columns of text that are not options."""
         if self.text_columns is None:
@@ -190,11 +211,6 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         self._check_texts(judgments)
         self.options_ = np.array(self._offered.names, dtype=_dtype(labels))
         self.classes_ = np.sort(self.options_)
-        n = float(len(labels))
-        n_constants = len(self.options_) - 1
-        shared = self._shared_columns(judgments)
-        n_columns = len(self._offered.numbers) + len(shared) * n_constants
-        self._ridge_on_numbers = takes_ridge(self.alpha, n, n_columns)
         places = {label: k for k, label in enumerate(self.options_.tolist())}
         target = np.array([places[label] for label in labels.tolist()])
         chosen = self._offered.present(judgments)[np.arange(len(target)), target]
@@ -205,6 +221,30 @@ class ForcedChoiceClassifier(ChoiceClassifier):
                 "is missing."
             )
         return target.astype(np.float64)
+
+    def _check_kept(self, target: np.ndarray) -> None:
+        """Learn which options have constants: all chosen ones but the first."""
+        counts = np.bincount(target.astype(np.intp), minlength=len(self.options_))
+        chosen = np.flatnonzero(counts)
+        if len(chosen) < 2:
+            raise ValueError(
+                f"y has only one class among its {len(target)} judgments of positive "
+                f"sample_weight, {self.options_[chosen].tolist()}; two are needed."
+            )
+        if len(chosen) < len(counts):
+            warnings.warn(
+                f"The option(s) {self.options_[counts == 0].tolist()} are never "
+                "chosen: their constants, which would be minus infinity, are set to "
+                f"that of {self.options_[chosen[0]]!r}. Leave them out of the options "
+                "if they cannot be chosen.",
+                SeparationWarning,
+                stacklevel=5,
+            )
+        self._with_constant = chosen[1:]
+        effects = resolve_mixed_effects(self.mixed_effects)
+        named = {name for term in effects.terms() for name in term.factor}
+        # A choice between two options is a binary response to their difference.
+        self._is_pair = len(self.options_) == 2 and ALTERNATIVE not in named
 
     def _check_texts(self, judgments: Judgments) -> None:
         """Raise if a text is missing, or would be ignored."""
@@ -229,15 +269,6 @@ class ForcedChoiceClassifier(ChoiceClassifier):
                 f"grouping factors in a formula such as '(1 | {others[0]})'."
             )
 
-    def _check_kept(self, target: np.ndarray) -> None:
-        if len(np.unique(target)) < 2:
-            kept = self.options_[np.unique(target).astype(np.intp)].tolist()
-            if not (self._offered.texts or self._offered.numbers):
-                raise ValueError(
-                    f"y has only one class among its {len(target)} judgments of "
-                    f"positive sample_weight, {kept}; two classes are needed."
-                )
-
     def _shared_columns(self, judgments: Judgments) -> list[int]:
         """Numeric columns of X that belong to no option."""
         of_options = self._offered.columns()
@@ -245,15 +276,108 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         return [j for j, name in enumerate(names) if name not in of_options]
 
     def _constants(self) -> tuple[str, ...]:
-        return tuple(map(str, self.options_[1:]))
+        return tuple(map(str, self.options_[self._with_constant]))
 
     def _option_labels(self) -> np.ndarray:
         return self.options_
 
+    def _lay_out(
+        self,
+        judgments: Judgments,
+        ids: dict[str, np.ndarray],
+        target: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+    ) -> Rows:
+        if not self._is_pair:
+            return super()._lay_out(judgments, ids, target, weights)
+        order = self._sorted_options()
+        if target is not None:
+            target = (target == order[1]).astype(np.float64)
+        family = self._family if target is None else Bernoulli()
+        differences = self._differences(judgments, order)
+        return Rows(differences, ids, family, target, weights)
+
+    def _differences(self, judgments: Judgments, order: np.ndarray) -> Judgments:
+        """Return what the second label has more than the first, and what is shared."""
+        options, n = self._offered, judgments.n_rows
+        self._offered.present(judgments)
+        numeric = judgments.numeric_matrix()
+        places = {name: j for j, name in enumerate(judgments.numeric_names)}
+        columns, names = [], []
+        for attribute, by_option in options.numbers.items():
+            first, second = (numeric[:, places[by_option[k]]] for k in order)
+            columns.append(second - first)
+            names.append(attribute)
+        for j in self._shared_columns(judgments):
+            columns.append(numeric[:, j])
+            names.append(judgments.numeric_names[j])
+        rows = np.repeat(np.arange(n), 2)
+        texts = self._option_texts(judgments, rows, np.tile(order, n))
+        if self.encoding == "joint" and texts:
+            texts = {"+".join(texts): join_texts(list(texts.values()))}
+        return Judgments(
+            n_rows=n,
+            texts={
+                name: PairedText(text.values, text.index[0::2], text.index[1::2])
+                for name, text in texts.items()
+            },
+            numeric=np.column_stack(columns) if columns else None,
+            numeric_names=names,
+            factors={},
+        )
+
+    def _terms(
+        self,
+        mixed_effects: MixedEffects,
+        ids: dict[str, np.ndarray],
+        covariate_names: list[str],
+    ) -> list[FormulaTerm]:
+        if self._is_pair:
+            return MixedModel._terms(self, mixed_effects, ids, covariate_names)
+        return super()._terms(mixed_effects, ids, covariate_names)
+
+    def _covariates(
+        self, columns: Columns, rows: Rows, mixed_effects: MixedEffects
+    ) -> Covariates:
+        if self._is_pair:
+            return MixedModel._covariates(self, columns, rows, mixed_effects)
+        return super()._covariates(columns, rows, mixed_effects)
+
+    def _probabilities(
+        self, rows: Rows, mean: np.ndarray, variance: np.ndarray
+    ) -> np.ndarray:
+        if not self._is_pair:
+            return super()._probabilities(rows, mean, variance)
+        second = rows.family.mean_over(mean, variance)
+        return np.column_stack([1.0 - second, second])
+
+    def _arrange(self, rows: Rows, values: np.ndarray) -> np.ndarray:
+        return values if self._is_pair else super()._arrange(rows, values)
+
+    def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:
+        if self._is_pair:
+            return self.classes_[target.astype(np.intp)]
+        return super()._decode_target(target, rows)
+
+    @property
+    def _joins_texts(self) -> bool:  # type: ignore[override]
+        return self.encoding == "joint" and not self._is_pair
+
+    def _alternative_ids(self, rows: Judgments, option: np.ndarray) -> np.ndarray:
+        ids = np.empty(len(option), dtype=object)
+        ids[:] = self.options_[option].tolist()
+        own = [rows.texts[attribute] for attribute in self._offered.texts]
+        if not own:
+            return ids
+        inside = np.flatnonzero(option < self._offered.n_inside)
+        strings = [[text.values[k] for k in text.index[inside]] for text in own]
+        named = [" | ".join(parts) for parts in zip(*strings, strict=True)]
+        ids[inside] = np.array(named, dtype=object)
+        return ids
+
     def _alternatives(
-        self, judgments: Judgments, target: np.ndarray | None
+        self, judgments: Judgments, weights: np.ndarray | None
     ) -> tuple[Judgments, np.ndarray, np.ndarray]:
-        del target
         options = self._offered
         judgment, option = np.nonzero(options.present(judgments))
         numeric = judgments.numeric_matrix()
@@ -267,7 +391,12 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         shared = self._shared_columns(judgments)
         values = numeric[judgment][:, shared]
         names = [judgments.numeric_names[j] for j in shared]
-        dummies, labels = indicators[:, 1:], self._constants()
+        constants = indicators[:, self._with_constant]
+        dummies, labels = constants, self._constants()
+        if weights is not None:
+            n_columns = len(options.numbers) + len(shared) * len(labels)
+            n = float(weights.sum())
+            self._ridge_on_numbers = takes_ridge(self.alpha, n, n_columns)
         if self._ridge_on_numbers:  # which treats all options alike
             dummies, labels = indicators, tuple(map(str, self.options_))
         products = values[:, :, None] * dummies[:, None, :]
@@ -280,7 +409,7 @@ class ForcedChoiceClassifier(ChoiceClassifier):
                 *(f"{name} [{label}]" for name in names for label in labels),
             ],
             factors={},
-            constants=indicators[:, 1:],
+            constants=constants,
             constant_names=[f"(Intercept) [{label}]" for label in self._constants()],
         )
         return columns_of_rows, judgment, option

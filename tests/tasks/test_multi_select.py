@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 from bead_sklearn import BinaryClassifier, MixedEffects, MultiSelectClassifier
 from bead_sklearn.datasets import make_judgments
@@ -157,3 +158,37 @@ def test_on_simulated_feelings():
     [simulated] = model.simulate(1, d.X, d.groups, random_state=0)
     assert simulated.shape == d.y.shape
     assert np.abs(simulated.mean(axis=0) - shares).max() < 0.1
+
+
+@pytest.mark.parametrize("effects", ["(1 | groups)", "(1 + x0 || groups)"])
+def test_outputs_that_nothing_ties_fall_apart(effects, monkeypatch):
+    from bead_sklearn.solvers import _coupling
+
+    X, y, groups = world(5, n_people=15)
+    X = pd.DataFrame(X, columns=["x0", "x1"])
+    model = MultiSelectClassifier(
+        mixed_effects=MixedEffects(formula=effects, output_covariance="diagonal"),
+        alpha=1.0,
+    )
+    apart = model.fit(X, y, groups=groups)
+    draws = apart.sample_posterior(2000, X[:4], [0, 0, 1, 99], random_state=0)
+    mean, sd = apart.predict_linear(X[:4], groups=[0, 0, 1, 99], return_std=True)
+    covariance = apart.effects_["groups"].covariance(0)
+    monkeypatch.setattr(_coupling, "is_separate", lambda design: False)
+    whole = clone(model).fit(X, y, groups=groups)
+    assert apart.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=1e-9)
+    np.testing.assert_allclose(apart.coef_, whole.coef_, atol=1e-7)
+    np.testing.assert_allclose(
+        covariance, whole.effects_["groups"].covariance(0), atol=1e-8
+    )
+    np.testing.assert_allclose(
+        apart.predict_proba(X, groups=groups),
+        whole.predict_proba(X, groups=groups),
+        atol=1e-8,
+    )
+    for one, other in zip(
+        apart.summary().fixed_effects, whole.summary().fixed_effects, strict=True
+    ):
+        assert one.standard_error == pytest.approx(other.standard_error, rel=1e-4)
+    np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.1)
+    np.testing.assert_allclose(draws.std(axis=0), sd, rtol=0.08)
