@@ -55,14 +55,16 @@ def model_quantities(model: Any) -> list[Quantity]:
 def family_quantities(model: Any) -> list[FamilyParameter]:
     """Return the parameters of the family of a fitted model.
 
-    Thresholds are named by the labels that they part, as in "low|high".
+    Thresholds are named by the labels that they part, as in "low|high"; those of a
+    model with columns are for the averages of these, and say so.
     """
     labels = model._target_labels()
+    where = " at average columns" if model._features.is_centred_ else ""
     quantities = []
     for index, parameter in enumerate(model._family.reported_parameters()):
         name = parameter.name
         if parameter.categories and labels:
-            name = "|".join(str(labels[code]) for code in parameter.categories)
+            name = "|".join(str(labels[code]) for code in parameter.categories) + where
         quantities.append(FamilyParameter(name, index, parameter.is_positive))
     return quantities
 

@@ -34,6 +34,9 @@ ROWS_PER_COLUMN = 10
 _CLEAR_RANK = 1e-5
 _CHUNK = 4096
 
+#: Averages of columns below this share of their spread are zero.
+_ROUNDING = 1e-9
+
 #: Largest side of a dense matrix that the ridge needs.
 _MAX_DENSE = 12_000
 
@@ -185,6 +188,14 @@ class FeatureBuilder:
     def n_ridge_(self) -> int:
         """Number of coefficients under the ridge."""
         return len(self.ridge_names_) * self.n_outputs_
+
+    @property
+    def is_centred_(self) -> bool:
+        """Whether eta is relative to averages of some columns."""
+        shifts = [self.fixed_center_ / self.fixed_scale_]
+        if self.ridge_center_ is not None:
+            shifts.append(self.ridge_center_ / self.ridge_scale_)
+        return any(bool((np.abs(shift) > _ROUNDING).any()) for shift in shifts)
 
     def to_columns(self) -> np.ndarray:
         """Return the matrix that turns fixed effects into those of columns of X."""

@@ -13,6 +13,7 @@ LABELS = ["bad", "fair", "good"]
 RNG = np.random.RandomState(0)
 GROUPS = np.repeat(np.arange(12), 10)
 X = RNG.normal(size=(120, 1))
+X -= X.mean(axis=0)
 ETA = 0.5 * X[:, 0] + 0.6 * RNG.normal(size=12)[GROUPS]
 SHARES = Beta(6.0).simulate(ETA, RNG)
 RATINGS = np.digitize(ETA + RNG.logistic(size=120), [-1.0, 1.0])
@@ -48,6 +49,16 @@ def test_names(slider, rating):
     assert found == ["sd_(Intercept)|groups", "phi", "(Intercept)", "x0"]
     found = confidence_intervals(rating, method="wald").parameters
     assert found == ["sd_(Intercept)|groups", "bad|fair", "fair|good", "x0"]
+
+
+def test_thresholds_of_columns_that_are_not_centred_say_so():
+    model = Rating(family=CumulativeLogit(3), alpha=0).fit(X + 1.0, RATINGS)
+    found = confidence_intervals(model, method="wald").parameters
+    assert found == [
+        "bad|fair at average columns",
+        "fair|good at average columns",
+        "x0",
+    ]
 
 
 def test_summary_shows_them(slider, rating):
