@@ -185,6 +185,14 @@ class Family(ABC):
         (Nakagawa, Johnson & Schielzeth 2017, doi:10.1098/rsif.2017.0213).
         """
 
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the family with other noise, and what to multiply ``eta`` by.
+
+        The noise is that of the response on the scale of ``eta``: with labels of
+        unit noise, ``temperature`` times as much is ``eta / temperature``.
+        """
+        return self, 1.0 / temperature
+
     @abstractmethod
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
@@ -249,6 +257,10 @@ class QuadraticFamily(ContinuousFamily):
     def __init__(self, sigma: float = 1.0, fixed: bool = False) -> None:
         self.sigma = sigma
         self.fixed = fixed
+
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the family with ``temperature`` times the sigma."""
+        return self.with_sigma(temperature * self.sigma), 1.0
 
     def with_sigma(self, sigma: float) -> Self:
         """Return the family with another residual standard deviation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Self
 
 import numpy as np
@@ -50,6 +51,12 @@ class _BetaFamily(BoundedFamily):
     def support(self) -> tuple[float, float]:
         """0 and 1."""
         return 0.0, 1.0
+
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the family with phi over the square of ``temperature``."""
+        family = copy.copy(self)
+        family.precision = self.precision / temperature**2
+        return family, 1.0
 
     def _log_precision(self) -> float:
         """Return the parameter of the precision."""

@@ -160,6 +160,13 @@ class Cumulative(Family):
         """Return the expected category number."""
         return self.category_probabilities(eta) @ np.arange(float(self.n_categories))
 
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the family with thresholds in units of the noise."""
+        parameters = self._parameters.copy()
+        parameters[0] /= temperature
+        parameters[1:] -= np.log(temperature)
+        return self.with_parameters(parameters), 1.0 / temperature
+
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:

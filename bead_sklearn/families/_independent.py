@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -101,6 +101,11 @@ class IndependentOutputs(Family):
     def latent_variance(self) -> float:
         """Return that of the family of each response."""
         return self.family.latent_variance()
+
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the responses of the family with other noise."""
+        family, factor = self.family.tempered(temperature)
+        return type(self)(family, self._n_outputs), factor
 
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState

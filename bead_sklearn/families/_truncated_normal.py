@@ -68,6 +68,11 @@ class TruncatedNormal(BoundedFamily):
         self.fixed = fixed
         self._least = 0.0
 
+    def tempered(self, temperature: float) -> tuple[Self, float]:
+        """Return the family with ``temperature`` times the sigma."""
+        sigma = temperature * self.sigma
+        return type(self)(self.lower, self.upper, sigma, self.fixed), 1.0
+
     @property
     def parameters(self) -> np.ndarray:
         """log(sigma); empty if sigma is known."""

@@ -281,6 +281,7 @@ class MixedModelInference:
         random_state: Any = None,
         *,
         conditional: bool = False,
+        temperature: float = 1.0,
     ) -> np.ndarray:
         """Simulate responses from the fitted model.
 
@@ -301,6 +302,11 @@ class MixedModelInference:
             Otherwise all that the model takes to be random is drawn anew: the effects
             of all levels, and the coefficients under a ridge whose precision was
             estimated.
+        temperature : float, default=1.0
+            How large the noise of single responses is compared with that estimated,
+            on the scale of the linear predictor: ``eta / temperature`` for labels,
+            ``temperature * sigma`` for numbers (and phi over its square). Near 0 every
+            answer is the most probable one.
 
         Returns
         -------
@@ -310,7 +316,8 @@ class MixedModelInference:
         Raises
         ------
         ValueError
-            If ``n_simulations`` is not a positive integer.
+            If ``n_simulations`` is not a positive integer, or ``temperature`` not
+            positive.
 
         Examples
         --------
@@ -323,6 +330,10 @@ class MixedModelInference:
         True
         """
         _check_count("n_simulations", n_simulations)
+        if not 0 < temperature < np.inf:
+            raise ValueError(
+                f"temperature must be positive and finite. Got {temperature!r}."
+            )
         rng = check_random_state(random_state)
         rows = self._read_rows(X, groups)
         columns, design = self._build(rows, unspanned=True)
@@ -343,8 +354,8 @@ class MixedModelInference:
                 ridge_variance=ridge_variance,
             )
             self._add_unspanned(eta, columns, ridge_variance, rng)
-        family = rows.family
-        responses = [family.simulate(_shaped(family, row), rng) for row in eta]
+        family, factor = rows.family.tempered(temperature)
+        responses = [family.simulate(factor * _shaped(family, row), rng) for row in eta]
         return np.stack([self._decode_target(row, rows) for row in responses])
 
     def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:

@@ -48,7 +48,7 @@ def warn_if_separated(
     """
     if family.response not in _SEPARABLE:
         return
-    by_output = coefficients.reshape(rows.shape[1], -1)
+    by_output = coefficients.reshape(rows.shape[1], family.n_outputs)
     eta = rows @ (by_output if family.has_output_axis else coefficients)
     if _smallest_probability(family, eta, target) > _SUSPICIOUS:
         return
