@@ -53,7 +53,10 @@ class _BetaFamily(BoundedFamily):
         return 0.0, 1.0
 
     def tempered(self, temperature: float) -> tuple[Self, float]:
-        """Return the family with phi over the square of ``temperature``."""
+        """Return the family with phi over the square of ``temperature``.
+
+        Probabilities of the ends stay as they are.
+        """
         family = copy.copy(self)
         family.precision = self.precision / temperature**2
         return family, 1.0
