@@ -11,6 +11,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["SCIPY_ARRAY_API"] = "1"  # some of scikit-learn's checks need it
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,36 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs the folder 'shared' beside the repository: not there")
     return path
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium of this machine."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs the extra 'browser'"
+    )
+    path = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None
+    )
+    if path is None:
+        pytest.skip("needs Chromium: none is on the path and CHROMIUM is not set")
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(
+            executable_path=path,
+            headless=True,
+            # As root, as in containers, there is no sandbox to be had.
+            chromium_sandbox=os.geteuid() != 0,
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def web():
+    """The module with the server process; needs the extra 'web'."""
+    pytest.importorskip("starlette", reason="needs the extra 'web'")
+    pytest.importorskip("uvicorn", reason="needs the extra 'web'")
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    import _web
+
+    return _web

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -21,6 +22,12 @@ class Reply:
 
     def __post_init__(self):
         self.text = self.body.decode("utf-8", "replace")
+
+
+def run(coroutine):
+    """Run a coroutine in a thread: the loop of a browser may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def send(app, method, path, body=b"", headers=(), host="127.0.0.1:8000", parts=None):
@@ -58,7 +65,7 @@ def send(app, method, path, body=b"", headers=(), host="127.0.0.1:8000", parts=N
     async def collect(message):
         sent.append(message)
 
-    asyncio.run(app(scope, receive, collect))
+    run(app(scope, receive, collect))
     start = next(m for m in sent if m["type"] == "http.response.start")
     return Reply(
         start["status"],

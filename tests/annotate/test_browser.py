@@ -84,6 +84,7 @@ def test_by_keyboard(served, browser):
     page = new_page(browser, viewport={"width": 900, "height": 700})
     page.goto(links["p01"])
     draw(page, f"{kind}_start")
+    page.wait_for_function("document.activeElement.id === 'start'")
     page.keyboard.press("Enter")
     page.wait_for_selector("#form")
     draw(page, f"{kind}_empty")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import threading
 
 import pytest
-from asgi import FORM, content_of, post, send, ticket_of
+from asgi import FORM, content_of, post, run, send, ticket_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from studies import make_study
@@ -401,7 +400,7 @@ def test_a_defect_says_nothing_of_itself(app, monkeypatch):
         "client": ("127.0.0.1", 1),
     }
     with pytest.raises(RuntimeError):
-        asyncio.run(app(scope, receive, collect))
+        run(app(scope, receive, collect))
     assert reply[0]["status"] == 500
     assert b"inner" not in reply[1]["body"]
 
