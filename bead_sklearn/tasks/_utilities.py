@@ -1,0 +1,335 @@
+"""What makes a candidate a likely answer: its features in a context, for a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from bead_sklearn.inputs import encode_levels, match_levels
+from bead_sklearn.tasks._contexts import Contexts, ContextSpace, Relations
+from bead_sklearn.tasks._shares import InterpolatedShares, maximise
+
+#: Words, and each punctuation mark by itself.
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers that a model learns from.
+
+    Attributes
+    ----------
+    contexts : Contexts
+        What they were given to; its index is the context of each answer.
+    codes : ndarray of int of shape (n,)
+        Which candidate each answer is.
+    weights : ndarray of shape (n,)
+        How many times each counts.
+    ids : dict of str to ndarray of shape (n,)
+        Who answered, by factor.
+    """
+
+    contexts: Contexts
+    codes: np.ndarray
+    weights: np.ndarray
+    ids: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+class Words:
+    """Words of candidates.
+
+    Parameters
+    ----------
+    candidates : list of str
+        Those that the vocabulary is made of.
+    """
+
+    def __init__(self, candidates: list[str]) -> None:
+        tokens = (token for text in candidates for token in _TOKEN.findall(text))
+        self.places = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+
+    def count(self, texts: list[str]) -> Any:
+        """Count words, csr (n_texts, n_words + 1); the last is all unknown words."""
+        unknown = len(self.places)
+        tokens = [_TOKEN.findall(text) for text in texts]
+        rows = np.repeat(np.arange(len(texts)), [len(found) for found in tokens])
+        columns = [self.places.get(token, unknown) for found in tokens for token in found]
+        shape = (len(texts), unknown + 1)
+        counts = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+        counts.sum_duplicates()
+        return counts
+
+
+class CandidateFeatures:
+    """Features of candidates in contexts, learned from answers.
+
+    - ``typicality``: log of the smoothed share of the candidate in the context;
+    - ``words``: mean log of the smoothed shares of its words in the context;
+    - ``frequency``: log of its smoothed share over all contexts;
+    - ``length``: as ``length`` says;
+    - ``own_words``: mean log of how much more often the person uses its words than
+      others do, for each factor of ids.
+
+    Parameters
+    ----------
+    make_encoder : callable
+        Returns an unfitted encoder of contexts.
+    length : callable
+        From a candidate to its length.
+    with_words : bool
+        Whether candidates are told apart by their words too.
+    """
+
+    def __init__(
+        self,
+        make_encoder: Callable[[], Any],
+        length: Callable[[str], float],
+        with_words: bool,
+    ) -> None:
+        self.make_encoder = make_encoder
+        self.length = length
+        self.with_words = with_words
+
+    def fit(self, answers: Answers, candidates: list[str]) -> CandidateFeatures:
+        """Learn similarities of contexts, smoothing constants and people's words.
+
+        Parameters
+        ----------
+        answers : Answers
+            The training data.
+        candidates : list of str
+            What the codes of the answers stand for.
+        """
+        self.space_ = ContextSpace(self.make_encoder).fit(answers.contexts)
+        self.places_ = {text: i for i, text in enumerate(candidates)}
+        self.words_ = Words(candidates)
+        self.word_counts_ = self.words_.count(candidates)
+        self.relations_ = self.space_.relate(answers.contexts)
+        everything = np.ones(len(answers), dtype=bool)
+        self.levels_ = {
+            name: encode_levels(ids)[0]
+            for name, ids in answers.ids.items()
+            if _crosses(ids, answers.contexts.index)
+        }
+        tables = self._tables(answers, everything)
+        self.shares_ = InterpolatedShares().fit(self.relations_.gather(tables.answers))
+        if self.with_words:
+            evidence = self.relations_.gather(tables.words)
+            self.word_shares_ = InterpolatedShares().fit(evidence)
+        self.own_pseudo_counts_ = {
+            name: self._fit_own(answers, name, tables) for name in self.levels_
+        }
+        self.tables_ = tables
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features."""
+        own = [
+            "own_words" if len(self.levels_) == 1 else f"own_words_{name}"
+            for name in self.levels_
+        ]
+        words = ["words"] if self.with_words else []
+        return ["typicality", *words, "frequency", "length", *own]
+
+    def leave_out(self, answers: Answers, left_out: np.ndarray) -> Tables:
+        """Return what is counted without some of the answers."""
+        return self._tables(answers, ~left_out)
+
+    def _tables(self, answers: Answers, kept: np.ndarray) -> Tables:
+        contexts, codes = answers.contexts.index[kept], answers.codes[kept]
+        weights = answers.weights[kept]
+        n_candidates = len(self.places_)
+        counts = sparse.csr_array(
+            (weights, (contexts, codes)),
+            shape=(len(answers.contexts.names), n_candidates + 1),
+        )
+        counts.sum_duplicates()
+        words = counts[:, :n_candidates] @ self.word_counts_
+        people = {}
+        for name, levels in self.levels_.items():
+            rows = match_levels(levels, answers.ids[name])[kept]
+            shape = (len(levels), n_candidates)
+            answered = sparse.csr_array((weights, (rows, codes)), shape=shape)
+            people[name] = sparse.csr_array(answered @ self.word_counts_)
+        return Tables(counts, sparse.csr_array(words), people)
+
+    def _fit_own(self, answers: Answers, name: str, tables: Tables) -> float:
+        """Pseudo-count of the words of all, by leaving out one answer at a time."""
+        rows = match_levels(self.levels_[name], answers.ids[name])
+        counts = self.word_counts_[answers.codes].tocoo()
+        person, word = rows[counts.row], counts.col
+        used = np.asarray(tables.people[name][person, word]).ravel()
+        lengths = _sums(self.word_counts_, 1)[answers.codes]
+        n_p = _sums(tables.people[name], 1)[rows] - lengths
+        overall = tables.word_shares()[word]
+        times = answers.weights[counts.row] * counts.data
+        left = np.maximum(used - counts.data, 0.0)
+        total = np.maximum(n_p, 0.0)[counts.row]
+        return maximise(times, lambda k: (left + k * overall) / (total + k))
+
+    def pairs(
+        self,
+        tables: Tables,
+        contexts: np.ndarray,
+        codes: np.ndarray,
+        ids: dict[str, np.ndarray],
+    ) -> np.ndarray:
+        """Return features of training candidates in training contexts.
+
+        Parameters
+        ----------
+        tables : Tables
+            What was counted.
+        contexts, codes : ndarray of int of shape (n,)
+            Context and candidate.
+        ids : dict of str to ndarray of shape (n,)
+            Who answers, by factor.
+        """
+        evidence, totals = self.relations_.gather(tables.answers), tables.totals()
+        columns = [np.log(self.shares_.pairs(evidence, totals, contexts, codes))]
+        entries = self.word_counts_[codes].tocoo()
+        lengths = np.maximum(_sums(self.word_counts_, 1), 1.0)
+        if self.with_words:
+            shares = self.word_shares_.pairs(
+                self.relations_.gather(tables.words),
+                _sums(tables.words, 0),
+                contexts[entries.row],
+                entries.col,
+            )
+            logs = np.bincount(entries.row, entries.data * np.log(shares), len(codes))
+            columns.append(logs / lengths[codes])
+        columns.append(np.log(self.shares_.overall(totals))[codes])
+        columns.append(self._lengths(list(self.places_))[codes])
+        for name in self.levels_:
+            person = match_levels(self.levels_[name], ids[name])
+            ratio, constant = self._own(tables, name)
+            found = np.asarray(ratio[person[entries.row], entries.col]).ravel()
+            logs = np.bincount(entries.row, entries.data * found, len(codes))
+            own = logs / lengths[codes] + constant[person]
+            columns.append(np.where(person < 0, 0.0, own))
+        return np.column_stack(columns)
+
+    def table(self, relations: Relations, candidates: list[str]) -> np.ndarray:
+        """Return features of candidates in contexts, those of people left out.
+
+        Parameters
+        ----------
+        relations : Relations
+            Of the contexts.
+        candidates : list of str
+            Candidates, seen or not.
+
+        Returns
+        -------
+        features : ndarray of shape (n_contexts, n_candidates, n_features)
+        """
+        codes = self._codes(candidates)
+        tables, totals = self.tables_, self.tables_.totals()
+        shares = self.shares_.table(relations.gather(tables.answers), totals)
+        columns = [np.log(shares)[:, codes]]
+        if self.with_words:
+            evidence = relations.gather(tables.words)
+            logs = np.log(self.word_shares_.table(evidence, _sums(tables.words, 0)))
+            columns.append((self._mean_words(candidates) @ logs.T).T)
+        shape = columns[0].shape
+        frequency = np.log(self.shares_.overall(totals))[codes]
+        columns.append(np.broadcast_to(frequency, shape))
+        columns.append(np.broadcast_to(self._lengths(candidates), shape))
+        return np.stack(columns, axis=-1)
+
+    def own_table(
+        self, name: str, people: np.ndarray, candidates: list[str]
+    ) -> np.ndarray:
+        """Return ``own_words`` of people, (n_people, n_candidates).
+
+        Parameters
+        ----------
+        name : str
+            Factor.
+        people : ndarray of int of shape (n_people,)
+            Codes of its levels; -1 is unknown.
+        candidates : list of str
+            Candidates, seen or not.
+        """
+        ratio, constant = self._own(self.tables_, name)
+        known = people >= 0
+        result = np.zeros((len(people), len(candidates)))
+        levels = people[known]
+        means = (self._mean_words(candidates) @ ratio[levels].T).toarray().T
+        result[known] = means + constant[levels, None]
+        return result
+
+    def _own(self, tables: Tables, name: str) -> tuple[Any, np.ndarray]:
+        """Log ratio of a person's share of a word to that of all: sparse + constant."""
+        k, used = self.own_pseudo_counts_[name], tables.people[name].tocoo()
+        overall = tables.word_shares()
+        ratio = sparse.csr_array(
+            (np.log1p(used.data / (k * overall[used.col])), (used.row, used.col)),
+            shape=used.shape,
+        )
+        return ratio, np.log(k / (_sums(used, 1) + k))
+
+    def _mean_words(self, candidates: list[str]) -> Any:
+        counts = self.words_.count(candidates)
+        scale = 1.0 / np.maximum(_sums(counts, 1), 1.0)
+        return sparse.csr_array(sparse.diags_array(scale) @ counts)
+
+    def _codes(self, candidates: list[str]) -> np.ndarray:
+        unknown = len(self.places_)
+        return np.array([self.places_.get(text, unknown) for text in candidates])
+
+    def _lengths(self, candidates: list[str]) -> np.ndarray:
+        return np.array([self.length(text) for text in candidates])
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Counts of answers and words.
+
+    Attributes
+    ----------
+    answers : csr of shape (n_contexts, n_candidates + 1)
+        Answers by context.
+    words : csr of shape (n_contexts, n_words + 1)
+        Their words by context.
+    people : dict of str to csr of shape (n_levels, n_words + 1)
+        Words by person.
+    """
+
+    answers: Any
+    words: Any
+    people: dict[str, Any]
+
+    def totals(self) -> np.ndarray:
+        """Return how often each candidate was the answer."""
+        return _sums(self.answers, 0)
+
+    def word_shares(self) -> np.ndarray:
+        """Return the share of each word among all, one added to each count."""
+        counts = _sums(self.words, 0) + 1.0
+        return np.asarray(counts / counts.sum())
+
+
+def count_words(text: str) -> int:
+    """Return the number of words and punctuation marks."""
+    return len(_TOKEN.findall(text))
+
+
+def _crosses(ids: np.ndarray, contexts: np.ndarray) -> bool:
+    """Whether some level of a factor has several contexts."""
+    codes = encode_levels(ids)[1]
+    pairs = np.unique(np.stack([codes, contexts]), axis=1)
+    return bool(pairs.shape[1] > codes.max() + 1)
+
+
+def _sums(matrix: Any, axis: int) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=axis)).ravel()
