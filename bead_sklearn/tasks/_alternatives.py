@@ -65,8 +65,9 @@ def sample_choice_sets(
     they lack is a choice from all that they lack and this fold has, because that
     these are candidates is known from this fold only. Alternatives are drawn with
     replacement, half by their shares in the context, a quarter by those overall and a
-    quarter all alike; with log(times drawn / expected) added to its utility, the probability of
-    the answer within the sample is right for the coefficients of the utility.
+    quarter all alike. With log(times drawn / expected) added to the utilities, the
+    likelihood of the answer within the sample estimates their coefficients without
+    bias [1]_, [2]_.
 
     Parameters
     ----------

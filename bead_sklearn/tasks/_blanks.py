@@ -54,12 +54,18 @@ def read_blanks(judgments: Judgments, blank: str) -> tuple[Contexts, np.ndarray]
             f"where the filler goes; for the next word append {' ' + blank!r} to the "
             "text. Another mark is blank=..."
         )
-    contexts = [_around(texts, blank, b) for texts, n in zip(values, n_blanks, strict=True) for b in range(n)]
+    contexts = [
+        _around(texts, blank, b)
+        for texts, n in zip(values, n_blanks, strict=True)
+        for b in range(n)
+    ]
     first = np.cumsum(n_blanks) - n_blanks
     row = np.repeat(np.arange(len(codes)), n_blanks[codes])
     starts = np.cumsum(n_blanks[codes]) - n_blanks[codes]
     number = np.arange(len(row)) - starts[row]
-    names = [(texts, b) for texts, n in zip(values, n_blanks, strict=True) for b in range(n)]
+    names = [
+        (texts, b) for texts, n in zip(values, n_blanks, strict=True) for b in range(n)
+    ]
     return (
         Contexts(
             list(names),

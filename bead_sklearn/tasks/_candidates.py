@@ -22,7 +22,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._frames import make_frame
-from bead_sklearn._sklearn import Interval
+from bead_sklearn._sklearn import Interval, StrOptions
 from bead_sklearn.effects import (
     Covariates,
     FormulaTerm,
@@ -53,6 +53,11 @@ from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
 #: of half the number of points that average over coefficients.
 _MAX_ENTRIES = 2_000_000
 _SOBOL_LOG2 = 4
+
+#: Fewest and most alternatives that are drawn for an answer, and how many pairs of
+#: alternatives all choice sets may have.
+_ALTERNATIVES = (4, 20)
+_MAX_PAIRS = 500_000
 
 #: Features of a candidate whatever the context: what stands for the constant.
 _CONSTANTS = ("frequency", "length")
@@ -92,10 +97,13 @@ class CandidateClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
-        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
+        "n_alternatives": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
     }
 
-    n_alternatives: int
+    n_alternatives: int | str
 
     # ----------------------------------------------------------------- hooks
 
@@ -185,7 +193,7 @@ class CandidateClassifier(MixedModelClassifier):
             self._utilities,
             answers,
             len(self.classes_),
-            self.n_alternatives,
+            self._n_drawn(len(answers)),
             np.random.RandomState(self._sampling_seed),
         )
         if not len(sets.answer):
@@ -214,6 +222,13 @@ class CandidateClassifier(MixedModelClassifier):
             len(self.classes_),
             sets.offset,
         )
+
+    def _n_drawn(self, n_answers: int) -> int:
+        """Return the number of alternatives that are drawn for each answer."""
+        if not isinstance(self.n_alternatives, str):
+            return int(self.n_alternatives)
+        few, many = _ALTERNATIVES
+        return int(np.clip(np.sqrt(_MAX_PAIRS / n_answers) - 1, few, many))
 
     def _ask(self, judgments: Judgments, ids: dict[str, np.ndarray]) -> Asked:
         contexts, row = self._read_contexts(judgments)
@@ -274,9 +289,13 @@ class CandidateClassifier(MixedModelClassifier):
                 name for name in covariate_names if ":" not in name and name not in own
             )
         correlated = mixed_effects.correlation_structure == "correlated"
-        return [FormulaTerm((name,), False, slopes, correlated) for name in ids if slopes]
+        return [
+            FormulaTerm((name,), False, slopes, correlated) for name in ids if slopes
+        ]
 
-    def _design(self, columns: Columns, rows: Rows, *args: Any, **kwargs: Any) -> Design:
+    def _design(
+        self, columns: Columns, rows: Rows, *args: Any, **kwargs: Any
+    ) -> Design:
         design = super()._design(columns, rows, *args, **kwargs)
         if not isinstance(rows, SampledRows) or rows.offset is None:
             return design
@@ -357,7 +376,9 @@ class CandidateClassifier(MixedModelClassifier):
             for name in self._utilities.levels_:
                 values = np.zeros(table.shape[:2])
                 if name in cases.codes:
-                    levels, rows = np.unique(cases.codes[name][part], return_inverse=True)
+                    levels, rows = np.unique(
+                        cases.codes[name][part], return_inverse=True
+                    )
                     values = self._utilities.own_table(name, levels, candidates)[rows]
                 own.append(values[..., None])
             features = np.concatenate([table, *own], axis=-1)
@@ -902,4 +923,6 @@ def _by_row(answers: np.ndarray, row: np.ndarray) -> np.ndarray:
     if len(starts) == len(row):
         return answers
     parts = np.split(answers, starts[1:])
-    return np.fromiter((part.tolist() for part in parts), dtype=object, count=len(parts))
+    return np.fromiter(
+        (part.tolist() for part in parts), dtype=object, count=len(parts)
+    )

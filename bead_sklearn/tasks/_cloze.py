@@ -20,7 +20,90 @@ from bead_sklearn.tasks._docs import fill_docs
 
 @fill_docs
 class ClozeClassifier(CandidateClassifier):
-    """Fillers of blanks.
+    """Fillers of blanks, as a choice among the fillers that are known.
+
+        P(f | context, participant) = exp(eta_f) / sum_g exp(eta_g),
+        eta_f = beta_1 typicality + beta_2 frequency + beta_3 length
+                + beta_4 own_words + effects of participants
+
+    The candidates f are the fillers seen in fit. Their features are learned from the
+    training data:
+
+    - ``typicality``: log of the share of the filler in the context (its cloze
+      probability), smoothed by the shares in similar contexts and in all [1]_.
+      Contexts are similar if their texts are, by the features of ``encoder``, or if
+      the words next to the blank are the same;
+    - ``frequency``: log of its share over all contexts;
+    - ``length``: log number of characters;
+    - ``own_words``: how much more often the participant uses these words than others
+      do, the mean log ratio of smoothed shares.
+
+    Coefficients and effects of participants are those of a mixed conditional logit
+    [2]_, fitted to the answers and a sample of the alternatives of each [3]_; each
+    answer is predicted from the other nine tenths of the data.
+
+    Parameters
+    ----------
+    blank : str, default="___"
+        What marks a blank in the texts of X. Each text needs one; several blanks of a
+        text are filled independently of each other, given the participant.
+    candidates : list of str, default=None
+        The fillers on offer, where participants could choose from these only. None
+        takes the fillers seen in fit.
+    {candidate_effects}
+    {encoder}
+    {n_alternatives}
+    {alpha}
+    {population}
+    {text_columns}
+    {fitting}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Fillers seen in fit, or ``candidates``; sorted.
+    coef_ : ndarray of shape (1, n_features)
+        Coefficients of the features. 1 for ``typicality`` and 0 for the others are
+        the smoothed shares themselves. ``"trial:length"`` is the product of the
+        column ``trial`` of X with a feature.
+    intercept_ : ndarray of shape (1,)
+        0: only differences of utilities matter.
+    {fitted}
+
+    See Also
+    --------
+    FreeTextGenerator : Responses of several words.
+    ForcedChoiceClassifier : Options that differ from row to row.
+
+    Notes
+    -----
+    X has one text per row; identical texts are the same context. For next-word data
+    append the blank to the texts. A filler may have several words. With one blank per
+    row y is a list of str, with several a list of lists.
+
+    A filler that was never seen, such as one of ``candidates`` of
+    :meth:`predict_proba`, has a small probability, never 0.
+
+    References
+    ----------
+    .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for
+       language modeling. Computer Speech & Language 13(4), 359-394.
+       doi:10.1006/csla.1999.0128
+    .. [2] McFadden & Train (2000). Mixed MNL models for discrete response. Journal of
+       Applied Econometrics 15(5), 447-470.
+    .. [3] McFadden (1978). Modelling the choice of residential location. In Karlqvist
+       et al. (eds.), Spatial Interaction Theory and Planning Models, 75-96.
+
+    Examples
+    --------
+    >>> from bead_sklearn import ClozeClassifier
+    >>> texts = ["She drank the ___."] * 6 + ["He read the ___."] * 6
+    >>> fillers = ["tea", "coffee", "tea"] * 2 + ["book", "paper", "book"] * 2
+    >>> model = ClozeClassifier(random_state=0).fit(texts, fillers)
+    >>> model.predict(["She drank the ___.", "He read the ___."]).tolist()
+    ['tea', 'book']
+    >>> model.predict_proba(["You read the ___."]).shape
+    (1, 4)
     """
 
     _with_words = False
@@ -38,7 +121,7 @@ class ClozeClassifier(CandidateClassifier):
         candidates: Any = None,
         mixed_effects: Any = "auto",
         encoder: Any = None,
-        n_alternatives: int = 20,
+        n_alternatives: int | str = "auto",
         alpha: float | str = "auto",
         population: Any = "marginal",
         text_columns: Any = None,

@@ -64,10 +64,7 @@ class ContextSpace:
         self.features_ = self._encode(contexts)
         parts = list(zip(*contexts.keys, strict=True))
         self.groups_ = [
-            {
-                key: code
-                for code, key in enumerate(k for k in dict.fromkeys(part) if k)
-            }
+            {key: code for code, key in enumerate(k for k in dict.fromkeys(part) if k)}
             for part in parts
         ]
         self.members_ = [
@@ -110,7 +107,7 @@ class ContextSpace:
         return features / np.where(lengths > 0, lengths, 1.0)
 
     def _nearest(self, features: np.ndarray, known: np.ndarray) -> list[Pool]:
-        """Indicators of the nearest other contexts, by number of them."""
+        """Return the nearest other contexts as pools, by number of them."""
         n_all = len(self.features_)
         n_kept = min(max(N_NEAREST), n_all)
         order = np.empty((len(features), n_kept), dtype=np.intp)

@@ -181,9 +181,7 @@ def _pick(matrix: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return single entries of a sparse matrix."""
     if len(rows) == 0:
         return np.zeros(0)
-    keys = np.repeat(
-        np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr)
-    )
+    keys = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
     keys = keys * matrix.shape[1] + matrix.indices
     wanted = rows.astype(np.int64) * matrix.shape[1] + columns
     if len(keys) == 0:

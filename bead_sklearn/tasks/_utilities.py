@@ -17,6 +17,9 @@ from bead_sklearn.tasks._shares import InterpolatedShares, maximise
 #: Words, and each punctuation mark by itself.
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
+#: Largest pseudo-count of the words of all beside those of one person.
+_MAX_OWN = 1000.0
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -61,7 +64,9 @@ class Words:
         unknown = len(self.places)
         tokens = [_TOKEN.findall(text) for text in texts]
         rows = np.repeat(np.arange(len(texts)), [len(found) for found in tokens])
-        columns = [self.places.get(token, unknown) for found in tokens for token in found]
+        columns = [
+            self.places.get(token, unknown) for found in tokens for token in found
+        ]
         shape = (len(texts), unknown + 1)
         counts = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
         counts.sum_duplicates()
@@ -174,7 +179,8 @@ class CandidateFeatures:
         times = answers.weights[counts.row] * counts.data
         left = np.maximum(used - counts.data, 0.0)
         total = np.maximum(n_p, 0.0)[counts.row]
-        return maximise(times, lambda k: (left + k * overall) / (total + k))
+        share = lambda k: (left + k * overall) / (total + k)  # noqa: E731
+        return min(maximise(times, share), _MAX_OWN)
 
     def pairs(
         self,
