@@ -16,7 +16,9 @@ from bead_sklearn import (
     ActiveLearningSearch,
     BinaryClassifier,
     CategoricalClassifier,
+    ClozeClassifier,
     ForcedChoiceClassifier,
+    FreeTextGenerator,
     MagnitudeRegressor,
     MultiSelectClassifier,
 )
@@ -28,6 +30,8 @@ MODELS = [
     MagnitudeRegressor(),
     MultiSelectClassifier(),
 ]
+#: Models of text only; scikit-learn's checks have numbers for most purposes.
+TEXT_MODELS = [ClozeClassifier(), FreeTextGenerator()]
 SEARCHES = [
     ActiveLearningSearch(LogisticRegression()),
     ActiveLearningSearch(Ridge(), strategy="random"),
@@ -71,13 +75,15 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [*MODELS, *SEARCHES], expected_failed_checks=expected_failures, xfail_strict=True
+    [*MODELS, *TEXT_MODELS, *SEARCHES],
+    expected_failed_checks=expected_failures,
+    xfail_strict=True,
 )
 def test_sklearn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", [*MODELS, *SEARCHES], ids=str)
+@pytest.mark.parametrize("estimator", [*MODELS, *TEXT_MODELS, *SEARCHES], ids=str)
 def test_parameters_are_validated(estimator):
     check_param_validation(type(estimator).__name__, estimator)
 
@@ -88,7 +94,8 @@ def test_column_names_are_consistent(estimator):
 
 
 def test_every_public_estimator_is_tested():
-    tested = {type(estimator).__name__ for estimator in [*MODELS, *SEARCHES]}
+    estimators = [*MODELS, *TEXT_MODELS, *SEARCHES]
+    tested = {type(estimator).__name__ for estimator in estimators}
     exempt = {
         "MixedEffects": "a description of effects without fit",
         "__version__": "not an estimator",

@@ -108,18 +108,19 @@ def _text(value: Any, name: str) -> str:
 def _count_matches(
     true: str, predicted: str, char_order: int, word_order: int
 ) -> np.ndarray:
-    """Numbers of n-grams of the true text, the prediction, and both; by length."""
+    """Return numbers of n-grams of the true text, the predicted one, and both."""
     characters = ["".join(text.split()) for text in (true, predicted)]
     words = [_split_words(text) for text in (true, predicted)]
-    rows = [_overlap(*characters, n) for n in range(1, char_order + 1)]
-    rows += [_overlap(*words, n) for n in range(1, word_order + 1)]
+    rows = [_overlap(characters, n) for n in range(1, char_order + 1)]
+    rows += [_overlap(words, n) for n in range(1, word_order + 1)]
     return np.array(rows, dtype=float)
 
 
-def _overlap(true: Any, predicted: Any, n: int) -> tuple[int, int, int]:
+def _overlap(texts: Sequence[Sequence[str]], n: int) -> tuple[int, int, int]:
+    """Return the numbers of n-grams of two texts and of both."""
     counts = [
         Counter(tuple(text[i : i + n]) for i in range(len(text) - n + 1))
-        for text in (true, predicted)
+        for text in texts
     ]
     shared = (counts[0] & counts[1]).total()
     return counts[0].total(), counts[1].total(), shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ def _deal(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
 def _draw(
     pool: np.ndarray,
     totals: np.ndarray,
-    by_context: np.ndarray | None,
+    by_context: Any,
     contexts: np.ndarray,
     n_draws: int,
     random: np.random.RandomState,
@@ -180,7 +181,7 @@ def _draw(
 def _density(
     pool: np.ndarray,
     totals: np.ndarray,
-    by_context: np.ndarray | None,
+    by_context: Any,
     contexts: np.ndarray,
     codes: np.ndarray,
 ) -> np.ndarray:

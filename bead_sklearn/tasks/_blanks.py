@@ -54,34 +54,24 @@ def read_blanks(judgments: Judgments, blank: str) -> tuple[Contexts, np.ndarray]
             f"where the filler goes; for the next word append {' ' + blank!r} to the "
             "text. Another mark is blank=..."
         )
-    contexts = [
-        _around(texts, blank, b)
-        for texts, n in zip(values, n_blanks, strict=True)
-        for b in range(n)
-    ]
-    first = np.cumsum(n_blanks) - n_blanks
-    row = np.repeat(np.arange(len(codes)), n_blanks[codes])
-    starts = np.cumsum(n_blanks[codes]) - n_blanks[codes]
-    number = np.arange(len(row)) - starts[row]
     names = [
         (texts, b) for texts, n in zip(values, n_blanks, strict=True) for b in range(n)
     ]
-    return (
-        Contexts(
-            list(names),
-            [texts for texts, _ in contexts],
-            [keys for _, keys in contexts],
-            first[codes[row]] + number,
-        ),
-        row,
-    )
+    around = [_around(texts, blank, b) for texts, b in names]
+    first = np.cumsum(n_blanks) - n_blanks
+    rows = np.repeat(np.arange(len(codes)), n_blanks[codes])
+    starts = np.cumsum(n_blanks[codes]) - n_blanks[codes]
+    index = first[codes[rows]] + np.arange(len(rows)) - starts[rows]
+    texts, keys = [texts for texts, _ in around], [keys for _, keys in around]
+    return Contexts(names, texts, keys, index), rows
 
 
 def _around(
     texts: tuple[str, ...], blank: str, number: int
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the texts with one blank marked, and the words around it."""
-    marked, keys = [], ((), (), ())
+    marked: list[str] = []
+    keys: tuple[tuple[str, ...], ...] = ((), (), ())
     for text in texts:
         pieces = text.split(blank)
         if 0 <= number < len(pieces) - 1:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
 
+import narwhals as nw
 import numpy as np
 from scipy.special import logsumexp, ndtri
 from scipy.stats import qmc
@@ -29,9 +30,13 @@ from bead_sklearn.effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
-from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.families import ConditionalLogit
-from bead_sklearn.inputs import Judgments, encode_levels, match_levels
+from bead_sklearn.inputs import (
+    Judgments,
+    check_target_present,
+    encode_levels,
+    match_levels,
+)
 from bead_sklearn.solvers import (
     Design,
     draw_conditional,
@@ -93,6 +98,7 @@ class CandidateClassifier(MixedModelClassifier):
     """
 
     _response = "choice"
+    _length_unit: ClassVar[str]
     _with_words: ClassVar[bool]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -115,13 +121,10 @@ class CandidateClassifier(MixedModelClassifier):
     def _read_answers(self, y: Any) -> list[list[str]]:
         """Return the answers of each row, one per question."""
 
-    @abstractmethod
-    def _length(self, candidate: str) -> float:
-        """Return the length of a candidate."""
-
-    def _candidates_offered(self, answers: set[str]) -> list[str]:
-        """Return the candidates that y leaves to choose from."""
-        return sorted(answers)
+    def _offered(self, answers: set[str]) -> list[str] | None:
+        """Return the candidates to choose from; None are the answers themselves."""
+        del answers
+        return None
 
     # ------------------------------------------------------------------- fit
 
@@ -145,13 +148,16 @@ class CandidateClassifier(MixedModelClassifier):
                 f"Row {at} of y has {given[at]} answer(s) for {asked[at]} question(s); "
                 "each needs one."
             )
-        names = self._candidates_offered({text for parts in answers for text in parts})
+        found = {text for parts in answers for text in parts}
+        offered = self._offered(found)
+        names = sorted(found if offered is None else offered)
         if len(names) < 2:
             raise ValueError(
                 f"y has only one class, {names[0]!r}; two are needed to learn which is "
                 "given when."
             )
         self.classes_ = np.array(names, dtype=object)
+        self._classes_are_answers = offered is None
         codes = {name: code for code, name in enumerate(names)}
         target = np.full((len(answers), max(given)), -1.0)
         for i, parts in enumerate(answers):
@@ -171,6 +177,9 @@ class CandidateClassifier(MixedModelClassifier):
             return self._unit_rows(asked.ids, len(asked.row))
         assert weights is not None
         codes = target[target >= 0].astype(np.intp)
+        if self._classes_are_answers:  # those of weight 0 are none
+            kept, codes = np.unique(codes, return_inverse=True)
+            self.classes_ = self.classes_[kept]
         counts = weights[asked.row]
         numbers = np.arange(len(codes))
         if (counts == counts.round()).all():  # the same as repeated rows
@@ -183,10 +192,9 @@ class CandidateClassifier(MixedModelClassifier):
         if not _people_matter(self.mixed_effects):
             answers = replace(answers, ids={})
         self._utilities = CandidateFeatures(
-            lambda: resolve_encoder(
-                self.encoder, device=self.device, random_state=self.random_state
-            ),
-            self._length,
+            self.encoder,
+            {"device": self.device, "random_state": self.random_state},
+            self._length_unit,
             self._with_words,
         ).fit(answers, self.classes_.tolist())
         sets = sample_choice_sets(
@@ -836,6 +844,18 @@ def check_candidates(candidates: Any) -> list[str]:
     if not names:
         raise ValueError("candidates is empty; at least one is needed.")
     return [str(name) for name in names]
+
+
+def read_rows(y: Any) -> list[Any]:
+    """Return y row by row, after checking that nothing is missing."""
+    if isinstance(y, str):
+        raise TypeError(f"y must hold one answer per row. Got the text {y!r}.")
+    check_target_present(y)
+    if nw.dependencies.is_into_dataframe(y):
+        return [list(row) for row in nw.from_native(y, eager_only=True).iter_rows()]
+    if nw.dependencies.is_into_series(y):
+        return list(nw.from_native(y, series_only=True).to_list())
+    return list(y)
 
 
 def check_answer(answer: Any, row: int, what: str) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import narwhals as nw
 import numpy as np
 
-from bead_sklearn.inputs import Judgments, check_target_present
+from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._blanks import read_blanks
 from bead_sklearn.tasks._candidates import (
     CandidateClassifier,
     check_answer,
     check_candidates,
+    read_rows,
 )
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._docs import fill_docs
@@ -106,6 +106,7 @@ class ClozeClassifier(CandidateClassifier):
     (1, 4)
     """
 
+    _length_unit = "character"
     _with_words = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -154,9 +155,9 @@ class ClozeClassifier(CandidateClassifier):
         if not self.blank.strip():
             raise ValueError(f"blank must be a mark in the text. Got {self.blank!r}.")
 
-    def _candidates_offered(self, answers: set[str]) -> list[str]:
+    def _offered(self, answers: set[str]) -> list[str] | None:
         if self.candidates is None:
-            return sorted(answers)
+            return None
         offered = check_candidates(self.candidates)
         unknown = sorted(answers - set(offered))
         if unknown:
@@ -164,20 +165,14 @@ class ClozeClassifier(CandidateClassifier):
                 f"y has the filler {unknown[0]!r}, which is not among candidates "
                 f"{offered[:10]}."
             )
-        return sorted(offered)
+        return offered
 
     def _read_contexts(self, judgments: Judgments) -> tuple[Contexts, np.ndarray]:
         return read_blanks(judgments, self.blank)
 
     def _read_answers(self, y: Any) -> list[list[str]]:
-        check_target_present(y)
-        if nw.dependencies.is_into_series(y):
-            y = nw.from_native(y, series_only=True).to_list()
         answers = []
-        for row, value in enumerate(y):
+        for row, value in enumerate(read_rows(y)):
             parts = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
             answers.append([check_answer(part, row, "filler") for part in parts])
         return answers
-
-    def _length(self, candidate: str) -> float:
-        return float(np.log(len(candidate)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from bead_sklearn.encoders import resolve_encoder
 from bead_sklearn.inputs import dense_matrix
 from bead_sklearn.tasks._shares import Evidence
 
@@ -29,7 +30,7 @@ class Contexts:
         What tells contexts apart.
     texts : list of tuple of str
         Texts of each context, one per text column; these are encoded.
-    keys : list of tuple of hashable
+    keys : list of tuple of tuple of str
         Parts of each context, such as the word before a blank; contexts that share
         one are similar, those without one (``()``) are not. As many for every
         context.
@@ -37,9 +38,9 @@ class Contexts:
         Context of each row.
     """
 
-    names: list[Hashable]
-    texts: list[tuple[str, ...]]
-    keys: list[tuple[Hashable, ...]]
+    names: Sequence[Hashable]
+    texts: Sequence[tuple[str, ...]]
+    keys: Sequence[tuple[tuple[str, ...], ...]]
     index: np.ndarray
 
 
@@ -48,19 +49,25 @@ class ContextSpace:
 
     Parameters
     ----------
-    make_encoder : callable
-        Returns an unfitted encoder of texts.
+    encoder : object
+        The estimator's ``encoder`` parameter.
+    encoder_options : dict
+        Passed on to :func:`~bead_sklearn.encoders.resolve_encoder`.
     """
 
-    def __init__(self, make_encoder: Callable[[], Any]) -> None:
-        self.make_encoder = make_encoder
+    def __init__(self, encoder: Any, encoder_options: dict[str, Any]) -> None:
+        self.encoder = encoder
+        self.encoder_options = encoder_options
 
     def fit(self, contexts: Contexts) -> ContextSpace:
         """Learn the encoders, the similarities and which contexts share keys."""
         self.codes_ = {name: code for code, name in enumerate(contexts.names)}
         columns = list(zip(*contexts.texts, strict=True))
         distinct = [list(dict.fromkeys(column)) for column in columns]
-        self.encoders_ = [self.make_encoder().fit(values) for values in distinct]
+        self.encoders_ = [
+            resolve_encoder(self.encoder, **self.encoder_options).fit(values)
+            for values in distinct
+        ]
         self.features_ = self._encode(contexts)
         parts = list(zip(*contexts.keys, strict=True))
         self.groups_ = [

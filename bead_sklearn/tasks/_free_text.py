@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from sklearn.utils import Tags
 
-from bead_sklearn.inputs import Judgments, check_target_present
-from bead_sklearn.tasks._candidates import CandidateClassifier, check_answer
+from bead_sklearn.inputs import Judgments
+from bead_sklearn.tasks._candidates import CandidateClassifier, check_answer, read_rows
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._docs import fill_docs
-from bead_sklearn.tasks._utilities import count_words
 
 
 @fill_docs
@@ -106,6 +104,7 @@ class FreeTextGenerator(CandidateClassifier):
     (1, 3)
     """
 
+    _length_unit = "word"
     _with_words = True
 
     def __init__(
@@ -147,21 +146,17 @@ class FreeTextGenerator(CandidateClassifier):
             tuple(column.values[i] for column, i in zip(columns, places, strict=True))
             for places in distinct.tolist()
         ]
-        keys = [
-            tuple((text,) for text in parts) if len(columns) > 1 else ()
-            for parts in texts
-        ]
+        keys: list[tuple[tuple[str, ...], ...]] = [()] * len(texts)
+        if len(columns) > 1:
+            keys = [tuple((text,) for text in parts) for parts in texts]
         contexts = Contexts(list(texts), texts, keys, codes.ravel())
         return contexts, np.arange(judgments.n_rows)
 
     def _read_answers(self, y: Any) -> list[list[str]]:
-        check_target_present(y)
-        if nw.dependencies.is_into_series(y):
-            y = nw.from_native(y, series_only=True).to_list()
-        return [[check_answer(text, row, "response")] for row, text in enumerate(y)]
-
-    def _length(self, candidate: str) -> float:
-        return float(np.log(count_words(candidate)))
+        return [
+            [check_answer(text, row, "response")]
+            for row, text in enumerate(read_rows(y))
+        ]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -95,10 +95,14 @@ class InterpolatedShares:
         smoothed = [overall]
         for j, pool in enumerate(evidence.pools):
             s, total = _pick(pool, rows, types), _row_sums(pool)[rows]
-            k = self.pseudo_counts_[j] = maximise(
-                counts, lambda k, s=s, total=total: (s + k * overall) / (total + k)
-            )
-            smoothed.append((s + k * overall) / (total + k))
+
+            def share(
+                k: float, s: np.ndarray = s, total: np.ndarray = total
+            ) -> np.ndarray:
+                return np.asarray((s + k * overall) / (total + k))
+
+            self.pseudo_counts_[j] = maximise(counts, share)
+            smoothed.append(share(self.pseudo_counts_[j]))
         shares = np.stack(smoothed, axis=1)
         self.pool_weights_ = _mixture_weights(shares, counts)
         back = shares @ self.pool_weights_

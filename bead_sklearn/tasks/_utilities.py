@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,28 +78,32 @@ class CandidateFeatures:
     - ``typicality``: log of the smoothed share of the candidate in the context;
     - ``words``: mean log of the smoothed shares of its words in the context;
     - ``frequency``: log of its smoothed share over all contexts;
-    - ``length``: as ``length`` says;
+    - ``length``: log of its number of characters or words;
     - ``own_words``: mean log of how much more often the person uses its words than
       others do, for each factor of ids.
 
     Parameters
     ----------
-    make_encoder : callable
-        Returns an unfitted encoder of contexts.
-    length : callable
-        From a candidate to its length.
+    encoder : object
+        The estimator's ``encoder`` parameter, for the texts of contexts.
+    encoder_options : dict
+        Passed on to :func:`~bead_sklearn.encoders.resolve_encoder`.
+    unit : {"character", "word"}
+        What the length of a candidate is counted in.
     with_words : bool
         Whether candidates are told apart by their words too.
     """
 
     def __init__(
         self,
-        make_encoder: Callable[[], Any],
-        length: Callable[[str], float],
+        encoder: Any,
+        encoder_options: dict[str, Any],
+        unit: str,
         with_words: bool,
     ) -> None:
-        self.make_encoder = make_encoder
-        self.length = length
+        self.encoder = encoder
+        self.encoder_options = encoder_options
+        self.unit = unit
         self.with_words = with_words
 
     def fit(self, answers: Answers, candidates: list[str]) -> CandidateFeatures:
@@ -113,7 +116,8 @@ class CandidateFeatures:
         candidates : list of str
             What the codes of the answers stand for.
         """
-        self.space_ = ContextSpace(self.make_encoder).fit(answers.contexts)
+        self.space_ = ContextSpace(self.encoder, self.encoder_options)
+        self.space_.fit(answers.contexts)
         self.places_ = {text: i for i, text in enumerate(candidates)}
         self.words_ = Words(candidates)
         self.word_counts_ = self.words_.count(candidates)
@@ -294,7 +298,11 @@ class CandidateFeatures:
         return np.array([self.places_.get(text, unknown) for text in candidates])
 
     def _lengths(self, candidates: list[str]) -> np.ndarray:
-        return np.array([self.length(text) for text in candidates])
+        if self.unit == "character":
+            lengths = [len(text) for text in candidates]
+        else:
+            lengths = [len(_TOKEN.findall(text)) for text in candidates]
+        return np.log(np.array(lengths, dtype=float))
 
 
 @dataclass(frozen=True)
@@ -323,11 +331,6 @@ class Tables:
         """Return the share of each word among all, one added to each count."""
         counts = _sums(self.words, 0) + 1.0
         return np.asarray(counts / counts.sum())
-
-
-def count_words(text: str) -> int:
-    """Return the number of words and punctuation marks."""
-    return len(_TOKEN.findall(text))
 
 
 def _crosses(ids: np.ndarray, contexts: np.ndarray) -> bool:
