@@ -62,9 +62,9 @@ def sample_choice_sets(
 ) -> ChoiceSets:
     """Return a choice set for each answer, its features learned from other folds.
 
-    An answer that the other folds have is a choice from all that they have; one that
-    they lack is a choice from all that they lack and this fold has, because that
-    these are candidates is known from this fold only. Alternatives are drawn with
+    An answer is a choice from all that the other folds have. One that they lack says
+    nothing on the choice among those known; only where no answer is given twice, each
+    is a choice from those of its fold. Alternatives are drawn with
     replacement, half by their shares in the context, a quarter by those overall and a
     quarter all alike. With log(times drawn / expected) added to the utilities, the
     likelihood of the answer within the sample estimates their coefficients without
@@ -93,6 +93,7 @@ def sample_choice_sets(
     """
     contexts = answers.contexts.index
     fold = _deal(answers.codes, contexts)
+    is_repeated = (np.bincount(answers.codes) > 1).any()
     parts = []
     for k in range(int(fold.max()) + 1):
         inside = fold == k
@@ -104,7 +105,7 @@ def sample_choice_sets(
         new = np.unique(answers.codes[members[~is_seen]])
         for which, pool in ((is_seen, np.flatnonzero(totals > 0)), (~is_seen, new)):
             chosen = members[which]
-            if not len(chosen) or len(pool) < 2:
+            if not len(chosen) or len(pool) < 2 or (is_repeated and pool is new):
                 continue
             if len(pool) <= n_alternatives + 1:
                 rows.append(np.repeat(chosen, len(pool)))

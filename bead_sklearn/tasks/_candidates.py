@@ -52,20 +52,25 @@ from bead_sklearn.tasks._features import Columns
 from bead_sklearn.tasks._inference import check_count
 from bead_sklearn.tasks._population import marginal_factors
 from bead_sklearn.tasks._rows import AlternativeRows, Rows, read_ids
-from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
+from bead_sklearn.tasks._utilities import OWN_FEATURES, Answers, CandidateFeatures
 
 #: Entries of a table of judgments by candidates that are held at once, and logarithm
 #: of half the number of points that average over coefficients.
 _MAX_ENTRIES = 2_000_000
-_SOBOL_LOG2 = 4
+_SOBOL_LOG2 = 3
 
 #: Fewest and most alternatives that are drawn for an answer, and how many pairs of
 #: alternatives all choice sets may have.
-_ALTERNATIVES = (4, 20)
-_MAX_PAIRS = 500_000
+_ALTERNATIVES = (8, 20)
+_MAX_PAIRS = 2_000_000
 
-#: Features of a candidate whatever the context: what stands for the constant.
+#: Features of a candidate whatever the context, which columns of X act on.
 _CONSTANTS = ("frequency", "length")
+
+#: Features whose coefficients vary over people. That of length does not: a utility
+#: that grows with the length of the candidate has no bound; own_length has.
+_FOLLOWING = ("typicality",)
+_SLOPES = ("typicality", "words", "frequency")
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,7 @@ class CandidateClassifier(MixedModelClassifier):
             self._utilities,
             answers,
             len(self.classes_),
-            self._n_drawn(len(answers)),
+            self._n_drawn(answers.codes),
             np.random.RandomState(self._sampling_seed),
         )
         if not len(sets.answer):
@@ -231,8 +236,9 @@ class CandidateClassifier(MixedModelClassifier):
             sets.offset,
         )
 
-    def _n_drawn(self, n_answers: int) -> int:
+    def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
+        n_answers = max(int((np.bincount(codes)[codes] > 1).sum()), 1)
         if not isinstance(self.n_alternatives, str):
             return int(self.n_alternatives)
         few, many = _ALTERNATIVES
@@ -275,8 +281,8 @@ class CandidateClassifier(MixedModelClassifier):
         ids: dict[str, np.ndarray],
         covariate_names: list[str],
     ) -> list[FormulaTerm]:
-        """Terms in which the constant is what candidates have whatever the context."""
-        constants = tuple(name for name in _CONSTANTS if name in covariate_names)
+        """Terms in which the constant is how a person follows what others answer."""
+        constants = tuple(name for name in _FOLLOWING if name in covariate_names)
         if mixed_effects.formula is not None:
             return [
                 replace(
@@ -292,10 +298,7 @@ class CandidateClassifier(MixedModelClassifier):
             return []
         slopes = constants
         if mixed_effects.mode == "random_slopes":
-            own = [name for name in covariate_names if name.startswith("own_words")]
-            slopes = tuple(
-                name for name in covariate_names if ":" not in name and name not in own
-            )
+            slopes = tuple(name for name in covariate_names if name in _SLOPES)
         correlated = mixed_effects.correlation_structure == "correlated"
         return [
             FormulaTerm((name,), False, slopes, correlated) for name in ids if slopes
@@ -382,13 +385,13 @@ class CandidateClassifier(MixedModelClassifier):
             table = self._utilities.table(relations.take(contexts), candidates)[place]
             own = []
             for name in self._utilities.levels_:
-                values = np.zeros(table.shape[:2])
+                values = np.zeros((*table.shape[:2], len(OWN_FEATURES)))
                 if name in cases.codes:
                     levels, rows = np.unique(
                         cases.codes[name][part], return_inverse=True
                     )
                     values = self._utilities.own_table(name, levels, candidates)[rows]
-                own.append(values[..., None])
+                own.append(values)
             features = np.concatenate([table, *own], axis=-1)
             values, _ = self._products(
                 features, self._utilities.names, asked.numeric[at], []
@@ -410,7 +413,7 @@ class CandidateClassifier(MixedModelClassifier):
             points = _points(mean[person], covariance[person])
             total = np.zeros(features.shape[:2])
             for k in range(points.shape[1]):
-                total += _softmax(np.einsum("nfk,nk->nf", features, points[:, k]))
+                total += _softmax(_times(features, points[:, k]))
             results.append(function(total / points.shape[1]))
         return np.concatenate(results)[cases.inverse]
 
@@ -520,7 +523,7 @@ class CandidateClassifier(MixedModelClassifier):
             points = _points(mean[person], covariance[person])
             total = np.zeros(len(part))
             for k in range(points.shape[1]):
-                eta = np.einsum("nfk,nk->nf", features, points[:, k])
+                eta = _times(features, points[:, k])
                 own = eta[np.arange(len(part)), code]
                 among = np.column_stack(
                     [eta[:, :n_known], np.where(code < n_known, -np.inf, own)]
@@ -624,7 +627,7 @@ class CandidateClassifier(MixedModelClassifier):
         for part, features in self._each(asked, cases, self.classes_.tolist()):
             person = cases.person[part]
             centred = features - features.mean(axis=1, keepdims=True)
-            eta.append(np.einsum("nfk,nk->nf", centred, mean[person]))
+            eta.append(_times(centred, mean[person]))
             if return_std:
                 spread = np.einsum("nfk,nkl->nfl", centred, covariance[person])
                 std.append(np.sqrt(np.maximum((spread * centred).sum(axis=-1), 0.0)))
@@ -753,7 +756,7 @@ class CandidateClassifier(MixedModelClassifier):
         codes = np.empty(points.shape, dtype=np.intp)
         for part, features in self._each(asked, cases, self.classes_.tolist()):
             for s in range(n_simulations):
-                eta = np.einsum("nfk,nk->nf", features, theta[s, part])
+                eta = _times(features, theta[s, part])
                 below = np.cumsum(_softmax(eta), axis=1) < points[s, part, None]
                 codes[s, part] = below[:, :-1].sum(axis=1)
         return np.stack([_by_row(self.classes_[row], asked.row) for row in codes])
@@ -918,6 +921,11 @@ def _points(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     signs = np.where((vectors**3).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
     roots = vectors * signs * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     return np.asarray(mean[:, None, :] + normal @ roots.transpose(0, 2, 1))
+
+
+def _times(features: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Return utilities from features (n, n_candidates, K) and coefficients (n, K)."""
+    return np.asarray((features @ coefficients[:, :, None])[:, :, 0])
 
 
 def _softmax(eta: np.ndarray) -> np.ndarray:

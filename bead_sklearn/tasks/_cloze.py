@@ -24,7 +24,7 @@ class ClozeClassifier(CandidateClassifier):
 
         P(f | context, participant) = exp(eta_f) / sum_g exp(eta_g),
         eta_f = beta_1 typicality + beta_2 frequency + beta_3 length
-                + beta_4 own_words + effects of participants
+                + beta_4 own_words + beta_5 own_length + effects of participants
 
     The candidates f are the fillers seen in fit. Their features are learned from the
     training data:
@@ -36,11 +36,15 @@ class ClozeClassifier(CandidateClassifier):
     - ``frequency``: log of its share over all contexts;
     - ``length``: log number of characters;
     - ``own_words``: how much more often the participant uses these words than others
-      do, the mean log ratio of smoothed shares.
+      do, the mean log ratio of smoothed shares;
+    - ``own_length``: how much more probable its length is for the participant than for
+      anybody, the log ratio of normal densities of log lengths.
 
     Coefficients and effects of participants are those of a mixed conditional logit
     [2]_, fitted to the answers and a sample of the alternatives of each [3]_; each
-    answer is predicted from the other nine tenths of the data.
+    answer is predicted from the other nine tenths of the data. Fillers that nobody
+    else gave take part in the features only, unless there are no others: they say
+    nothing on the choice among those known.
 
     Parameters
     ----------

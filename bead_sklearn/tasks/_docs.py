@@ -19,18 +19,19 @@ mixed_effects : str or MixedEffects, default="auto"
 _CANDIDATE_EFFECTS = """\
 mixed_effects : str or MixedEffects, default="auto"
     What varies over participants: "fixed" (nothing; ``groups`` have no effect),
-    "auto" and "random_intercepts" (the coefficients of ``frequency`` and
-    ``length``, what a participant tends to whatever is asked), "random_slopes"
-    (those of ``typicality`` and ``words`` too), a formula over these names such as
-    ``"(1 + typicality | participant)"`` with 1 for ``frequency + length`` and
-    factors being columns of X, or a :class:`~bead_sklearn.effects.MixedEffects`.
+    "auto" and "random_intercepts" (if ``groups`` are passed: the features of the
+    participant's own answers, and how strongly it follows what others answer, the
+    coefficient of ``typicality``), "random_slopes" (the coefficients of
+    ``frequency`` and ``words`` too), a formula over names of features such as
+    ``"(1 + frequency | participant)"``, 1 standing for ``typicality`` and factors
+    being columns of X, or a :class:`~bead_sklearn.effects.MixedEffects`.
 """
 
 _N_ALTERNATIVES = """\
 n_alternatives : int or "auto", default="auto"
     How many alternatives are drawn for each answer in fit; all are taken where
     there are no more. More make estimates more precise and the fit slower. "auto"
-    is between 4 and 20, fewer for more answers.
+    is between 8 and 20, fewer for more answers.
 """
 
 _ENCODER = """\

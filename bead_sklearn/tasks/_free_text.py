@@ -19,7 +19,7 @@ class FreeTextGenerator(CandidateClassifier):
 
         P(f | context, participant) = exp(eta_f) / sum_g exp(eta_g),
         eta_f = beta_1 typicality + beta_2 words + beta_3 frequency + beta_4 length
-                + beta_5 own_words + effects of participants
+                + beta_5 own_words + beta_6 own_length + effects of participants
 
     The candidates f are the responses seen in fit, or those passed to
     :meth:`predict_proba`. Their features are learned from the training data:
@@ -31,11 +31,15 @@ class FreeTextGenerator(CandidateClassifier):
     - ``frequency``: log of its share over all contexts;
     - ``length``: log number of words, punctuation marks included;
     - ``own_words``: how much more often the participant uses these words than others
-      do, the mean log ratio of smoothed shares.
+      do, the mean log ratio of smoothed shares;
+    - ``own_length``: how much more probable its length is for the participant than for
+      anybody, the log ratio of normal densities of log lengths.
 
     Coefficients and effects of participants are those of a mixed conditional logit
     [2]_, fitted to the responses and a sample of the alternatives of each [3]_; each
-    response is predicted from the other nine tenths of the data. Capital letters and
+    response is predicted from the other nine tenths of the data. Responses that
+    nobody else gave take part in the features only, unless there are no others:
+    they say nothing on the choice among those known. Capital letters and
     punctuation are part of words.
 
     Responses are ranked, not written: the encoder is frozen, and ``predict`` returns

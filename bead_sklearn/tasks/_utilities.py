@@ -16,6 +16,9 @@ from bead_sklearn.tasks._shares import InterpolatedShares, maximise
 #: Words, and each punctuation mark by itself.
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
+#: Features of a candidate for a person.
+OWN_FEATURES = ("own_words", "own_length")
+
 #: Largest pseudo-count of the words of all beside those of one person.
 _MAX_OWN = 1000.0
 
@@ -80,7 +83,9 @@ class CandidateFeatures:
     - ``frequency``: log of its smoothed share over all contexts;
     - ``length``: log of its number of characters or words;
     - ``own_words``: mean log of how much more often the person uses its words than
-      others do, for each factor of ids.
+      others do, for each factor of ids;
+    - ``own_length``: log of how much more probable its length is for the person than
+      for anybody, by a normal distribution of log lengths whose mean varies.
 
     Parameters
     ----------
@@ -137,15 +142,19 @@ class CandidateFeatures:
             name: self._fit_own(answers, name, tables) for name in self.levels_
         }
         self.tables_ = tables
+        self.lengths_ = self._lengths(candidates)
+        self.own_lengths_ = {
+            name: OwnLengths.fit(*tables.lengths[name], self._squares(answers))
+            for name in self.levels_
+        }
         return self
 
     @property
     def names(self) -> list[str]:
         """Names of the features."""
-        own = [
-            "own_words" if len(self.levels_) == 1 else f"own_words_{name}"
-            for name in self.levels_
-        ]
+        suffixes = [""] if len(self.levels_) == 1 else [f"_{n}" for n in self.levels_]
+        suffixes *= bool(self.levels_)
+        own = [f"{what}{end}" for end in suffixes for what in OWN_FEATURES]
         words = ["words"] if self.with_words else []
         return ["typicality", *words, "frequency", "length", *own]
 
@@ -163,13 +172,23 @@ class CandidateFeatures:
         )
         counts.sum_duplicates()
         words = counts[:, :n_candidates] @ self.word_counts_
-        people = {}
+        people, lengths = {}, {}
+        log_length = self._lengths(list(self.places_))[codes]
         for name, levels in self.levels_.items():
             rows = match_levels(levels, answers.ids[name])[kept]
             shape = (len(levels), n_candidates)
             answered = sparse.csr_array((weights, (rows, codes)), shape=shape)
             people[name] = sparse.csr_array(answered @ self.word_counts_)
-        return Tables(counts, sparse.csr_array(words), people)
+            lengths[name] = (
+                np.bincount(rows, weights, len(levels)),
+                np.bincount(rows, weights * log_length, len(levels)),
+            )
+        return Tables(counts, sparse.csr_array(words), people, lengths)
+
+    def _squares(self, answers: Answers) -> float:
+        """Sum of squared log lengths of all answers."""
+        lengths = self._lengths(list(self.places_))[answers.codes]
+        return float(answers.weights @ lengths**2)
 
     def _fit_own(self, answers: Answers, name: str, tables: Tables) -> float:
         """Pseudo-count of the words of all, by leaving out one answer at a time."""
@@ -218,7 +237,7 @@ class CandidateFeatures:
             logs = np.bincount(entries.row, entries.data * np.log(shares), len(codes))
             columns.append(logs / lengths[codes])
         columns.append(np.log(self.shares_.overall(totals))[codes])
-        columns.append(self._lengths(list(self.places_))[codes])
+        columns.append(self.lengths_[codes])
         for name in self.levels_:
             person = match_levels(self.levels_[name], ids[name])
             ratio, constant = self._own(tables, name)
@@ -226,6 +245,11 @@ class CandidateFeatures:
             logs = np.bincount(entries.row, entries.data * found, len(codes))
             own = logs / lengths[codes] + constant[person]
             columns.append(np.where(person < 0, 0.0, own))
+            columns.append(
+                self.own_lengths_[name].log_ratio(
+                    *tables.lengths[name], person, self.lengths_[codes]
+                )
+            )
         return np.column_stack(columns)
 
     def table(self, relations: Relations, candidates: list[str]) -> np.ndarray:
@@ -259,7 +283,7 @@ class CandidateFeatures:
     def own_table(
         self, name: str, people: np.ndarray, candidates: list[str]
     ) -> np.ndarray:
-        """Return ``own_words`` of people, (n_people, n_candidates).
+        """Return `OWN_FEATURES` of people, (n_people, n_candidates, 2).
 
         Parameters
         ----------
@@ -276,7 +300,10 @@ class CandidateFeatures:
         levels = people[known]
         means = (self._mean_words(candidates) @ ratio[levels].T).toarray().T
         result[known] = means + constant[levels, None]
-        return result
+        lengths = self.own_lengths_[name].log_ratio(
+            *self.tables_.lengths[name], people[:, None], self._lengths(candidates)
+        )
+        return np.stack([result, lengths], axis=-1)
 
     def _own(self, tables: Tables, name: str) -> tuple[Any, np.ndarray]:
         """Log ratio of a person's share of a word to that of all: sparse + constant."""
@@ -306,6 +333,63 @@ class CandidateFeatures:
 
 
 @dataclass(frozen=True)
+class OwnLengths:
+    """Log lengths of answers, normal around a mean that differs between people.
+
+    Attributes
+    ----------
+    mean : float
+        Over people.
+    within, between : float
+        Variance of the lengths of one person, and of the means of people; by the
+        moments of a one-way analysis of variance.
+    """
+
+    mean: float
+    within: float
+    between: float
+
+    @classmethod
+    def fit(cls, n: np.ndarray, sums: np.ndarray, squares: float) -> OwnLengths:
+        """Estimate the moments from numbers, sums and the sum of squares."""
+        total, mean = n.sum(), sums.sum() / n.sum()
+        used = n > 0
+        between_sum = float((sums[used] ** 2 / n[used]).sum())
+        residual = max(total - used.sum(), 1.0)
+        within = max((squares - between_sum) / residual, 1e-4)
+        size = (total - (n**2).sum() / total) / max(used.sum() - 1.0, 1.0)
+        spread = (between_sum - total * mean**2) / max(used.sum() - 1.0, 1.0)
+        between = max((spread - within) / max(size, 1.0), 0.0)
+        return cls(float(mean), float(within), float(between))
+
+    def log_ratio(
+        self, n: np.ndarray, sums: np.ndarray, person: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """Return the log ratio of densities for a person and for anybody.
+
+        Parameters
+        ----------
+        n, sums : ndarray of shape (n_people,)
+            Number and sum of the lengths of each person that are known.
+        person : ndarray of int
+            Codes of people; -1 is anybody.
+        lengths : ndarray
+            Lengths, broadcast against ``person``.
+        """
+        number = np.where(person < 0, 0.0, n[person])
+        weight = self.within + self.between * number
+        total = np.where(person < 0, 0.0, sums[person])
+        mean = (self.within * self.mean + self.between * total) / weight
+        variance = self.within + self.within * self.between / weight
+        anybody = self.within + self.between
+        return np.asarray(
+            0.5 * (lengths - self.mean) ** 2 / anybody
+            - 0.5 * (lengths - mean) ** 2 / variance
+            + 0.5 * np.log(anybody / variance)
+        )
+
+
+@dataclass(frozen=True)
 class Tables:
     """Counts of answers and words.
 
@@ -317,11 +401,14 @@ class Tables:
         Their words by context.
     people : dict of str to csr of shape (n_levels, n_words + 1)
         Words by person.
+    lengths : dict of str to tuple of ndarray of shape (n_levels,)
+        Number and sum of the log lengths of the answers of each person.
     """
 
     answers: Any
     words: Any
     people: dict[str, Any]
+    lengths: dict[str, tuple[np.ndarray, np.ndarray]]
 
     def totals(self) -> np.ndarray:
         """Return how often each candidate was the answer."""
