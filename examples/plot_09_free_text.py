@@ -73,3 +73,8 @@ for axis, (label, values) in zip(axes, panels, strict=True):
     axis.set(xlabel=f"{label}, mean and 95 % interval", ylim=(-0.5, 1.5))
 axes[0].set(yticks=[0, 1], yticklabels=[names[effects] for effects in models])
 plt.show()
+
+# %%
+# Knowing who describes a picture, by the words and the lengths of that participant's
+# other descriptions, lowers the log loss from 1.52 to 1.23 nats and brings the best
+# response closer to the true one (chrF 0.86 instead of 0.81).
