@@ -6,7 +6,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
+    check_estimator_cloneable,
+    check_estimator_repr,
+    check_estimator_tags_renamed,
+    check_get_params_invariance,
+    check_no_attributes_set_in_init,
     check_param_validation,
+    check_set_params,
+    check_valid_tag_types,
     parametrize_with_checks,
 )
 
@@ -16,7 +23,9 @@ from bead_sklearn import (
     ActiveLearningSearch,
     BinaryClassifier,
     CategoricalClassifier,
+    ClozeClassifier,
     ForcedChoiceClassifier,
+    FreeTextGenerator,
     MagnitudeRegressor,
     MultiSelectClassifier,
     OrdinalScaleClassifier,
@@ -32,6 +41,17 @@ MODELS = [
     OrdinalScaleClassifier(),
     # The checks have responses of their own.
     OrdinalScaleRegressor(scale=(-1e3, 1e3)),
+]
+#: Models of text only, and scikit-learn's checks that have no numbers in X.
+TEXT_MODELS = [ClozeClassifier(), FreeTextGenerator()]
+TEXT_CHECKS = [
+    check_estimator_cloneable,
+    check_estimator_repr,
+    check_estimator_tags_renamed,
+    check_get_params_invariance,
+    check_no_attributes_set_in_init,
+    check_set_params,
+    check_valid_tag_types,
 ]
 SEARCHES = [
     ActiveLearningSearch(LogisticRegression()),
@@ -83,7 +103,13 @@ def test_sklearn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", [*MODELS, *SEARCHES], ids=str)
+@pytest.mark.parametrize("check", TEXT_CHECKS)
+@pytest.mark.parametrize("estimator", TEXT_MODELS, ids=str)
+def test_text_models_are_compatible(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("estimator", [*MODELS, *TEXT_MODELS, *SEARCHES], ids=str)
 def test_parameters_are_validated(estimator):
     check_param_validation(type(estimator).__name__, estimator)
 
@@ -94,7 +120,8 @@ def test_column_names_are_consistent(estimator):
 
 
 def test_every_public_estimator_is_tested():
-    tested = {type(estimator).__name__ for estimator in [*MODELS, *SEARCHES]}
+    estimators = [*MODELS, *TEXT_MODELS, *SEARCHES]
+    tested = {type(estimator).__name__ for estimator in estimators}
     exempt = {
         "MixedEffects": "a description of effects without fit",
         "__version__": "not an estimator",

@@ -17,6 +17,24 @@ mixed_effects : str or MixedEffects, default="auto"
     :class:`~bead_sklearn.effects.MixedEffects`.
 """
 
+_CANDIDATE_EFFECTS = """\
+mixed_effects : str or MixedEffects, default="auto"
+    What varies over participants: "fixed" (nothing; ``groups`` have no effect),
+    "auto" and "random_intercepts" (if ``groups`` are passed: the features of the
+    participant's own answers, and how strongly it follows what others answer, the
+    coefficient of ``typicality``), "random_slopes" (the coefficients of
+    ``frequency`` and ``words`` too), a formula over names of features such as
+    ``"(1 + frequency | participant)"``, 1 standing for ``typicality`` and factors
+    being columns of X, or a :class:`~bead_sklearn.effects.MixedEffects`.
+"""
+
+_N_ALTERNATIVES = """\
+n_alternatives : int or "auto", default="auto"
+    How many alternatives are drawn for each answer in fit; all are taken where
+    there are no more. More make estimates more precise and the fit slower. "auto"
+    is between 8 and 20, fewer for more answers.
+"""
+
 _ENCODER = """\
 encoder : str, transformer or callable, default=None
     Turns texts into features. None is
@@ -108,6 +126,8 @@ feature_names_in_ : ndarray
 
 _PARTS = {
     "mixed_effects": _MIXED_EFFECTS,
+    "candidate_effects": _CANDIDATE_EFFECTS,
+    "n_alternatives": _N_ALTERNATIVES,
     "encoder": _ENCODER,
     "alpha": _ALPHA,
     "population": _POPULATION,

@@ -254,7 +254,7 @@ class MixedModelInference:
         >>> draws.shape
         (1000, 2)
         """
-        _check_count("n_draws", n_draws)
+        check_count("n_draws", n_draws)
         rng = check_random_state(random_state)
         rows = self._read_rows(X, groups)
         columns, design = self._build(rows, unspanned=True)
@@ -329,7 +329,7 @@ class MixedModelInference:
         >>> y.shape == (100, len(d.y))
         True
         """
-        _check_count("n_simulations", n_simulations)
+        check_count("n_simulations", n_simulations)
         if not 0 < temperature < np.inf:
             raise ValueError(
                 f"temperature must be positive and finite. Got {temperature!r}."
@@ -460,6 +460,7 @@ def _shaped(family: Family, eta: np.ndarray) -> np.ndarray:
     return eta.reshape(-1, family.n_outputs) if family.has_output_axis else eta
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
+    """Raise a ValueError unless a value is a positive integer."""
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a positive integer. Got {value!r}.")

@@ -1,0 +1,182 @@
+"""Judgments that fill blanks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bead_sklearn.inputs import Judgments
+from bead_sklearn.tasks._blanks import read_blanks
+from bead_sklearn.tasks._candidates import (
+    CandidateClassifier,
+    check_answer,
+    check_candidates,
+    read_rows,
+)
+from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._docs import fill_docs
+
+
+@fill_docs
+class ClozeClassifier(CandidateClassifier):
+    """Fillers of blanks, as a choice among the fillers that are known.
+
+        P(f | context, participant) = exp(eta_f) / sum_g exp(eta_g),
+        eta_f = beta_1 typicality + beta_2 frequency + beta_3 length
+                + beta_4 own_words + beta_5 own_length + effects of participants
+
+    The candidates f are the fillers seen in fit. Their features are learned from the
+    training data:
+
+    - ``typicality``: log of the share of the filler in the context (its cloze
+      probability), smoothed by the shares in similar contexts and in all [1]_.
+      Contexts are similar if their texts are, by the features of ``encoder``, or if
+      the words next to the blank are the same;
+    - ``frequency``: log of its share over all contexts;
+    - ``length``: log number of characters;
+    - ``own_words``: how much more often the participant uses these words than others
+      do, the mean log ratio of smoothed shares;
+    - ``own_length``: how much more probable its length is for the participant than for
+      anybody, the log ratio of normal densities of log lengths.
+
+    Coefficients and effects of participants are those of a mixed conditional logit
+    [2]_, fitted to the answers and a sample of the alternatives of each [3]_; each
+    answer is predicted from the other nine tenths of the data. Fillers that nobody
+    else gave take part in the features only, unless there are no others: they say
+    nothing on the choice among those known.
+
+    Parameters
+    ----------
+    blank : str, default="___"
+        What marks a blank in the texts of X. Each text needs one; several blanks of a
+        text are filled independently of each other, given the participant.
+    candidates : list of str, default=None
+        The fillers on offer, where participants could choose from these only. None
+        takes the fillers seen in fit.
+    {candidate_effects}
+    {encoder}
+    {n_alternatives}
+    {alpha}
+    {population}
+    {text_columns}
+    {fitting}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Fillers seen in fit, or ``candidates``; sorted.
+    coef_ : ndarray of shape (1, n_features)
+        Coefficients of the features. 1 for ``typicality`` and 0 for the others are
+        the smoothed shares themselves. ``"trial:length"`` is the product of the
+        column ``trial`` of X with a feature.
+    intercept_ : ndarray of shape (1,)
+        0: only differences of utilities matter.
+    {fitted}
+
+    See Also
+    --------
+    FreeTextGenerator : Responses of several words.
+    ForcedChoiceClassifier : Options that differ from row to row.
+
+    Notes
+    -----
+    X has one text per row; identical texts are the same context. For next-word data
+    append the blank to the texts. A filler may have several words. With one blank per
+    row y is a list of str, with several a list of lists.
+
+    A filler that was never seen, such as one of ``candidates`` of
+    :meth:`predict_proba`, has a small probability, never 0.
+
+    References
+    ----------
+    .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for
+       language modeling. Computer Speech & Language 13(4), 359-394.
+       doi:10.1006/csla.1999.0128
+    .. [2] McFadden & Train (2000). Mixed MNL models for discrete response. Journal of
+       Applied Econometrics 15(5), 447-470.
+    .. [3] McFadden (1978). Modelling the choice of residential location. In Karlqvist
+       et al. (eds.), Spatial Interaction Theory and Planning Models, 75-96.
+
+    Examples
+    --------
+    >>> from bead_sklearn import ClozeClassifier
+    >>> texts = ["She drank the ___."] * 6 + ["He read the ___."] * 6
+    >>> fillers = ["tea", "coffee", "tea"] * 2 + ["book", "paper", "book"] * 2
+    >>> model = ClozeClassifier(random_state=0).fit(texts, fillers)
+    >>> model.predict(["She drank the ___.", "He read the ___."]).tolist()
+    ['tea', 'book']
+    >>> model.predict_proba(["You read the ___."]).shape
+    (1, 4)
+    """
+
+    _length_unit = "character"
+    _with_words = False
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CandidateClassifier._parameter_constraints,
+        "blank": [str],
+        "candidates": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        *,
+        blank: str = "___",
+        candidates: Any = None,
+        mixed_effects: Any = "auto",
+        encoder: Any = None,
+        n_alternatives: int | str = "auto",
+        alpha: float | str = "auto",
+        population: Any = "marginal",
+        text_columns: Any = None,
+        max_iter: int = 500,
+        tol: float = 1e-6,
+        warm_start: bool = False,
+        device: str | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            mixed_effects=mixed_effects,
+            encoder=encoder,
+            alpha=alpha,
+            population=population,
+            text_columns=text_columns,
+            max_iter=max_iter,
+            tol=tol,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.blank = blank
+        self.candidates = candidates
+        self.n_alternatives = n_alternatives
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not self.blank.strip():
+            raise ValueError(f"blank must be a mark in the text. Got {self.blank!r}.")
+
+    def _offered(self, answers: set[str]) -> list[str] | None:
+        if self.candidates is None:
+            return None
+        offered = check_candidates(self.candidates)
+        unknown = sorted(answers - set(offered))
+        if unknown:
+            raise ValueError(
+                f"y has the filler {unknown[0]!r}, which is not among candidates "
+                f"{offered[:10]}."
+            )
+        return offered
+
+    def _read_contexts(self, judgments: Judgments) -> tuple[Contexts, np.ndarray]:
+        return read_blanks(judgments, self.blank)
+
+    def _read_answers(self, y: Any) -> list[list[str]]:
+        answers = []
+        for row, value in enumerate(read_rows(y)):
+            parts = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
+            answers.append([check_answer(part, row, "filler") for part in parts])
+        return answers

@@ -1,0 +1,324 @@
+"""ClozeClassifier and FreeTextGenerator."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_validate
+
+from bead_sklearn import ClozeClassifier, FreeTextGenerator
+from bead_sklearn.datasets import make_judgments
+from bead_sklearn.exceptions import SingularFitWarning
+
+pd = pytest.importorskip("pandas")
+
+MODELS = {"cloze": ClozeClassifier, "free_text": FreeTextGenerator}
+every_task = pytest.mark.parametrize("task", MODELS)
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::bead_sklearn.exceptions.SingularFitWarning"
+)
+
+SENTENCES = ["She drank the ___.", "He read the ___.", "They sold a ___ today."]
+FILLERS = [["tea", "coffee", "milk"], ["book", "paper", "tea"], ["car", "book", "milk"]]
+
+
+def small(n=60, seed=0):
+    """Answers whose context matters, and participants who do not differ."""
+    rng = np.random.RandomState(seed)
+    item = rng.randint(3, size=n)
+    texts = [SENTENCES[i] for i in item]
+    fillers = [str(rng.choice(FILLERS[i], p=[0.6, 0.3, 0.1])) for i in item]
+    return texts, fillers, np.arange(n) % 10
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def fitted(request):
+    d = make_judgments(request.param, n_participants=12, n_items=24, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        model = MODELS[request.param](random_state=0).fit(d.X, d.y, groups=d.groups)
+    return model, d
+
+
+def test_probabilities(fitted):
+    model, d = fitted
+    X, groups = d.X[:7], d.groups[:7]
+    p = model.predict_proba(X, groups=groups)
+    assert p.shape == (7, len(model.classes_))
+    np.testing.assert_allclose(p.sum(axis=1), 1.0)
+    assert (p > 0).all()
+    best = model.classes_[p.argmax(axis=1)]
+    assert model.predict(X, groups=groups).tolist() == best.tolist()
+    log_p = model.predict_log_proba(X, groups=groups)
+    np.testing.assert_allclose(log_p, np.log(p))
+    places = [model.classes_.tolist().index(answer) for answer in d.y[:7]]
+    given = model.log_proba_of(X, d.y[:7], groups=groups)
+    np.testing.assert_allclose(given, log_p[np.arange(7), places])
+    assert model.score(X, d.y[:7], groups=groups) == (best == d.y[:7]).mean()
+
+
+def test_candidates_in_another_order_and_fewer_of_them(fitted):
+    model, d = fitted
+    X, groups = d.X[:4], d.groups[:4]
+    p = model.predict_proba(X, groups=groups)
+    order = np.random.RandomState(0).permutation(len(model.classes_))
+    names = model.classes_[order].tolist()
+    other = model.predict_proba(X, groups=groups, candidates=names)
+    np.testing.assert_allclose(other, p[:, order])
+    three = model.predict_proba(X, groups=groups, candidates=[*names[:2], "zebra"])
+    np.testing.assert_allclose(three.sum(axis=1), 1.0)
+    assert (three > 0).all()
+
+
+def test_unknown_participants_are_the_population(fitted):
+    model, d = fitted
+    X = d.X[:5]
+    population = model.predict_proba(X)
+    new = model.predict_proba(X, groups=["new"] * 5)
+    np.testing.assert_allclose(new, population)
+    known = model.predict_proba(X, groups=d.groups[:5])
+    assert np.abs(known - population).max() > 1e-4
+
+
+def test_an_answer_never_seen_is_one_more_candidate(fitted):
+    model, d = fitted
+    X = d.X[:2]
+    log_p = model.log_proba_of(X, ["zebra", "quagga"])
+    assert np.isfinite(log_p).all()
+    p = model.predict_proba(X, candidates=[*model.classes_.tolist(), "zebra"])
+    assert log_p[0] == pytest.approx(np.log(p[0, -1]))
+
+
+def test_predict_table(fitted):
+    model, d = fitted
+    table = model.predict_table(d.X[:3], groups=d.groups[:3], ids=["a", "b", "c"])
+    p = np.sort(model.predict_proba(d.X[:3], groups=d.groups[:3]), axis=1)
+    assert table["id"].tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(table["confidence"], p[:, -1])
+    np.testing.assert_allclose(table["p_runner_up"], p[:, -2])
+    np.testing.assert_allclose(table["log_probability"], np.log(p[:, -1]))
+    assert (table["prediction"] != table["runner_up"]).all()
+
+
+def test_simulated_answers_and_draws_follow_the_probabilities(fitted):
+    model, d = fitted
+    X, groups = d.X[:2], d.groups[:2]
+    p = model.predict_proba(X, groups=groups)
+    draws = model.sample_posterior(400, X, groups, random_state=0, response=True)
+    assert draws.shape == (400, 2, len(model.classes_))
+    np.testing.assert_allclose(draws.mean(axis=0), p, atol=0.03)
+    answers = model.simulate(2000, X, groups, random_state=0, conditional=True)
+    assert answers.shape == (2000, 2)
+    top = p.argmax(axis=1)
+    share = (answers == model.classes_[top]).mean(axis=0)
+    np.testing.assert_allclose(share, p[[0, 1], top], atol=0.06)
+    eta, std = model.predict_linear(X, groups=groups, return_std=True)
+    assert eta.shape == std.shape == p.shape
+    assert (std >= 0).all()
+
+
+def test_copies_predict_alike(fitted):
+    model, d = fitted
+    again = pickle.loads(pickle.dumps(model))
+    p = model.predict_proba(d.X[:3], groups=d.groups[:3])
+    np.testing.assert_array_equal(again.predict_proba(d.X[:3], groups=d.groups[:3]), p)
+    assert clone(model).get_params() == model.get_params()
+    assert model.groups_.tolist() == sorted(set(d.groups))
+    assert "typicality" in str(model.summary())
+
+
+def test_containers_agree():
+    texts, fillers, groups = small()
+    p = []
+    for X in (texts, np.array(texts), pd.DataFrame({"text": texts})):
+        model = ClozeClassifier(random_state=0).fit(X, fillers, groups=groups)
+        p.append(model.predict_proba(X[:5], groups=groups[:5]))
+    np.testing.assert_allclose(p[1], p[0])
+    np.testing.assert_allclose(p[2], p[0])
+
+
+def test_weights_are_repetitions():
+    texts, fillers, groups = small()
+    weights = np.random.RandomState(0).randint(3, size=len(texts))
+    weighted = ClozeClassifier(random_state=0).fit(
+        texts, fillers, groups=groups, sample_weight=weights
+    )
+    at = np.repeat(np.arange(len(texts)), weights)
+    repeated = ClozeClassifier(random_state=0).fit(
+        [texts[i] for i in at], [fillers[i] for i in at], groups=groups[at]
+    )
+    np.testing.assert_allclose(
+        weighted.predict_proba(SENTENCES), repeated.predict_proba(SENTENCES)
+    )
+
+
+def test_sampling_alternatives_does_not_bias_coefficients():
+    rng = np.random.RandomState(0)
+    names = [f"word{i:03d}" for i in range(60)]
+    texts, fillers = [], []
+    for c in range(30):
+        shares = rng.dirichlet(np.full(60, 0.1))
+        fillers += rng.choice(names, size=40, p=shares).tolist()
+        texts += [f"context {c} has a ___"] * 40
+    full = ClozeClassifier(n_alternatives=60).fit(texts, fillers)
+    sampled = ClozeClassifier(n_alternatives=8, random_state=0).fit(texts, fillers)
+    assert full.coef_names_ == sampled.coef_names_
+    effects = zip(
+        full.summary().fixed_effects, sampled.summary().fixed_effects, strict=True
+    )
+    for one, other in effects:
+        assert abs(one.estimate - other.estimate) < 3 * other.standard_error
+    assert full.coef_[0, 0] == pytest.approx(1.0, abs=0.1)
+
+
+@every_task
+def test_cross_validation(task):
+    d = make_judgments(task, n_participants=10, n_items=16, random_state=1)
+    scores = cross_validate(
+        MODELS[task](random_state=0, mixed_effects="fixed"),
+        d.X,
+        d.y,
+        groups=d.groups,
+        cv=GroupKFold(2),
+    )
+    assert (scores["test_score"] >= 0).all()
+
+
+def test_unique_responses_need_no_cv():
+    n = 24
+    prompts = [f"Describe picture {i % 4}." for i in range(n)]
+    responses = [f"A {'big ' * (i % 3)}dog number {i}" for i in range(n)]
+    scores = cross_validate(
+        FreeTextGenerator(random_state=0), prompts, responses, error_score="raise"
+    )
+    assert scores["test_score"].tolist() == [0.0] * 5
+
+
+def test_several_blanks():
+    texts = ["The ___ drank ___.", "The ___ read a ___."] * 20
+    rng = np.random.RandomState(0)
+    y = [
+        [str(rng.choice(["boy", "girl"])), "tea" if i % 2 == 0 else "book"]
+        for i in range(40)
+    ]
+    model = ClozeClassifier(random_state=0).fit(texts, y)
+    predicted = model.predict(texts[:2])
+    assert [row[1] for row in predicted] == ["tea", "book"]
+    first, second = model.predict_proba(texts[:3])
+    assert first.shape == second.shape == (3, 4)
+    boys = first[:, [model.classes_.tolist().index(w) for w in ("boy", "girl")]]
+    assert (boys.sum(axis=1) > 0.8).all()
+    table = model.predict_table(texts[:2], ids=["a", "b"])
+    assert table["id"].tolist() == ["a", "a", "b", "b"]
+    assert table["blank"].tolist() == [0, 1, 0, 1]
+    total = np.log(first[:, 0]) + np.log(second[:, 0])
+    name = str(model.classes_[0])
+    np.testing.assert_allclose(model.log_proba_of(texts[:3], [[name] * 2] * 3), total)
+    assert model.simulate(2, texts[:3], random_state=0).shape == (2, 3)
+    with pytest.raises(ValueError, match="differ in their number of blanks"):
+        model.predict_proba(["The ___.", texts[0]])
+    with pytest.raises(ValueError, match=r"Row 1 of y has 1 answer\(s\) for 2"):
+        ClozeClassifier().fit(texts, [y[0], ["boy"], *y[2:]])
+
+
+def test_participants_who_prefer_long_responses():
+    rng = np.random.RandomState(0)
+    responses = ["A dog.", "A big dog.", "A big dog runs.", "A big dog runs home now."]
+    preference = rng.normal(scale=1.5, size=20)
+    words = np.log([3, 4, 5, 7])
+    prompts, y, groups = [], [], []
+    for person in range(20):
+        p = np.exp(preference[person] * words)
+        y += rng.choice(responses, size=20, p=p / p.sum()).tolist()
+        prompts += [f"Picture {i}" for i in range(20)]
+        groups += [person] * 20
+    model = FreeTextGenerator(random_state=0).fit(prompts, y, groups=groups)
+    p = model.predict_proba(["Picture 0"] * 20, groups=range(20), candidates=responses)
+    lengths = words[[responses.index(response) for response in y]]
+    means = np.bincount(groups, lengths) / np.bincount(groups)
+    assert np.corrcoef(p @ words, means)[0, 1] > 0.95
+    one = model.log_proba_of(prompts, y, groups=groups).mean()
+    fixed = FreeTextGenerator(random_state=0, mixed_effects="fixed").fit(prompts, y)
+    assert one > fixed.log_proba_of(prompts, y).mean() + 0.05
+
+
+def test_formula_and_numbers():
+    texts, fillers, groups = small(120)
+    X = pd.DataFrame(
+        {"text": texts, "trial": np.arange(120) / 120, "person": groups.astype(str)}
+    )
+    model = ClozeClassifier(
+        mixed_effects="(0 + typicality | person)", random_state=0
+    ).fit(X, fillers)
+    assert model.variance_components_[0].effect_names == ("typicality",)
+    assert "trial:length" in model.coef_names_
+    assert model.predict_proba(X[:2]).shape == (2, len(set(fillers)))
+    with pytest.raises(ValueError, match="names the covariate 'speed'"):
+        ClozeClassifier(mixed_effects="(0 + speed | person)").fit(X, fillers)
+
+
+def test_bad_input():
+    texts, fillers, _ = small()
+    model = ClozeClassifier(random_state=0)
+    with pytest.raises(ValueError, match="Row 1 of X has no blank '___'"):
+        model.fit([texts[0], "Nothing here.", *texts[2:]], fillers)
+    with pytest.raises(ValueError, match=r"Row 0 of y has 2 answer\(s\) for 1"):
+        model.fit(texts, [["tea", "book"], *fillers[1:]])
+    with pytest.raises(ValueError, match="y has an empty filler in row 2"):
+        model.fit(texts, [*fillers[:2], " ", *fillers[3:]])
+    with pytest.raises(TypeError, match=r"y must hold texts\. Got 3"):
+        model.fit(texts, [*fillers[:2], 3, *fillers[3:]])
+    with pytest.raises(ValueError, match="missing values"):
+        model.fit(texts, [*fillers[:2], None, *fillers[3:]])
+    with pytest.raises(ValueError, match="missing or empty in row 1"):
+        model.fit(texts, fillers, groups=["a", "", *["b"] * 58])
+    with pytest.raises(ValueError, match="y has only one class, 'tea'"):
+        model.fit(texts, ["tea"] * 60)
+    with pytest.raises(ValueError, match="needs a column of text in X"):
+        model.fit(np.zeros((60, 2)), fillers)
+    with pytest.raises(ValueError, match="needs participant ids"):
+        ClozeClassifier(mixed_effects="random_slopes").fit(texts, fillers)
+    with pytest.raises(ValueError, match="'tea', which is not among candidates"):
+        ClozeClassifier(candidates=["book", "car"]).fit(
+            SENTENCES * 2, ["tea", "book", "car"] * 2
+        )
+    with pytest.raises(ValueError, match="blank must be a mark"):
+        ClozeClassifier(blank=" ").fit(texts, fillers)
+    with pytest.raises(ValueError, match="y has an empty response in row 0"):
+        FreeTextGenerator().fit(texts, ["", *fillers[1:]])
+    with pytest.raises(ValueError, match="too few, or too different"):
+        FreeTextGenerator().fit(texts[:2], ["one", "two"])
+    model.fit(texts, fillers)
+    with pytest.raises(ValueError, match=r"candidates must be distinct\. Got 'tea'"):
+        model.predict_proba(texts[:1], candidates=["tea", "tea"])
+    with pytest.raises(TypeError, match="candidates must be a list of str"):
+        model.predict_proba(texts[:1], candidates="tea")
+    with pytest.raises(ValueError, match="y has 1 rows with 1 answers"):
+        model.score(texts[:2], ["tea"])
+
+
+def test_offered_candidates_are_classes():
+    texts, fillers, _ = small()
+    offered = sorted({*fillers, "wine", "cup of tea"})
+    model = ClozeClassifier(candidates=offered, random_state=0).fit(texts, fillers)
+    assert model.classes_.tolist() == offered
+    p = model.predict_proba(texts[:3])
+    assert (p > 0).all()
+    assert p[0, offered.index("wine")] < p[0, offered.index(fillers[0])]
+
+
+def test_saved_models_predict_alike(fitted, tmp_path):
+    from bead_sklearn.persistence import load, save
+
+    model, d = fitted
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(
+        again.predict_proba(d.X[:3], groups=d.groups[:3]),
+        model.predict_proba(d.X[:3], groups=d.groups[:3]),
+    )
