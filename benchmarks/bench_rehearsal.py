@@ -207,6 +207,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one seed, 60 judgments")
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--judgments", type=int, default=300)
     parser.add_argument(
         "--strategies", nargs="+", default=["random", "joint"], metavar="NAME"
@@ -229,7 +230,7 @@ def main() -> None:
         lines = arguments.read.read_text(encoding="utf-8").splitlines()
         results = [json.loads(line) for line in lines]
     else:
-        for seed in range(n_seeds):
+        for seed in range(arguments.first_seed, arguments.first_seed + n_seeds):
             for name in arguments.strategies:
                 result = run(name, seed, n_judgments, 100, 20, 1.5, arguments.door)
                 results.append(result)
