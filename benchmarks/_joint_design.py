@@ -1,10 +1,13 @@
 """Which pair of item and participant says most about the items, from the curvature.
 
-A model with crossed intercepts of items and participants has, near its solution, the
-posterior covariance S = (Z'WZ + G^-1)^-1 of all effects. One more judgment with weight
-w and row z reduces the mean posterior variance of the items' predictors L by
+A logistic model with effects of the items' features and an intercept of each
+participant has, near its solution, the posterior covariance S = (Z'WZ + P)^-1 of all of
+them, P being the prior precision. One more judgment with weight w = p (1 - p) and row
+z = (1, x, e_j) reduces the mean posterior variance of the items' predictors by
 
-    w ||L S z||^2 / (n_items (1 + w z' S z)).
+    w ||M^(1/2) S_b z||^2 / (1 + w z' S z),
+
+with S_b the rows of S of the item effects and M the mean of (1, x) (1, x)' over items.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from scipy.special import expit
 
 from bead_sklearn.query import QueryStrategy
 
-#: Least standard deviation of effects: with few judgments the estimate is often 0.
+#: Least standard deviation of participants: with few judgments the estimate may be 0.
 _LEAST_SD = 0.5
+#: Prior standard deviation of the item effects, the constant's ten times this.
+_ITEM_SD = 0.5
 
 
 class JointDesign(QueryStrategy):
-    """A-optimal pairs of item and participant under crossed random intercepts.
+    """A-optimal pairs of item and participant.
 
     Parameters
     ----------
@@ -45,83 +50,64 @@ class JointDesign(QueryStrategy):
         y_labeled: Any,
         groups_labeled: Any,
     ) -> np.ndarray:
-        model = _Intercepts(estimator, X, X_labeled)
-        rows, weights = model.pool, model.pool_weights
-        covariance = model.covariance
-        utilities = first = None
-        chosen: list[int] = []
+        names = [name for name in X.columns if name != "participant"]
+        people = sorted({*X["participant"], *X_labeled["participant"]})
+        place = {who: k for k, who in enumerate(people)}
+        effects = estimator.effects_["participant"]
+        known = dict(
+            zip(effects.levels.tolist(), effects.modes[:, 0].tolist(), strict=True)
+        )
+        variance = float(estimator.variance_components_[0].variance[0])
+        mean = np.concatenate(
+            [
+                np.ravel(estimator.intercept_)[:1],
+                np.ravel(estimator.coef_),
+                [known.get(who, 0.0) for who in people],
+            ]
+        )
+        n_items = 1 + len(names)
+
+        def read(table: Any) -> np.ndarray:
+            rows = np.zeros((len(table), n_items + len(people)))
+            rows[:, 0] = 1.0
+            rows[:, 1:n_items] = table[names].to_numpy()
+            codes = [n_items + place[who] for who in table["participant"]]
+            rows[np.arange(len(table)), codes] = 1.0
+            return rows
+
+        precision = np.concatenate(
+            [
+                [(10.0 * _ITEM_SD) ** -2],
+                np.full(len(names), _ITEM_SD**-2),
+                np.full(len(people), 1.0 / max(variance, _LEAST_SD**2)),
+            ]
+        )
+        judged, pool = read(X_labeled), read(X)
+        chance = expit(judged @ mean)
+        weight = chance * (1.0 - chance)
+        information = (judged * weight[:, None]).T @ judged + np.diag(precision)
+        covariance = np.linalg.inv(information)
+        spread = pool[:, :n_items].T @ pool[:, :n_items] / len(pool)
+        root = np.linalg.cholesky(spread).T
+        chance = expit(pool @ mean)
+        weight = chance * (1.0 - chance)
+
+        def reductions() -> np.ndarray:
+            moved = pool @ covariance
+            own = np.einsum("ij,ij->i", moved, pool)
+            size = np.square(moved[:, :n_items] @ root.T).sum(axis=1)
+            gain: np.ndarray = weight * size / (1.0 + weight * own)
+            return gain
+
+        first, chosen = reductions(), list[int]()
+        utilities = first.copy()
         for _ in range(self.batch_size):
-            utilities = model.reductions(covariance)
-            first = utilities.copy() if first is None else first
             utilities[chosen] = -np.inf
             best = int(np.argmax(utilities))
             chosen.append(best)
-            z = rows[best]
-            s = covariance[:, z].sum(axis=1)
-            w = weights[best]
-            covariance = covariance - np.outer(s, s) * w / (1.0 + w * s[z].sum())
-        assert first is not None
+            s, w = covariance @ pool[best], weight[best]
+            covariance = covariance - np.outer(s, s) * w / (1.0 + w * s @ pool[best])
+            utilities = reductions()
         top = first.max()
         first[chosen] = top + top * np.arange(len(chosen), 0, -1)
         return first
-
-
-class _Intercepts:
-    """Posterior of crossed intercepts, in one order: constant, items, participants."""
-
-    def __init__(self, estimator: Any, X: Any, X_labeled: Any) -> None:
-        effects = estimator.effects_
-        variances = {
-            c.grouping_factor: max(float(c.variance[0]), _LEAST_SD**2)
-            for c in estimator.variance_components_
-        }
-        names, offset, start = {}, {}, 1
-        modes = [np.ravel(estimator.intercept_)[:1]]
-        precision = [np.array([1e-2])]
-        for factor in ("item", "participant"):
-            levels = sorted({*X[factor], *X_labeled[factor]})
-            names[factor] = {level: k for k, level in enumerate(levels)}
-            offset[factor] = start
-            start += len(levels)
-            known = dict(
-                zip(
-                    effects[factor].levels.tolist(),
-                    effects[factor].modes[:, 0].tolist(),
-                    strict=True,
-                )
-            )
-            modes.append(np.array([known.get(level, 0.0) for level in levels]))
-            precision.append(np.full(len(levels), 1.0 / variances[factor]))
-
-        def read(table: Any) -> np.ndarray:
-            columns = [np.zeros(len(table), dtype=int)]
-            for factor in ("item", "participant"):
-                places = [names[factor][level] for level in table[factor]]
-                columns.append(offset[factor] + np.array(places))
-            return np.column_stack(columns)
-
-        mean = np.concatenate(modes)
-        judged, self.pool = read(X_labeled), read(X)
-        information = np.diag(np.concatenate(precision))
-        chance = expit(mean[judged].sum(axis=1))
-        weight = chance * (1.0 - chance)
-        for a in range(3):
-            for b in range(3):
-                np.add.at(information, (judged[:, a], judged[:, b]), weight)
-        self.covariance = np.linalg.inv(information)
-        chance = expit(mean[self.pool].sum(axis=1))
-        self.pool_weights = chance * (1.0 - chance)
-        self._items = slice(1, offset["participant"])
-
-    def reductions(self, covariance: np.ndarray) -> np.ndarray:
-        """Return the reduction of the mean variance of the items, for each pair."""
-        # Covariances of each item's predictor (constant and effect) with all effects.
-        predictors = covariance[0] + covariance[self._items]
-        a, b, c = self.pool.T
-        moved = predictors[:, a] + predictors[:, b] + predictors[:, c]
-        size = np.mean(np.square(moved), axis=0)
-        own = sum(covariance[p, q] for p in (a, b, c) for q in (a, b, c))
-        reduction: np.ndarray = (
-            self.pool_weights * size / (1.0 + self.pool_weights * own)
-        )
-        return reduction

@@ -2,7 +2,9 @@
 
 Simulated participants answer a study, on the real web server or straight to its store;
 the model is refitted and says whom to ask what next. The error is that of the items'
-linear predictor, fitted to the judgments in the store after every 20 of them.
+linear predictor, fitted to the judgments in the store after every 20 of them. Items
+have ten features, participants a leniency whose standard deviation, 1.5 logits, the
+model knows.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from _joint_design import JointDesign
 from _web import Server, WebAnnotator
 
-from bead_sklearn import BinaryClassifier
+from bead_sklearn import BinaryClassifier, MixedEffects
 from bead_sklearn.annotate import (
     Item,
     JudgmentStore,
@@ -32,43 +34,94 @@ from bead_sklearn.annotate import (
 from bead_sklearn.annotate._model import Rows
 
 STEP = 20
+N_FEATURES = 10
+#: Standard deviations over items and participants, in logits.
+ITEM_SD = 1.5
+PARTICIPANT_SD = 1.5
 BATCH = 10
 
 
-def make_study(n_items: int, n_people: int, strategy: Any) -> Study:
-    """Return a study of items that have nothing in common but the question."""
+def make_study(n_items: int, n_people: int, strategy: Any, seed: int) -> Study:
+    """Return a study of items that differ in ten features."""
+    features = np.random.RandomState(seed).standard_normal((n_items, N_FEATURES))
     return Study(
         name="Rehearsal",
         question=make_question("binary", prompt="Is this sentence natural?"),
-        items={f"s{k:03d}": Item({"text": f"Sentence {k}."}) for k in range(n_items)},
+        items={
+            f"s{k:03d}": Item(
+                {
+                    "text": f"Sentence {k}.",
+                    **{f"x{j}": float(x) for j, x in enumerate(row)},
+                }
+            )
+            for k, row in enumerate(features)
+        },
         participants=[f"p{k:02d}" for k in range(n_people)],
-        quotas=Quotas(judgments_per_item=n_people),
-        estimator=BinaryClassifier(
-            mixed_effects="(1 | participant) + (1 | item)", text_columns=[]
-        ),
+        quotas=Quotas(judgments_per_item=n_people, items_per_participant=20),
+        estimator=make_model(),
         strategy=strategy,
-        n_initial=BATCH,
+        n_initial=2 * BATCH,
         refit_every=BATCH,
         confidence="none",
     )
 
 
-def item_error(study: Study, judgments: list[Any], truth: np.ndarray) -> float:
-    """Return the error of the items' predictors, standardised by their spread."""
-    model = BinaryClassifier(
-        mixed_effects="(1 | participant) + (1 | item)", text_columns=[]
+def make_model() -> BinaryClassifier:
+    """Return the model: effects of the features, and participants that differ."""
+    effects = MixedEffects(
+        formula="(1 | participant)",
+        prior_variance=PARTICIPANT_SD**2,
+        estimate_variance_components=False,
     )
+    # The ridge is the prior from which the effects are drawn.
+    return BinaryClassifier(
+        mixed_effects=effects, text_columns=[], alpha=N_FEATURES / ITEM_SD**2
+    )
+
+
+def make_people(study: Study, seed: int) -> SimulatedAnnotators:
+    """Return participants whose answers follow the model, with known effects."""
+    random = np.random.RandomState(1000 + seed)
+    effects = random.normal(scale=ITEM_SD / N_FEATURES**0.5, size=N_FEATURES)
+    values = features_of(study) @ effects
+    value = dict(zip(study.items, values.tolist(), strict=True))
+    leniency = dict(
+        zip(
+            study.participants,
+            random.normal(scale=PARTICIPANT_SD, size=len(study.participants)).tolist(),
+            strict=True,
+        )
+    )
+
+    def draw(
+        item: str, who: str, random: np.random.RandomState
+    ) -> tuple[str, float | None]:
+        chance = 1.0 / (1.0 + np.exp(-value[item] - leniency[who]))
+        yes = random.random_sample() < chance
+        return ("yes" if yes else "no"), float(chance if yes else 1 - chance)
+
+    return SimulatedAnnotators(study, draw, item_values=values, random_state=seed)
+
+
+def features_of(study: Study) -> np.ndarray:
+    """Return the features of all items."""
+    return np.array(
+        [
+            [item.columns[f"x{j}"] for j in range(N_FEATURES)]
+            for item in study.items.values()
+        ]
+    )
+
+
+def item_error(study: Study, judgments: list[Any], truth: np.ndarray) -> float:
+    """Return the root mean square error of the items' predictors."""
+    model = make_model()
     pairs = [(j.item, j.participant) for j in judgments]
     rows = Rows(study, model)
     model.fit(rows.X(pairs), rows.y([j.answer for j in judgments]))
-    effects = model.effects_["item"]
-    known = dict(
-        zip(effects.levels.tolist(), effects.modes[:, 0].tolist(), strict=True)
-    )
     sign = 1.0 if model.classes_[-1] == "yes" else -1.0
-    intercept = float(np.ravel(model.intercept_)[0])
-    found = sign * np.array([intercept + known.get(item, 0.0) for item in study.items])
-    return float(np.sqrt(np.mean((found - truth) ** 2)))
+    found = np.ravel(model.intercept_)[0] + features_of(study) @ np.ravel(model.coef_)
+    return float(np.sqrt(np.mean((sign * found - truth) ** 2)))
 
 
 def run(
@@ -77,13 +130,12 @@ def run(
     n_judgments: int,
     n_items: int,
     n_people: int,
-    sd: float,
     door: str,
 ) -> dict[str, Any]:
     """Rehearse a study once; return its learning curve."""
     strategy = JointDesign(BATCH) if name == "joint" else name
-    study = make_study(n_items, n_people, strategy)
-    people = SimulatedAnnotators.from_truth(study, random_state=seed, participant_sd=sd)
+    study = make_study(n_items, n_people, strategy, seed)
+    people = make_people(study, seed)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.db"
@@ -105,7 +157,7 @@ def run(
         "door": door,
         "strategy": name,
         "seed": seed,
-        "participant_sd": sd,
+        "participant_sd": PARTICIPANT_SD,
         "items": n_items,
         "participants": n_people,
         "n_labels": list(steps),
@@ -207,6 +259,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one seed, 60 judgments")
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--judgments", type=int, default=300)
     parser.add_argument(
         "--strategies", nargs="+", default=["random", "joint"], metavar="NAME"
@@ -229,9 +282,9 @@ def main() -> None:
         lines = arguments.read.read_text(encoding="utf-8").splitlines()
         results = [json.loads(line) for line in lines]
     else:
-        for seed in range(n_seeds):
+        for seed in range(arguments.first_seed, arguments.first_seed + n_seeds):
             for name in arguments.strategies:
-                result = run(name, seed, n_judgments, 100, 20, 1.5, arguments.door)
+                result = run(name, seed, n_judgments, 300, 40, arguments.door)
                 results.append(result)
                 line = json.dumps(results[-1])
                 print(line, flush=True)

@@ -21,6 +21,7 @@ from bead_sklearn.agreement._krippendorff import (
 #: Evidence below which nothing is said about a participant.
 MIN_GOLD = 4
 MIN_REPEATS = 4
+MIN_AGREEMENT = 10
 MIN_TREND = 15
 #: Family-wise error rate of the trend tests, over participants (Holm).
 LEVEL_OF_TESTS = 0.05
@@ -434,14 +435,14 @@ def _retest(table: _Table, mine: NDArray[np.intp]) -> tuple[float, float, int]:
         for r in mine.tolist()
         if table.occasion[r] > 1 and table.items[r] in first
     ]
-    if not pairs:
-        return math.nan, math.nan, 0
+    if len(pairs) < MIN_REPEATS:
+        return math.nan, math.nan, len(pairs)
     a, b = np.array(pairs).T
     distance = table.distances[table.codes[a], table.codes[b]]
     retest = _relative(distance, table.expected)
-    error = math.nan
-    if len(pairs) >= MIN_REPEATS and table.expected > 0:
-        error = float(distance.std(ddof=1)) / math.sqrt(len(pairs)) / table.expected
+    if not table.expected > 0:
+        return retest, math.nan, len(pairs)
+    error = float(distance.std(ddof=1)) / math.sqrt(len(pairs)) / table.expected
     return retest, error, len(pairs)
 
 
@@ -515,7 +516,7 @@ def _flag(people: list[ParticipantQuality]) -> list[ParticipantQuality]:
             flags.append(f"gold accuracy {person.gold_accuracy:.0%}")
         if person.retest + quantile * person.retest_error < 0.6:
             flags.append(f"repeats with agreement {person.retest:.2f} only")
-        if person.agreement < low:
+        if person.agreement < low and person.n_judgments >= MIN_AGREEMENT:
             flags.append(f"agrees with others less than most ({person.agreement:.2f})")
         if drift < LEVEL_OF_TESTS and person.drift > 0:
             flags.append("agreement falls over the session")

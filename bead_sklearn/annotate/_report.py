@@ -16,8 +16,8 @@ from bead_sklearn.annotate.study import Study
 #: (Bloodgood & Vijay-Shanker 2009).
 STABLE = 0.99
 ROUNDS = 3
-#: Standard deviations from the mean at which a participant is called unusual.
-UNUSUAL = 2.5
+#: Robust standard deviations from the median at which a participant is unusual.
+UNUSUAL = 3.5
 
 
 def make_report(
@@ -68,8 +68,9 @@ def _comparable(study: Study, answer: Any) -> Any:
 def unusual_participants(estimator: Any) -> list[dict[str, Any]]:
     """Return the participants whose effects are far from the mean, if there are any.
 
-    The conditional mode of an effect is compared with the standard deviation of the
-    population; the first effect of each participant counts.
+    The conditional mode of the first effect is compared with the median of all, in
+    units of the median absolute deviation, which somebody unusual does not inflate (a
+    quarter of the estimated standard deviation is the least unit).
     """
     effects = getattr(estimator, "effects_", {})
     for name in ("participant", "groups"):
@@ -83,7 +84,9 @@ def unusual_participants(estimator: Any) -> list[dict[str, Any]]:
     variance = np.atleast_2d(np.asarray(components[name].covariance, dtype=float))[0, 0]
     if not variance > 0:
         return []
-    scores = modes / math.sqrt(variance)
+    centred = modes - np.median(modes)
+    unit = max(1.4826 * np.median(np.abs(centred)), 0.25 * math.sqrt(variance))
+    scores = centred / unit
     return [
         {"participant": str(found.levels[k]), "score": float(scores[k])}
         for k in np.argsort(-np.abs(scores), kind="stable").tolist()

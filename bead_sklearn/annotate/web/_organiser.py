@@ -109,7 +109,7 @@ def _remarks(who: str, measures: dict[str, Any], report: dict[str, Any]) -> list
         if person["participant"] == who:
             remarks.append(
                 f"unusual: effect {person['score']:+.1f} standard deviations from "
-                "the mean"
+                "the median"
             )
     return remarks
 
