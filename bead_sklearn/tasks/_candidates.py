@@ -49,7 +49,7 @@ from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._features import Columns
-from bead_sklearn.tasks._inference import check_count
+from bead_sklearn.tasks._inference import check_count, check_temperature
 from bead_sklearn.tasks._population import marginal_factors
 from bead_sklearn.tasks._rows import AlternativeRows, Rows, read_ids
 from bead_sklearn.tasks._utilities import OWN_FEATURES, Answers, CandidateFeatures
@@ -699,6 +699,7 @@ class CandidateClassifier(MixedModelClassifier):
         random_state: Any = None,
         *,
         conditional: bool = False,
+        temperature: float = 1.0,
     ) -> np.ndarray:
         """Simulate answers from the fitted model.
 
@@ -717,6 +718,8 @@ class CandidateClassifier(MixedModelClassifier):
             Whether the participants seen in fit keep their estimated effects.
             Otherwise the effects of all are drawn anew. Words that a participant used
             in the training data count in both cases.
+        temperature : float, default=1.0
+            Utilities are divided by it. Near 0 every answer is the most probable one.
 
         Returns
         -------
@@ -726,9 +729,11 @@ class CandidateClassifier(MixedModelClassifier):
         Raises
         ------
         ValueError
-            If ``n_simulations`` is not a positive integer.
+            If ``n_simulations`` is not a positive integer, or ``temperature`` not
+            positive.
         """
         check_count("n_simulations", n_simulations)
+        check_temperature(temperature)
         rng = check_random_state(random_state)
         asked = self._questions(X, groups)
         ids, person = self._people(asked)
@@ -756,7 +761,7 @@ class CandidateClassifier(MixedModelClassifier):
         codes = np.empty(points.shape, dtype=np.intp)
         for part, features in self._each(asked, cases, self.classes_.tolist()):
             for s in range(n_simulations):
-                eta = _times(features, theta[s, part])
+                eta = _times(features, theta[s, part]) / temperature
                 below = np.cumsum(_softmax(eta), axis=1) < points[s, part, None]
                 codes[s, part] = below[:, :-1].sum(axis=1)
         return np.stack([_by_row(self.classes_[row], asked.row) for row in codes])

@@ -330,10 +330,7 @@ class MixedModelInference:
         True
         """
         check_count("n_simulations", n_simulations)
-        if not 0 < temperature < np.inf:
-            raise ValueError(
-                f"temperature must be positive and finite. Got {temperature!r}."
-            )
+        check_temperature(temperature)
         rng = check_random_state(random_state)
         rows = self._read_rows(X, groups)
         columns, design = self._build(rows, unspanned=True)
@@ -464,3 +461,9 @@ def check_count(name: str, value: Any) -> None:
     """Raise a ValueError unless a value is a positive integer."""
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a positive integer. Got {value!r}.")
+
+
+def check_temperature(value: Any) -> None:
+    """Raise a ValueError unless a temperature is positive and finite."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"temperature must be positive and finite. Got {value!r}.")
