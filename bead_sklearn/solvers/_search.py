@@ -22,6 +22,9 @@ from bead_sklearn.solvers._start import (
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
 
+#: Below this share so is one without which the log-likelihood is lower by no more.
+_SMALL, _FLAT = 1e-3, 1e-8
+
 #: How often a search goes on beyond a zero diagonal entry of L, and by how much the
 #: likelihood must rise there.
 _MAX_MIRRORS = 4
@@ -177,12 +180,18 @@ def search(
             optimum = optimum._replace(n_iter=again.n_iter)
             break
         optimum = again
-    theta = _zero_if_singular(unit * optimum.x[k:], parameters)
-    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
+    free, theta = center + basis @ optimum.x[:k], unit * optimum.x[k:]
+    theta = _zero_below(_SINGULAR, theta, parameters)
+    zero = _zero_below(_SMALL, theta, parameters)
+    if (zero != theta).any() and penalised(free, zero)[0] > optimum.value - _FLAT:
+        theta = zero
+    return Solution(free, theta, optimum, history, unit)
 
 
-def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
-    """Report a standard deviation that ran into zero as zero."""
+def _zero_below(
+    share: float, theta: np.ndarray, parameters: VarianceParameters
+) -> np.ndarray:
+    """Set standard deviations below a share of their ordinary size to zero."""
     free = parameters.lower < parameters.upper
-    near_zero = np.abs(theta) < _SINGULAR * parameters.ordinary
+    near_zero = np.abs(theta) < share * parameters.ordinary
     return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
