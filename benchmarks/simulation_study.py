@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from _measure import Record, machine, markdown, parser, save, show
 from _study_data import EXACT, FAMILIES, Setting, draw, settings
+from _study_figure import draw_figure
 from joblib import Parallel, delayed
 
 from bead_sklearn.solvers import SolverOptions, fit_mixed_model
@@ -190,61 +191,6 @@ def row(record: Record) -> list:
     ]
 
 
-def draw_figure(records: list[Record], path: Path) -> None:
-    """Coverage and bias of all cells."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = list(dict.fromkeys(record["family"] for record in records))
-    settings = list(dict.fromkeys(record["name"] for record in records))
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(10.0, 5.2), sharey=True, layout="constrained"
-    )
-    left.axvspan(*COVERAGE, color="0.92")
-    left.axvline(95.0, color="0.6", linewidth=0.8)
-    right.axvline(0.0, color="0.6", linewidth=0.8)
-    for record in records:
-        place = settings.index(record["name"])
-        filled = record["method"] != "Laplace"
-        color = f"C{place}"
-        height = names.index(record["family"]) + 0.18 * (place - 1.5)
-        height += 0.07 if record["method"] == "quadrature" else 0.0
-        style = {
-            "color": color,
-            "marker": "o",
-            "markersize": 5,
-            "markerfacecolor": color if filled else "white",
-            "linestyle": "none",
-        }
-        left.plot(record["pooled_coverage"], height, **style)
-        for bias, error, mark in zip(
-            record["bias"], record["bias_error"], "os", strict=False
-        ):
-            style["marker"] = mark
-            right.errorbar(bias, height, xerr=1.96 * error, elinewidth=0.8, **style)
-    for place, name in enumerate(settings):
-        left.plot([], [], "o", color=f"C{place}", label=name)
-    left.plot([], [], "o", color="0.3", markerfacecolor="white", label="Laplace")
-    left.plot([], [], "o", color="0.3", label="quadrature or exact")
-    right.plot([], [], "o", color="0.3", label="participants' intercepts")
-    right.plot([], [], "s", color="0.3", label="their slopes, or items")
-    for axes in (left, right):
-        for edge in np.arange(len(names) - 1) + 0.5:
-            axes.axhline(edge, color="0.85", linewidth=0.6)
-    left.set_ylim(-0.5, len(names) - 0.5)
-    left.set_yticks(range(len(names)), names)
-    left.invert_yaxis()
-    left.set_xlabel("coverage of 95 % Wald intervals of fixed effects, %")
-    right.set_xlabel("bias of standard deviations, % (bars: 95 % Monte-Carlo)")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-
-
 def read(paths: list[Path]) -> list[Record]:
     """Read results; of two for one cell the last counts."""
     cells = {}
@@ -340,7 +286,7 @@ def main() -> None:
         options.table.parent.mkdir(parents=True, exist_ok=True)
         options.table.write_text(markdown(HEADER, rows) + "\n", encoding="utf-8")
     if options.figure:
-        draw_figure(records, options.figure)
+        draw_figure(records, COVERAGE, options.figure)
 
 
 if __name__ == "__main__":
