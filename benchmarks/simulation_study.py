@@ -159,6 +159,23 @@ def verdict(record: Record) -> str:
     return ", ".join(words)
 
 
+#: What stands above the table in the documentation.
+_ABOVE = """# Simulation study
+
+Bias of standard deviations, and coverage of 95 % Wald intervals of the fixed effects, \
+in data with known truth. Written by `benchmarks/simulation_study.py --table`; what it \
+draws is in `benchmarks/_study_data.py`, the figure in [The engine](engine.md).
+
+- Bias: of each standard deviation, mean over the fits with its Monte-Carlo error; \
+over the outputs, where there are several. First that of the participants' first \
+effect, then that of their second or of the items.
+- Coverage: of each fixed effect (the intercept, if there is one, a covariate of the \
+rows, a covariate of the participants; two covariates of the alternatives where people \
+choose), then of all together. Its Monte-Carlo error is 1.1 for one effect and 400 \
+fits, 1.5 for 200, 2.2 for 100.
+- Normal families are fitted by REML, the others by maximum likelihood.
+"""
+
 HEADER = [
     "family",
     "structure, participants x judgments",
@@ -284,7 +301,8 @@ def main() -> None:
     print(show(HEADER, rows))
     if options.table:
         options.table.parent.mkdir(parents=True, exist_ok=True)
-        options.table.write_text(markdown(HEADER, rows) + "\n", encoding="utf-8")
+        table = markdown(HEADER[:-2], [found[:-2] for found in rows])
+        options.table.write_text(f"{_ABOVE}\n{table}\n", encoding="utf-8")
     if options.figure:
         draw_figure(records, COVERAGE, options.figure)
 

@@ -17,7 +17,7 @@ from bead_sklearn.solvers import (
     fit_mixed_model,
 )
 from bead_sklearn.solvers._parameters import variance_parameters
-from bead_sklearn.solvers._search import remember_last
+from bead_sklearn.solvers._search import remember_last, search
 from bead_sklearn.solvers._start import approach, secant_update, slowness
 
 Q, N = 30, 240
@@ -97,6 +97,25 @@ def test_no_secant_update_where_the_gradient_rises():
     start, step = np.eye(2), np.ones(2)
     np.testing.assert_array_equal(secant_update(start, step, -step), start)
     np.testing.assert_array_equal(secant_update(start, 0.0 * step, step), start)
+
+
+def test_a_deviation_without_effect_on_the_likelihood_is_zero(design, parameters):
+    """The search stops where the likelihood is flat, if not quite at zero."""
+
+    def flat(free, theta):
+        value = -1e-7 * theta[0] ** 2
+        return value, np.zeros(0), -2e-7 * theta
+
+    def rising(free, theta):
+        value = 1e-3 * theta[0] - theta[0] ** 2
+        return value, np.zeros(0), 1e-3 - 2.0 * theta
+
+    options = {"max_iter": 50, "tol": 1e-9, "verbose": False}
+    near = replace(parameters, start=np.full(1, 5e-4), is_near=True)
+    empty = np.zeros(0), np.zeros((0, 0))
+    assert search(flat, design, near, *empty, **options).theta == 0.0
+    found = search(rising, design, near, *empty, **options).theta
+    np.testing.assert_allclose(found, 5e-4, rtol=1e-3)
 
 
 def test_the_last_point_costs_once():
