@@ -14,6 +14,8 @@ def factor(
     slopes: np.ndarray | None = None,
     name: str = "g",
     contrast: np.ndarray | None = None,
+    *,
+    intercept: bool = True,
 ) -> RandomFactor:
     """Random intercepts, with correlated slopes if covariates are given.
 
@@ -25,7 +27,7 @@ def factor(
         levels, codes = np.unique(ids, return_inverse=True)
     else:
         levels, codes = encode_levels(ids.astype(object))
-    z = np.ones((len(codes), 1))
+    z = np.ones((len(codes), int(intercept)))
     if slopes is not None:
         z = np.column_stack([z, slopes])
     structure = full_covariance(1.0 / np.sqrt((z**2).mean(axis=0)))
@@ -41,9 +43,10 @@ def design(
     intercept: bool = True,
     ridge: np.ndarray | None = None,
     n_outputs: int = 1,
+    sets: np.ndarray | None = None,
 ) -> Design:
     """The linear predictor of dense columns and factors."""
     n = len(X)
     fixed = np.column_stack([np.ones(n), X]) if intercept else np.asarray(X, float)
     block = None if ridge is None else DenseBlock(np.asarray(ridge, float))
-    return Design(n, DenseBlock(fixed), block, factors, n_outputs=n_outputs)
+    return Design(n, DenseBlock(fixed), block, factors, n_outputs=n_outputs, sets=sets)

@@ -197,8 +197,12 @@ def show(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Lay out a table for the documentation."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(text(value) for value in row) + " |" for row in rows]
+
+    def line(cells: Sequence[Any]) -> str:
+        escaped = (text(value).replace("|", "\\|") for value in cells)
+        return "| " + " | ".join(escaped) + " |"
+
+    lines = [line(header), "|" + "---|" * len(header), *map(line, rows)]
     return "\n".join(lines)
 
 

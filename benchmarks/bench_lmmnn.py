@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 from _measure import Record, machine, parser, peak_memory, run_cell, save, show
@@ -185,15 +186,43 @@ def summarize(family: str, q: int, variance: float, found: list[Record]) -> list
     ]
 
 
+HEADER = ["family", "q", "sigma2_b", "MSE or AUC", "truth", "LMMNN"]
+HEADER += ["estimated / realised", "on held-out rows", "with the true f", "LMMNN's"]
+HEADER += ["epochs", "CPU s", ""]
+
+
+def read(paths: list[Path]) -> list[list]:
+    """Read results; of two for one seed of a cell the last counts."""
+    cells: dict[tuple[str, float, int], dict[int, Record]] = {}
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if record.get("rows") == N_ROWS:
+                cell = record["family"], record["variance"], record["groups"]
+                cells.setdefault(cell, {})[record["seed"]] = record
+    order = sorted(cells, key=lambda cell: (cell[0] != "normal", *cell[1:]))
+    return [
+        [*summarize(family, q, variance, [*cells[family, variance, q].values()])]
+        for family, variance, q in order
+    ]
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--first-seed", type=int, default=0)
     arguments.add_argument("--families", nargs="+", default=["normal", "bernoulli"])
     arguments.add_argument("--groups", nargs="+", type=int, default=GROUPS)
     arguments.add_argument("--variances", nargs="+", type=float, default=VARIANCES)
+    arguments.add_argument(
+        "--read", type=Path, nargs="+", help="results of earlier runs, none is made"
+    )
     options = arguments.parse_args()
     if options.cell:
         print(json.dumps(run_one(json.loads(options.cell))))
+        return
+    if options.read:
+        print(show(HEADER, read(options.read)))
         return
     print(json.dumps(machine()))
     save(options.out, [{"machine": machine()}])
@@ -210,17 +239,16 @@ def main() -> None:
                 "max_seconds": options.limit,
                 "max_epochs": 10 if options.quick else 200,
             }
-            seeds = range(1 if options.quick else options.seeds)
+            first = options.first_seed
             # Data, refit and test come on top of the training.
             limit = 2.0 * options.limit + 120.0
-            found = [run_cell(__file__, cell | {"seed": seed}, limit) for seed in seeds]
-            save(options.out, found)
+            found = []
+            for seed in range(first, first + (1 if options.quick else options.seeds)):
+                found.append(run_cell(__file__, cell | {"seed": seed}, limit))
+                save(options.out, found[-1:])
             rows.append(summarize(family, q, variance, found))
             print(json.dumps(rows[-1]), flush=True)
-    header = ["family", "q", "sigma2_b", "MSE or AUC", "truth", "LMMNN"]
-    header += ["estimated / realised", "on held-out rows", "with the true f", "LMMNN's"]
-    header += ["epochs", "CPU s", ""]
-    print(show(header, rows))
+    print(show(HEADER, rows))
 
 
 if __name__ == "__main__":

@@ -63,37 +63,55 @@ def run_one(cell: Record) -> Record:
 
 
 def draw(records: list[Record], path: Path) -> None:
-    """Time against participants, both on logarithmic axes."""
+    """Draw the time of a fit against the number of participants."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
-    for formula, name in STRUCTURES.items():
+    figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    for (formula, name), color in zip(
+        STRUCTURES.items(), ["#0072b2", "#d55e00"], strict=True
+    ):
         chosen = [record for record in records if record["formula"] == formula]
-        x = [record["participants"] for record in chosen]
+        if not chosen:
+            continue
+        times = [record["cpu"] for record in chosen]
+        axes.axhspan(
+            min(times), FLAT * min(times), color=color, alpha=0.08, linewidth=0
+        )
         axes.plot(
-            x, [record["cpu"] for record in chosen], "o-", label=f"{name} {formula}"
+            [record["participants"] for record in chosen],
+            times,
+            "o-",
+            color=color,
+            label=f"{name}, {formula}",
         )
     axes.set(xscale="log", xlabel="participants", ylabel="CPU seconds of one fit")
     axes.set_ylim(bottom=0.0)
-    axes.set_title(f"{records[0]['n']:,} binary judgments, one thread")
-    axes.legend(frameon=False)
+    n = records[0]["n"]
+    axes.set_title(f"{n:,} binary judgments, one thread", fontsize=10)
+    axes.plot([], [], "s", color="0.9", markersize=10, label="up to twice the fastest")
+    axes.legend(frameon=False, loc="upper left")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
-def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--figure", type=Path, help="where to draw the times")
-    options = arguments.parse_args()
-    if options.cell:
-        print(json.dumps(run_one(json.loads(options.cell))))
-        return
-    n = QUICK_ROWS if options.quick else N_ROWS
-    numbers = QUICK_PARTICIPANTS if options.quick else PARTICIPANTS
+def read(paths: list[Path]) -> list[Record]:
+    """Read results; of two for one cell the last counts."""
+    cells = {}
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if "formula" in record:
+                cells[record["formula"], record["participants"]] = record
+    return [cells[key] for key in sorted(cells)]
+
+
+def run(n: int, numbers: list[int], options) -> list[Record]:
+    """Measure all cells."""
     print(json.dumps(machine()))
     save(options.out, [{"machine": machine()}])
     records = []
@@ -102,6 +120,22 @@ def main() -> None:
             cell = {"n": n, "participants": participants, "formula": formula}
             records.append(run_cell(__file__, cell, options.limit))
             save(options.out, records[-1:])
+    return records
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--figure", type=Path, help="where to draw the times")
+    arguments.add_argument(
+        "--read", type=Path, nargs="+", help="results of earlier runs, none is made"
+    )
+    options = arguments.parse_args()
+    if options.cell:
+        print(json.dumps(run_one(json.loads(options.cell))))
+        return
+    n = QUICK_ROWS if options.quick else N_ROWS
+    numbers = QUICK_PARTICIPANTS if options.quick else PARTICIPANTS
+    records = read(options.read) if options.read else run(n, numbers, options)
     rows = [
         [
             r["formula"],
@@ -115,7 +149,7 @@ def main() -> None:
         for r in records
     ]
     header = ["structure", "participants", "", "CPU s", "peak MB", "sds", "iterations"]
-    print(f"{n} judgments\n{show(header, rows)}")
+    print(f"{records[0]['n']} judgments\n{show(header, rows)}")
     done = [record for record in records if record["status"] == "ok"]
     for formula in STRUCTURES:
         times = [record["cpu"] for record in done if record["formula"] == formula]

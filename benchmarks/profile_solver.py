@@ -26,7 +26,7 @@ from bead_sklearn.solvers import (
     _gaussian,
     _laplace,
     _optimize,
-    _search,
+    _start,
     _variances,
     fit_mixed_model,
 )
@@ -85,7 +85,7 @@ def install(clock: Clock) -> None:
         (_optimize, "_probe", "phase probe"),
         (_optimize, "_search", "phase L-BFGS"),
         (_optimize, "_polish", "phase polish"),
-        (_search, "em_step", "EM step"),
+        (_start, "em_step", "EM step"),
         (_fit, "_start", "phase start"),
         (_fit, "make_posterior", "phase posterior"),
         (_fit, "_factorization_with_fixed", "phase fixed factorization"),

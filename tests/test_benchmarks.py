@@ -132,3 +132,43 @@ def test_gradient_for_the_network_is_that_of_the_marginal_likelihood():
     covariance = 1.3**2 * same + 0.8**2 * np.eye(30)
     expected = np.linalg.solve(covariance, y - f)
     np.testing.assert_allclose(made._rho(f, y, codes), expected, rtol=1e-8)
+
+
+def test_samples_of_the_study():
+    study = importlib.import_module("_study_data")
+    for family in study.FAMILIES:
+        for setting in study.settings(family):
+            rng = np.random.default_rng(0)
+            sample = study.draw(family, setting, rng)
+            n_judgments = setting.participants * setting.per_participant
+            assert len(sample.fixed) == sample.design.n_fixed
+            assert len(setting.true_sds) == sum(
+                factor.z.shape[1] for factor in sample.design.factors
+            )
+            if family == "conditional_logit":
+                sample.family.check_response(sample.y)
+                assert sample.y.sum() == n_judgments
+            else:
+                assert len(sample.y) == n_judgments
+            if len(sample.family.parameters):  # the truth is not given away
+                true = study.FAMILIES[family][0].parameters
+                assert not np.allclose(sample.family.parameters, true)
+
+
+@pytest.mark.parametrize(
+    ("script", "results"),
+    [
+        ("simulation_study", "simulation_study.jsonl"),
+        ("bench_participants", "participants.jsonl"),
+    ],
+)
+def test_figures_are_drawn_from_kept_results(
+    script, results, monkeypatch, capsys, tmp_path
+):
+    module = importlib.import_module(script)
+    figure = tmp_path / "figure.png"
+    arguments = ["--read", str(HERE / "results" / results), "--figure", str(figure)]
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    module.main()
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert "(1 | p)" in capsys.readouterr().out

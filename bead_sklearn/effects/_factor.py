@@ -11,7 +11,7 @@ from scipy import sparse
 
 from bead_sklearn.effects._covariance import CovarianceStructure, diagonal_covariance
 
-#: Number of covariates from which one sparse product is faster than sums of each.
+#: Number of covariates from which one product over all is faster than one for each.
 _SPARSE_FROM = 4
 
 
@@ -81,8 +81,10 @@ class RandomFactor:
         """
         known = self.codes >= 0
         n_rows, r = self.z.shape
-        if self.size == 1:
+        if self.n_outputs == 1 and r < _SPARSE_FROM:
             product = self.z[:, 0] * effects[:, 0][self.codes]
+            for column in range(1, r):
+                product += self.z[:, column] * effects[:, column][self.codes]
         elif self.n_outputs == 1:
             product = np.einsum("ij,ij->i", self.z, effects[self.codes])
         else:

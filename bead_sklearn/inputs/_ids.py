@@ -49,7 +49,7 @@ def read_ids(values: Any, *, name: str) -> np.ndarray:
             f"Ids of {name!r} must be hashable (str, int, tuple, ...); row {row} has a "
             f"{type(values[row]).__name__}."
         ) from error
-    if any(map(is_missing_id, distinct)):
+    if _any_missing(distinct):
         first, count = where(is_missing_id, values)
         raise ValueError(
             f"Ids of {name!r} are missing or empty {rows_phrase(first, count)}. Give "
@@ -151,6 +151,16 @@ def _frame_columns(
             )
         columns = {name: columns[name] for name in names}
     return {name: column.to_list() for name, column in columns.items()}
+
+
+def _any_missing(distinct: set[Any]) -> bool:
+    """Whether an id is missing; without looking at each of them if types tell."""
+    types = set(map(type, distinct))
+    if types <= {int, bool}:
+        return False
+    if types == {str}:
+        return not all(map(str.strip, distinct))
+    return any(map(is_missing_id, distinct))
 
 
 def _is_hashable(value: Hashable) -> bool:

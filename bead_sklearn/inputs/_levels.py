@@ -42,6 +42,14 @@ def encode_levels(
     (['p1', 'p2'], [1, 0, 1])
     """
     values = as_list(ids)
+    if set(map(type, values)) == {int}:
+        try:
+            numbers = np.fromiter(values, np.int64, len(values))
+        except OverflowError:
+            pass
+        else:
+            distinct, codes = np.unique(numbers, return_inverse=True)
+            return object_array(distinct.tolist()), codes.astype(np.intp, copy=False)
     levels = _in_order(list(dict.fromkeys(values)))
     return object_array(levels), _lookup_known(levels, values)
 

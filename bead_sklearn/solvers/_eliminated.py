@@ -5,6 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
+from bead_sklearn.solvers._small_blocks import (
+    SMALL,
+    congruence,
+    invert_roots,
+    times_matrix,
+)
+
 #: Side from which triangles are inverted one by one rather than as full matrices.
 _LARGE = 24
 
@@ -38,23 +45,35 @@ class EliminatedBlocks:
 
     def __init__(self, products: np.ndarray, scale: np.ndarray) -> None:
         sds = np.diagonal(scale)
-        if len(scale) > 1 and (scale == np.diag(sds)).all():
+        if len(scale) == 1:
+            self._invert_single(products, float(scale[0, 0]))
+            return
+        if len(scale) <= SMALL:
+            blocks = congruence(products, scale) + np.eye(len(scale))
+            self.inverse, root, self.log_det = invert_roots(blocks)
+            self.root = times_matrix(root, scale.T)
+            self.solved = times_matrix(self.inverse, scale.T)
+            return
+        if (scale == np.diag(sds)).all():
             self._invert_scaled(products, sds)
             return
         blocks = scale.T @ products @ scale + np.eye(len(scale))
-        if len(scale) == 1:
-            if (blocks <= 0).any():
-                raise np.linalg.LinAlgError("H is indefinite")
-            self.inverse = 1.0 / blocks
-            self.root = scale[0, 0] * np.sqrt(self.inverse)
-            self.log_det = float(np.log(blocks).sum())
-        else:
-            lower = np.linalg.cholesky(blocks)
-            self.inverse = np.linalg.inv(blocks)
-            self.root = np.linalg.solve(lower, np.broadcast_to(scale.T, lower.shape))
-            diagonal = np.diagonal(lower, axis1=1, axis2=2)
-            self.log_det = 2.0 * float(np.log(diagonal).sum())
+        lower = np.linalg.cholesky(blocks)
+        self.inverse = np.linalg.inv(blocks)
+        self.root = np.linalg.solve(lower, np.broadcast_to(scale.T, lower.shape))
+        diagonal = np.diagonal(lower, axis1=1, axis2=2)
+        self.log_det = 2.0 * float(np.log(diagonal).sum())
         self.solved = self.inverse @ scale.T
+
+    def _invert_single(self, products: np.ndarray, sd: float) -> None:
+        """Invert blocks of one effect."""
+        blocks = sd**2 * products + 1.0
+        if (blocks <= 0).any():
+            raise np.linalg.LinAlgError("H is indefinite")
+        self.inverse = 1.0 / blocks
+        self.root = sd * np.sqrt(self.inverse)
+        self.log_det = float(np.log(blocks).sum())
+        self.solved = sd * self.inverse
 
     def _invert_scaled(self, products: np.ndarray, sds: np.ndarray) -> None:
         """Factorise blocks of independent effects: L has standard deviations only."""

@@ -18,6 +18,12 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._eliminated import EliminatedBlocks, times_table
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._schur import SchurComplement
+from bead_sklearn.solvers._small_blocks import (
+    SMALL,
+    congruence,
+    times_matrix,
+    times_vectors,
+)
 from bead_sklearn.solvers._variances import Covariances, predictor_variances
 
 
@@ -55,6 +61,7 @@ class Factorization:
         half = half.reshape(q * r, m)
         self.schur = SchurComplement(design, products.rest - half.T @ half, scales)
         self._spreads: dict[int, np.ndarray] = {}
+        self._inverses: dict[int, np.ndarray] = {}
 
     def log_det(self, n_rest: int) -> float:
         """Return log|H| over the eliminated factor and the first ``n_rest`` others."""
@@ -66,10 +73,10 @@ class Factorization:
 
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
-        partial = (self.inverse_own @ own[:, :, None])[:, :, 0]
+        partial = times_vectors(self.inverse_own, own)
         back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))
         x_rest = self.schur.solve(rest - self.scales.rest(back, transpose=True))
-        x_own = partial - self.solved @ self.scales.rest(x_rest)
+        x_own = partial - times_matrix(self.solved, self.scales.rest(x_rest))
         return x_own, x_rest
 
     def covariances(self, n_rest: int) -> Covariances:
@@ -83,7 +90,7 @@ class Factorization:
         first = self.scales.first
         spread = self._spread(n_rest)
         return Covariances(
-            own=first @ self._inverse_blocks(n_rest) @ first.T,
+            own=congruence(self._inverse_blocks(n_rest), first.T),
             cross=-(first @ spread if len(first) > 1 else first[0, 0] * spread),
             rest=self.schur.inverse(n_rest)[1],
         )
@@ -101,13 +108,17 @@ class Factorization:
         """Return ``solved`` times the covariance of the rest, kept."""
         if n_rest not in self._spreads:
             _, rest = self.schur.inverse(n_rest)
-            self._spreads[n_rest] = times_rest(self.solved[:, :, :n_rest], rest)
+            self._spreads[n_rest] = times_matrix(self.solved[:, :, :n_rest], rest)
         return self._spreads[n_rest]
 
     def _inverse_blocks(self, n_rest: int) -> np.ndarray:
-        """Blocks of H^-1 for each level of the eliminated factor."""
-        spread = self._spread(n_rest)
-        return self.inverse_own + level_products(spread, self.solved[:, :, :n_rest])
+        """Blocks of H^-1 for each level of the eliminated factor, kept."""
+        if n_rest not in self._inverses:
+            through_rest = level_products(
+                self._spread(n_rest), self.solved[:, :, :n_rest]
+            )
+            self._inverses[n_rest] = self.inverse_own + through_rest
+        return self._inverses[n_rest]
 
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
         """Return half the derivative of log|H| in each L, then in tau.
@@ -118,10 +129,10 @@ class Factorization:
         products = self.products
         gradients = []
         if self.design.n_eliminated:
-            direct = np.einsum(
-                "gab,gbc->ac",
-                products.own @ self.scales.first,
+            direct = np.tensordot(
+                times_matrix(products.own, self.scales.first),
                 self._inverse_blocks(n_rest),
+                axes=([0, 2], [0, 1]),
             )
             through_rest = np.tensordot(
                 products.cross[:, :, :n_rest],
@@ -132,14 +143,12 @@ class Factorization:
         return gradients + self.schur.log_det_gradient(n_rest)
 
 
-def times_rest(levels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Multiply (q, r, m) by (m, m) as one product of matrices."""
-    q, r, m = levels.shape
-    return (levels.reshape(q * r, m) @ matrix).reshape(q, r, matrix.shape[1])
-
-
 def level_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Multiply (r, m) by (m, r) for each of q levels."""
-    if left.shape[1] == 1:
-        return np.einsum("gam,gam->ga", left, right)[:, :, None]
-    return left @ right.transpose(0, 2, 1)
+    q, r, _ = left.shape
+    if r > SMALL:
+        return left @ right.transpose(0, 2, 1)
+    result = np.empty((q, r, r))
+    for a, b in np.ndindex(r, r):
+        result[:, a, b] = np.einsum("gm,gm->g", left[:, a], right[:, b])
+    return result

@@ -13,7 +13,6 @@ import numpy as np
 
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._eliminated import EliminatedBlocks
-from bead_sklearn.solvers._factorization import times_rest
 from bead_sklearn.solvers._level_groups import (
     LevelBlocks,
     LevelGroups,
@@ -28,6 +27,7 @@ from bead_sklearn.solvers._levelwise_products import (
 )
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._schur import SchurComplement
+from bead_sklearn.solvers._small_blocks import times_matrix
 from bead_sklearn.solvers._variances import (
     Covariances,
     level_blocks,
@@ -246,7 +246,7 @@ class LevelwiseFactorization:
         if n_rest not in self._spreads:
             _, rest = self.schur.inverse(n_rest)
             self._spreads[n_rest] = [
-                times_rest(solved[:, :, :n_rest], rest) for solved in self._solved
+                times_matrix(solved[:, :, :n_rest], rest) for solved in self._solved
             ]
         return self._spreads[n_rest]
 

@@ -37,6 +37,12 @@ _NOISE = 10.0
 _EXACT_RISE, _ESTIMATED_RISE = 1e-14, 1e-11
 _SMALL_SLOPE = 0.02
 
+#: Distance from a lower bound, in units of that of the start, which is rounding.
+_ON_BOUND = 1e-14
+
+#: Longest first step of a search.
+_LONGEST = 1e3
+
 #: With more parameters their inverse curvature is not kept.
 _SPREAD_UP_TO = 100
 
@@ -174,11 +180,19 @@ def _search(
 ) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
     """Search from one point by L-BFGS-B, in steps ``root @ z`` from it."""
     moving = lower < upper
+    # The first step of L-BFGS-B is no longer than one. In units of the gradient's
+    # length it is the whole step that unit curvature suggests.
+    slope = float(np.linalg.norm(root.T @ objective(start)[1][moving]))
+    length = min(max(slope, 1.0), _LONGEST) if np.isfinite(slope) else 1.0
+    root = length * root
     units = np.diagonal(root)
 
     def complete(z: np.ndarray) -> np.ndarray:
         full = start.copy()
         full[moving] += root @ z
+        # A bound is met exactly, not but for rounding: 1e-17 is not 0 to a scale.
+        sizes = _ON_BOUND * np.abs(start)
+        full = np.where(np.abs(full - lower) <= sizes, lower, full)
         return np.clip(full, lower, upper)
 
     def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -198,7 +212,7 @@ def _search(
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
-            "gtol": tol,
+            "gtol": length * tol,
             "ftol": smallest_rise,
         },
     )
@@ -206,7 +220,9 @@ def _search(
     value, gradient = objective(x)
     gradient[~moving] = 0.0
     spread = np.eye(len(start))
-    spread[np.ix_(moving, moving)] = root @ result.hess_inv.todense() @ root.T
+    steps, changes = result.hess_inv.sk * length, result.hess_inv.yk / length
+    learned = optimize.LbfgsInvHessProduct(steps, changes).todense()
+    spread[np.ix_(moving, moving)] = root @ learned @ root.T / length**2
     return x, value, gradient, int(result.nit), str(result.message), spread
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bead_sklearn.effects import RandomFactor, rows_by_level
 from bead_sklearn.solvers._design import DenseBlock, Design
+from bead_sklearn.solvers._small_blocks import SMALL
 
 #: Rows handled at once where a product needs (rows x columns) scratch memory.
 _CHUNK_ELEMENTS = 4_000_000
@@ -187,15 +188,19 @@ def rest_variances(design: Design, rest: np.ndarray) -> np.ndarray:
 
 def own_variances(first: RandomFactor, own: np.ndarray) -> np.ndarray:
     """Return the part z'Sz of the variances, from the blocks of the first factor."""
-    if first.size == 1:
-        products = own[first.codes, 0, 0] * first.z[:, 0] ** 2
-    elif first.size >= _BY_LEVEL_FROM:
+    if first.size >= _BY_LEVEL_FROM:
         products = np.zeros(len(first.z))
         for level, rows in rows_by_level(first.codes):
             z = first.z[rows]
             products[rows] = np.einsum("ia,ia->i", z @ own[level], z)
-    else:
+    elif first.size > SMALL:
         products = np.einsum("ia,iab,ib->i", first.z, own[first.codes], first.z)
+    else:
+        products = np.zeros(len(first.z))
+        for a in range(first.size):
+            for b in range(a + 1):
+                entries = own[:, a, b] + own[:, b, a] if b < a else own[:, a, a]
+                products += entries[first.codes] * first.z[:, a] * first.z[:, b]
     return np.where(first.codes >= 0, products, 0.0)
 
 

@@ -52,6 +52,9 @@ def test_unknown_levels_are_minus_one(known, asked):
 
 def test_levels_are_sorted_if_they_can_be():
     assert encode_levels(["b", "a", "b"])[0].tolist() == ["a", "b"]
+    assert encode_levels(np.array([10, 9, -3]))[0].tolist() == [-3, 9, 10]
+    assert encode_levels([2**70, 5, 2**70])[0].tolist() == [5, 2**70]
+    assert encode_levels([2**70, 5, 2**70])[1].tolist() == [1, 0, 1]
     assert encode_levels(np.array([10, 9, 9.5]))[0].tolist() == [9, 9.5, 10]
     assert encode_levels([(2, "a"), (1, "z")])[0].tolist() == [(1, "z"), (2, "a")]
     assert encode_levels(["10", 9])[0].tolist() == ["10", 9]
