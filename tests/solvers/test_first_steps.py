@@ -9,7 +9,6 @@ import pytest
 
 from bead_sklearn.effects import RandomFactor, full_covariance
 from bead_sklearn.families import Bernoulli
-from bead_sklearn.families import Bernoulli
 from bead_sklearn.solvers import (
     DenseBlock,
     Design,
