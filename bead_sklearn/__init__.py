@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
     from bead_sklearn.inspection import anova
+    from bead_sklearn.routing import AnnotatorRouter
     from bead_sklearn.tasks import BinaryClassifier, MagnitudeRegressor
 
 _MODULES = {
     "ActiveLearner": "active_learning",
     "ActiveLearningSearch": "active_learning",
+    "AnnotatorRouter": "routing",
     "BinaryClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
@@ -29,6 +31,7 @@ _MODULES = {
 __all__ = [
     "ActiveLearner",
     "ActiveLearningSearch",
+    "AnnotatorRouter",
     "BinaryClassifier",
     "MagnitudeRegressor",
     "MixedEffects",

@@ -27,7 +27,7 @@ METHODS = {
     "default (gp)": {},
     "knn": {"solver": "knn"},
     "ridge": {"solver": "ridge"},
-    "sgd, log loss": {"solver": "sgd", "loss": "log_loss", "learning_rate": 0.1},
+    "sgd, log loss": {"solver": "sgd", "loss": "log_loss", "learning_rate": 0.02},
     "sgd, squared error": {"solver": "sgd"},
     "sgd, listwise": {"solver": "sgd", "loss": "listwise", "learning_rate": 0.1},
     "original gating, 1 pass": {

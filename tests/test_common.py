@@ -14,6 +14,7 @@ import bead_sklearn
 from bead_sklearn import (
     ActiveLearner,
     ActiveLearningSearch,
+    AnnotatorRouter,
     BinaryClassifier,
     MagnitudeRegressor,
 )
@@ -26,6 +27,22 @@ SEARCHES = [
     ActiveLearner(LogisticRegression()),
     ActiveLearner(MagnitudeRegressor(), strategy="predictive_std"),
 ]
+ROUTERS = [
+    AnnotatorRouter(),
+    AnnotatorRouter(solver="ridge"),
+    AnnotatorRouter(solver="knn"),
+    AnnotatorRouter(solver="sgd", learning_rate=1e-5),
+]
+ESTIMATORS = [*MODELS, *SEARCHES, *ROUTERS]
+
+
+def _expected_failures(estimator):
+    if getattr(estimator, "solver", None) != "sgd":
+        return {}
+    reason = "an update weighs its rows; repeated rows are further updates"
+    checks = ("dense", "sparse")
+    return {f"check_sample_weight_equivalence_on_{on}_data": reason for on in checks}
+
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SeparationWarning"),
@@ -36,23 +53,25 @@ pytestmark = [
 ]
 
 
-@parametrize_with_checks([*MODELS, *SEARCHES], xfail_strict=True)
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=_expected_failures, xfail_strict=True
+)
 def test_sklearn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", [*MODELS, *SEARCHES], ids=str)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_parameters_are_validated(estimator):
     check_param_validation(type(estimator).__name__, estimator)
 
 
-@pytest.mark.parametrize("estimator", [*MODELS, *SEARCHES], ids=str)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_column_names_are_consistent(estimator):
     check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 def test_every_public_estimator_is_tested():
-    tested = {type(estimator).__name__ for estimator in [*MODELS, *SEARCHES]}
+    tested = {type(estimator).__name__ for estimator in ESTIMATORS}
     exempt = {
         "MixedEffects": "a description of effects without fit",
         "__version__": "not an estimator",

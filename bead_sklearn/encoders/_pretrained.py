@@ -98,8 +98,15 @@ class PretrainedModel:
         and not on their order.
         """
         limit = self.limit(max_length)
-        options = {"truncation": limit is not None, "max_length": limit}
-        how = {"pooling": pooling, "normalize": normalize, "batch_size": batch_size}
+        options: dict[str, Any] = {
+            "truncation": limit is not None,
+            "max_length": limit,
+        }
+        how: dict[str, Any] = {
+            "pooling": pooling,
+            "normalize": normalize,
+            "batch_size": batch_size,
+        }
         if overflow == "truncate" or limit is None:
             encoded = self.tokenizer(texts, padding=False, **options)
             yield from self._embed_tokens(encoded, texts, **how)

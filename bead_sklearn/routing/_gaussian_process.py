@@ -25,10 +25,12 @@ from sklearn.utils.extmath import randomized_svd
 from bead_sklearn.routing._kernel import Kernel, squared_distances
 from bead_sklearn.routing._ratings import Cells
 
-#: Items whose ratings choose the length scale.
-_MAX_TUNING_ITEMS = 800
-#: Length scales tried, in units of the median distance.
-_LENGTHS = (0.2, 0.28, 0.4, 0.56, 0.8, 1.2, 2.0)
+#: Largest sum of cubed numbers of ratings of annotators (a set of items that several
+#: rated counts once) that chooses the length scale; from a share of the items beyond.
+_TUNING_WORK = 5e8
+#: Length scales, in units of the median distance, and where the climb begins.
+_LENGTHS = (0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.2, 2.0, 3.0)
+_FIRST_LENGTH = 5
 #: Numbers of leading principal components whose distances count alike.
 _COMPONENTS = (10, 20, 40, 80)
 _N_DISTANCES = 200
@@ -122,10 +124,27 @@ def _spread(cells: Cells) -> float:
 
 def _tuning_cells(cells: Cells, rng: np.random.RandomState) -> np.ndarray:
     """Return the cells of the items that choose the length scale."""
+    sizes: dict[bytes, int] = {}
+    for own in _by_annotator(cells, np.arange(len(cells.item))):
+        sizes[_rows_key(cells, own)] = len(own)
+    work = float(sum(size**3 for size in sizes.values()))
     chosen = np.ones(cells.n_items, dtype=bool)
-    if cells.n_items > _MAX_TUNING_ITEMS:
-        chosen[rng.permutation(cells.n_items)[_MAX_TUNING_ITEMS:]] = False
+    if work > _TUNING_WORK:
+        n_chosen = int(cells.n_items * (_TUNING_WORK / work) ** (1.0 / 3.0))
+        chosen[rng.permutation(cells.n_items)[max(n_chosen, 2) :]] = False
     return np.flatnonzero(chosen[cells.item])
+
+
+def _by_annotator(cells: Cells, chosen: np.ndarray) -> list[np.ndarray]:
+    """Return the chosen cells of each annotator who has any, in the order of items."""
+    order = chosen[np.lexsort((cells.item[chosen], cells.annotator[chosen]))]
+    ends = np.flatnonzero(np.diff(cells.annotator[order])) + 1
+    return np.split(order, ends)
+
+
+def _rows_key(cells: Cells, own: np.ndarray) -> bytes:
+    """Tell which items were rated, and how often."""
+    return cells.item[own].tobytes() + cells.weight[own].tobytes()
 
 
 def _estimate(
@@ -142,12 +161,22 @@ def _estimate(
         return Variances(1.0, 0.0, 0.0, 0.0, 0.0, 1.0, mean)
     share = cells.weight[chosen].sum() / cells.weight.sum()
     within = cells.within / spread**2 * share
-    tried = {}
-    for length in _LENGTHS:
-        tried[length] = _Composite(cells, chosen, items, length, spread)
-        tried[length].maximise(within, several=several)
-    length = max(_LENGTHS, key=lambda length: tried[length].value)
-    found = tried[length]
+    tried: dict[int, _Composite] = {}
+
+    def value(place: int) -> float:
+        if not 0 <= place < len(_LENGTHS):
+            return -np.inf
+        if place not in tried:
+            tried[place] = _Composite(cells, chosen, items, _LENGTHS[place], spread)
+            tried[place].maximise(within, several=several)
+        return tried[place].value
+
+    place, step = _FIRST_LENGTH, 1
+    if value(place - 1) > value(place):
+        step = -1
+    while value(place + step) > value(place):
+        place += step
+    length, found = _LENGTHS[place], tried[place]
     return Variances(
         length=length,
         shared=0.0,
@@ -229,12 +258,15 @@ class _Composite:
     ) -> None:
         mean = np.average(cells.reward, weights=cells.weight)
         values, ys, ones, starts = [], [], [], [0]
-        for annotator in np.unique(cells.annotator[chosen]):
-            own = chosen[cells.annotator[chosen] == annotator]
-            rows = items[cells.item[own]]
+        bases: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        for own in _by_annotator(cells, chosen):
             root = np.sqrt(cells.weight[own])
-            kernel = np.exp(squared_distances(rows, rows) / (-2.0 * length**2))
-            eigenvalues, vectors = np.linalg.eigh(kernel * np.outer(root, root))
+            key = _rows_key(cells, own)
+            if key not in bases:
+                rows = items[cells.item[own]]
+                kernel = np.exp(squared_distances(rows, rows) / (-2.0 * length**2))
+                bases[key] = np.linalg.eigh(kernel * np.outer(root, root))
+            eigenvalues, vectors = bases[key]
             values.append(np.maximum(eigenvalues, 0.0))
             ys.append(vectors.T @ (root * (cells.reward[own] - mean) / spread))
             ones.append(vectors.T @ root)
@@ -288,10 +320,7 @@ def _share(
     found: Variances, kernel: Kernel, reward: np.ndarray, weight: np.ndarray
 ) -> Variances:
     """Split kernel and residual variance into what annotators share and the rest."""
-    counts = weight.sum(axis=0)
-    residual = reward - found.mean
-    means = (weight * residual).sum(axis=0) / np.maximum(counts, 1e-300)
-    residual = weight * (residual - means)
+    residual = weight * (reward - found.mean)
     total, weights = residual.sum(axis=1), weight.sum(axis=1)
     same = (total**2).sum() - (residual**2).sum()
     n_same = (weights**2).sum() - (weight**2).sum()
