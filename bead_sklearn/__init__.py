@@ -14,6 +14,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
+    from bead_sklearn.embedding import TwoTowerEmbedder
     from bead_sklearn.inspection import anova
     from bead_sklearn.routing import AnnotatorRouter
     from bead_sklearn.tasks import BinaryClassifier, MagnitudeRegressor
@@ -25,6 +26,7 @@ _MODULES = {
     "BinaryClassifier": "tasks",
     "MagnitudeRegressor": "tasks",
     "MixedEffects": "effects",
+    "TwoTowerEmbedder": "embedding",
     "anova": "inspection",
 }
 
@@ -35,6 +37,7 @@ __all__ = [
     "BinaryClassifier",
     "MagnitudeRegressor",
     "MixedEffects",
+    "TwoTowerEmbedder",
     "__version__",
     "anova",
 ]

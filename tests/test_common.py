@@ -7,6 +7,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_param_validation,
+    check_set_output_transform,
+    check_transformer_get_feature_names_out,
     parametrize_with_checks,
 )
 
@@ -17,6 +19,7 @@ from bead_sklearn import (
     AnnotatorRouter,
     BinaryClassifier,
     MagnitudeRegressor,
+    TwoTowerEmbedder,
 )
 
 MODELS = [BinaryClassifier(), MagnitudeRegressor()]
@@ -33,11 +36,13 @@ ROUTERS = [
     AnnotatorRouter(solver="knn"),
     AnnotatorRouter(solver="sgd", learning_rate=1e-5),
 ]
-ESTIMATORS = [*MODELS, *SEARCHES, *ROUTERS]
+EMBEDDERS = [TwoTowerEmbedder(max_iter=2)]
+ESTIMATORS = [*MODELS, *SEARCHES, *ROUTERS, *EMBEDDERS]
 
 
 def _expected_failures(estimator):
-    if getattr(estimator, "solver", None) != "sgd":
+    by_steps = isinstance(estimator, TwoTowerEmbedder)
+    if not by_steps and getattr(estimator, "solver", None) != "sgd":
         return {}
     reason = "an update weighs its rows; repeated rows are further updates"
     checks = ("dense", "sparse")
@@ -68,6 +73,12 @@ def test_parameters_are_validated(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_column_names_are_consistent(estimator):
     check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("estimator", EMBEDDERS, ids=str)
+def test_transformers(estimator):
+    check_set_output_transform(type(estimator).__name__, estimator)
+    check_transformer_get_feature_names_out(type(estimator).__name__, estimator)
 
 
 def test_every_public_estimator_is_tested():

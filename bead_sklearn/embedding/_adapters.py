@@ -54,14 +54,14 @@ class LinearAdapters:
     def matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the matrices of queries and items, (d, d)."""
         query, item = (
-            module.weight.detach().numpy().astype(np.float64)
+            np.asarray(module.get_parameter("weight").detach(), dtype=np.float64)
             for module in (self.query_module, self.item_module)
         )
         return query, item
 
 
 def _layer(matrix: np.ndarray) -> torch.nn.Linear:
-    layer = torch.nn.Linear(*matrix.shape, bias=False)
+    layer = torch.nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(matrix))
     return layer

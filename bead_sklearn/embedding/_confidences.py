@@ -26,7 +26,7 @@ def constant_confidences(ranks: Any, clicks: Any) -> np.ndarray:
     return np.ones(len(_pair(ranks, clicks)[0]))
 
 
-def click_confidences(ranks: Any, clicks: Any, window_size: int = 3) -> np.ndarray:
+def click_confidences(ranks: Any, clicks: Any, window_size: Any = 3) -> np.ndarray:
     r"""Return confidences from the neighbourhood of each item in the list shown.
 
     In a window of ``window_size`` items (made odd by rounding up, cut at the ends of

@@ -27,7 +27,7 @@ from bead_sklearn.embedding._confidences import click_confidences
 from bead_sklearn.embedding._metrics import mean_reciprocal_rank
 from bead_sklearn.embedding._params import read_examples_order
 from bead_sklearn.embedding._rows import RowReader, Side, single_side
-from bead_sklearn.encoders import TransformerEncoder, resolve_encoder
+from bead_sklearn.encoders import TransformerEncoder, fit_encoder, resolve_encoder
 from bead_sklearn.inputs import encode_levels, read_groups
 
 _LOSSES = {
@@ -105,9 +105,9 @@ default="all_examples"
     batch_size : int, default=32
         Sessions per step.
     early_stopping : bool, default=True
-        Whether sessions are held out to choose the pass; with fewer than 100 sessions
+        Whether sessions are held out to choose the pass; with fewer than 50 sessions
         with clicks none are.
-    validation_fraction : float, default=0.1
+    validation_fraction : float, default=0.2
         Share of the sessions held out.
     validation_pool : {"all", "session"}, default="all"
         What a clicked item is ranked among: all items in fit, or those shown with it.
@@ -133,7 +133,7 @@ default="all_examples"
     loss_curve_ : list of float
         Mean loss of each pass.
     validation_scores_ : list of float
-        Mean reciprocal rank at 10 on the held-out sessions before training and after
+        Mean reciprocal rank on the held-out sessions before training and after
         each pass; empty without early stopping.
     best_iteration_ : int
         Pass that was kept; 0 is the encoder as it was.
@@ -169,7 +169,7 @@ default="all_examples"
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"groups": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"groups": True}
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "query_encoder": [str, callable, HasMethods(["fit", "transform"]), None],
         "shared": ["boolean"],
@@ -230,7 +230,7 @@ default="all_examples"
         max_iter: int = 10,
         batch_size: int = 32,
         early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.2,
         validation_pool: str = "all",
         patience: int = 3,
         click_confidence: str | Callable[[np.ndarray, np.ndarray], Any] | None = None,
@@ -395,11 +395,14 @@ default="all_examples"
             encoder = resolve_encoder(self.encoder, **options)
             if self.query_encoder is None:
                 texts = list(dict.fromkeys([*query.values, *item.values]))
-                encoder.fit(texts)
+                fit_encoder(encoder, texts)
                 self._encoders = (encoder, encoder)
             else:
                 other = resolve_encoder(self.query_encoder, **options)
-                self._encoders = (other.fit(query.values), encoder.fit(item.values))
+                self._encoders = (
+                    fit_encoder(other, query.values),
+                    fit_encoder(encoder, item.values),
+                )
             sizes = [
                 np.shape(e.transform(side.values[:1]))[1]
                 for e, side in zip(self._encoders, (query, item), strict=True)
@@ -480,31 +483,31 @@ default="all_examples"
         max_iter: int,
         early_stopping: bool,
     ) -> None:
-        import torch
-
         from bead_sklearn.embedding._training import train
 
+        before = None
+        if self._modules is None:
+            before = self.query_matrix_, self.item_matrix_
         towers = self._towers(query, item)
-        validation: list[int] = []
-        if early_stopping:
-            validation = self._hold_out(clicks)
-        kept, held_out = _split(clicks, validation)
-        evaluate = None
-        if len(validation):
-            evaluate = self._evaluation(query, item, held_out, towers)
-        state = torch.random.get_rng_state()
-        try:
-            torch.manual_seed(int(self._rng.randint(2**31)))
+        validation = self._hold_out(clicks) if early_stopping else []
+        settings = self._settings(max_iter)
+        if not validation:
+            trained = train(towers, clicks, settings, self._rng)
+        else:
+            kept, held_out = _split(clicks, validation)
             trained = train(
                 towers,
                 kept,
-                self._settings(max_iter),
+                settings,
                 self._rng,
-                evaluate,
-                int(self.patience) if len(validation) else None,
+                self._evaluation(query, item, held_out, towers),
+                int(self.patience),
             )
-        finally:
-            torch.random.set_rng_state(state)
+            if before is not None:
+                # The number of passes is settled: now with all sessions.
+                self.query_matrix_, self.item_matrix_ = before
+                towers = self._towers(query, item)
+                train(towers, clicks, settings, self._rng, n_passes=trained.best)
         self._keep(towers)
         self.loss_curve_ = [*self.loss_curve_, *trained.losses]
         self.validation_scores_ = trained.scores
@@ -533,7 +536,6 @@ default="all_examples"
                 held_out.click[rows],
                 self._similarity(index, other),
                 groups=held_out.session[rows],
-                k=10,
             )
 
         def among_all() -> float:
@@ -545,7 +547,7 @@ default="all_examples"
             own = scores[np.arange(len(rows)), held_out.item[rows]]
             above = (scores > own[:, None]).sum(axis=1)
             ranks = 1.0 + above
-            return float(np.where(ranks <= 10, 1.0 / ranks, 0.0).mean())
+            return float((1.0 / ranks).mean())
 
         return among_all if self.validation_pool == "all" else within_sessions
 

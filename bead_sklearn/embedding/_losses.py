@@ -77,7 +77,7 @@ class ProbMarginRankingLoss(torch.nn.Module):
         self.set_margin(base_margin)
         self.do_fine_small_difference = do_fine_small_difference
 
-    def set_margin(self, margin: float) -> None:
+    def set_margin(self, margin: Any) -> None:
         """Change the margin, checked as in the constructor."""
         is_number = isinstance(margin, Real) and not isinstance(margin, bool)
         if not (is_number and 0 < margin < float("inf")):

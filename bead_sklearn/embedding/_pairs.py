@@ -181,16 +181,47 @@ default=None
             )
         self._replace(values)
 
+    @property
+    def positive_ranks(self) -> Any:
+        """Similarities of clicked items, or None."""
+        return self._values["positive_ranks"]
 
-def _accessor(name: str) -> property:
-    def get(self: PairFeatures) -> Any:
-        return self._values[name]
+    @positive_ranks.setter
+    def positive_ranks(self, value: Any) -> None:
+        self._replace(self._values | {"positive_ranks": value})
 
-    def put(self: PairFeatures, value: Any) -> None:
-        self._replace(self._values | {name: value})
+    @property
+    def negative_ranks(self) -> Any:
+        """Similarities of the other items, or None."""
+        return self._values["negative_ranks"]
 
-    return property(get, put, doc=f"``{name}``, or None.")
+    @negative_ranks.setter
+    def negative_ranks(self, value: Any) -> None:
+        self._replace(self._values | {"negative_ranks": value})
 
+    @property
+    def target(self) -> Any:
+        """1 for similarities, -1 for distances, or None."""
+        return self._values["target"]
 
-for _name in NAMES:
-    setattr(PairFeatures, _name, _accessor(_name))
+    @target.setter
+    def target(self, value: Any) -> None:
+        self._replace(self._values | {"target": value})
+
+    @property
+    def positive_confidences(self) -> Any:
+        """Confidences of clicked items, or None."""
+        return self._values["positive_confidences"]
+
+    @positive_confidences.setter
+    def positive_confidences(self, value: Any) -> None:
+        self._replace(self._values | {"positive_confidences": value})
+
+    @property
+    def negative_confidences(self) -> Any:
+        """Confidences of the other items, or None."""
+        return self._values["negative_confidences"]
+
+    @negative_confidences.setter
+    def negative_confidences(self, value: Any) -> None:
+        self._replace(self._values | {"negative_confidences": value})

@@ -119,12 +119,11 @@ class FineTuningParams:
     examples_order: Any = (ExamplesType.all_examples,)
 
     def __post_init__(self) -> None:
-        layers = self.num_fixed_layers
+        layers: Any = self.num_fixed_layers
         if isinstance(layers, str) and layers.strip().isdecimal():
             layers = int(layers)
-        if isinstance(layers, bool) or not (
-            isinstance(layers, Integral) and layers >= 0
-        ):
+        is_whole = isinstance(layers, Integral) and not isinstance(layers, bool)
+        if not is_whole or int(layers) < 0:
             raise ValueError(
                 f"num_fixed_layers: `{layers}` must be a non-negative integer"
             )
@@ -193,7 +192,7 @@ class FineTuningParams:
         ValueError
             If a part is no such pair, or names no parameter.
         """
-        values = {}
+        values: dict[str, Any] = {}
         known = {field.name for field in fields(cls)}
         for part in text.split(" / "):
             name, separator, value = part.partition(": ")
@@ -260,10 +259,8 @@ def _stage(entry: Any) -> ExamplesType:
             return ExamplesType(int(name))
         except ValueError:
             pass
-    elif isinstance(entry, Real) and not isinstance(entry, bool):
-        number = float(entry)
-        if number in {member.value for member in ExamplesType}:
-            return ExamplesType(int(number))
+    elif type(entry) is not bool and entry in {m.value for m in ExamplesType}:
+        return ExamplesType(int(entry))
     raise ValueError(f"examples_order: {entry!r} is not a valid ExamplesType")
 
 
@@ -274,13 +271,11 @@ def _real(value: Any) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        return None
-    number = float(value)
-    if not math.isfinite(number):
+    is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if not is_number or not math.isfinite(value):
         return None
     # float32(0.1) is meant as 0.1.
-    return float(str(value)) if isinstance(value, np.floating) else number
+    return float(str(value) if hasattr(value, "dtype") else value)
 
 
 def _boolean(value: Any) -> bool:

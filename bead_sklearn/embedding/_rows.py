@@ -86,7 +86,7 @@ class RowReader:
             sides = [_text_side(text) for text in texts.values()]
             return sides[0], sides[-1]
         assert numeric is not None
-        dense = np.asarray(numeric.toarray() if sparse.issparse(numeric) else numeric)
+        dense = _dense(numeric)
         n = self.n_query_features
         if n is None:
             side = _feature_side(dense)
@@ -105,6 +105,10 @@ def single_side(X: Any) -> Side | None:
     if table is None or len(table.columns) != 1:
         return None
     return _text_side(read_text(X))
+
+
+def _dense(values: Any) -> np.ndarray:
+    return np.asarray(values.toarray() if sparse.issparse(values) else values)
 
 
 def _text_side(text: DistinctText) -> Side:

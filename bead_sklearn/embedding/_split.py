@@ -34,7 +34,7 @@ class ItemOverlapShuffleSplit:
     Examples
     --------
     >>> X = [["q", "a"], ["q", "b"], ["r", "c"], ["r", "d"]]
-    >>> split = ItemOverlapShuffleSplit(1, test_size=0.5, random_state=3)
+    >>> split = ItemOverlapShuffleSplit(1, test_size=0.5, random_state=4)
     >>> train, test = next(split.split(X, groups=[0, 0, 1, 1]))
     >>> train.tolist(), test.tolist()
     ([2, 3], [0, 1])
@@ -42,9 +42,9 @@ class ItemOverlapShuffleSplit:
 
     def __init__(
         self,
-        n_splits: int = 5,
+        n_splits: Any = 5,
         *,
-        test_size: float = 0.2,
+        test_size: Any = 0.2,
         items: Any = None,
         random_state: Any = None,
     ) -> None:

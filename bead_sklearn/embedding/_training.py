@@ -124,6 +124,7 @@ def train(
     rng: np.random.RandomState | None,
     evaluate: Callable[[], float] | None = None,
     patience: int | None = None,
+    n_passes: int | None = None,
 ) -> Trained:
     """Train towers in place.
 
@@ -142,6 +143,8 @@ def train(
         pass are kept, those at the start included.
     patience : int, default=None
         Passes without improvement after which training ends.
+    n_passes : int, default=None
+        Passes after which training ends in any case.
 
     Returns
     -------
@@ -166,6 +169,8 @@ def train(
     has_clicks = clicks.has_clicks
     for stage in settings.stages:
         for _ in range(settings.max_iter):
+            if n_passes is not None and len(result.losses) >= n_passes:
+                return result
             result.losses.append(
                 _pass(towers, clicks, has_clicks, settings, stage, optimizers, rng)
             )
@@ -245,7 +250,7 @@ def _pass(
             continue
         for optimizer in optimizers:
             optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         for optimizer in optimizers:
             optimizer.step()
         losses.append(float(loss.detach()))

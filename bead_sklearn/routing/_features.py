@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from bead_sklearn.encoders import resolve_encoder
+from bead_sklearn.encoders import fit_encoder, resolve_encoder
 from bead_sklearn.inputs import InputReader
 
 
@@ -43,7 +43,9 @@ class ItemFeatures:
         judgments = self.reader.read(estimator, X, reset=reset)
         if reset:
             self.encoders = {
-                name: resolve_encoder(self.encoder, **self.options).fit(text.values)
+                name: fit_encoder(
+                    resolve_encoder(self.encoder, **self.options), text.values
+                )
                 for name, text in judgments.texts.items()
             }
         assert self.encoders is not None

@@ -781,7 +781,7 @@ default=None
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.string = True
-        # 50 neighbours of few rows are most of them; 5 passes with a small step are few.
+        # 50 neighbours may be most rows, and 5 passes with small steps too few.
         tags.regressor_tags.poor_score = self.solver in ("knn", "sgd")
         return tags
 

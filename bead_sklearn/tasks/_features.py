@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.linalg import lapack
 
-from bead_sklearn.encoders import resolve_encoder
+from bead_sklearn.encoders import fit_encoder, resolve_encoder
 from bead_sklearn.inputs import DistinctText, Judgments
 from bead_sklearn.solvers import DenseBlock
 
@@ -77,7 +77,7 @@ class FeatureBuilder:
         self.encoders_ = {}
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
-            self.encoders_[name] = encoder.fit(text.values)
+            self.encoders_[name] = fit_encoder(encoder, text.values)
         n = float(weights.sum())
         p = len(judgments.numeric_names)
         self.ridge_numeric_ = p > 0 and (
