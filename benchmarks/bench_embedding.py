@@ -167,7 +167,7 @@ def run_mimics(cache: Path | None, n_folds: int = 5) -> list[Record]:
             "validation_pool": "session",
         },
     }
-    names = ["TF-IDF", *settings, "rank and default"]
+    names = ["TF-IDF", *settings]
     scores |= {name: np.zeros(len(table)) for name in names}
     folds = GroupKFold(n_folds, shuffle=True, random_state=0)
     for train, test in folds.split(X, groups=table["query"]):
@@ -181,9 +181,6 @@ def run_mimics(cache: Path | None, n_folds: int = 5) -> list[Record]:
             embedder = TwoTowerEmbedder(n_query_features=d, random_state=0, **options)
             embedder.fit(X[train], y[train], groups=session[train])
             scores[name][test] = embedder.predict(X[test])
-        scores["rank and default"][test] = _with_rank(
-            scores["default"], table, y, session, train, test
-        )
     records = []
     for name, values in scores.items():
         for own in np.unique(session):
@@ -195,26 +192,6 @@ def run_mimics(cache: Path | None, n_folds: int = 5) -> list[Record]:
         mrr = mean_reciprocal_rank(y, values, groups=session)
         records.append({"method": name, "mrr": mrr})
     return records
-
-
-def _with_rank(similarity, table, y, session, train, test) -> np.ndarray:
-    """Conditional logit of rank shown and similarity, fitted to training panes."""
-    from scipy.optimize import minimize
-
-    features = np.column_stack([np.log(table["rank"].to_numpy(float)), similarity])
-    embedded = similarity[train]
-    if not embedded.any():  # the first fold: similarities of these rows are zero-shot
-        features[:, 1] = similarity
-    panes = np.unique(session[train], return_inverse=True)[1]
-
-    def loss(weights):
-        eta = features[train] @ weights
-        top = np.full(panes.max() + 1, -np.inf)
-        np.maximum.at(top, panes, eta)
-        total = np.log(np.bincount(panes, np.exp(eta - top[panes]))) + top
-        return -(y[train] * (eta - total[panes])).sum() + 0.5 * (weights**2).sum()
-
-    return features[test] @ minimize(loss, np.zeros(2)).x
 
 
 def report(records: list[Record], value: str, others: list[str]) -> None:
