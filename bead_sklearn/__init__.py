@@ -14,7 +14,9 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from bead_sklearn.active_learning import ActiveLearner, ActiveLearningSearch
     from bead_sklearn.effects import MixedEffects
+    from bead_sklearn.embedding import TwoTowerEmbedder
     from bead_sklearn.inspection import anova
+    from bead_sklearn.routing import AnnotatorRouter
     from bead_sklearn.tasks import (
         BinaryClassifier,
         CategoricalClassifier,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "ActiveLearner": "active_learning",
     "ActiveLearningSearch": "active_learning",
+    "AnnotatorRouter": "routing",
     "BinaryClassifier": "tasks",
     "CategoricalClassifier": "tasks",
     "ClozeClassifier": "tasks",
@@ -40,12 +43,14 @@ _MODULES = {
     "MultiSelectClassifier": "tasks",
     "OrdinalScaleClassifier": "tasks",
     "OrdinalScaleRegressor": "tasks",
+    "TwoTowerEmbedder": "embedding",
     "anova": "inspection",
 }
 
 __all__ = [
     "ActiveLearner",
     "ActiveLearningSearch",
+    "AnnotatorRouter",
     "BinaryClassifier",
     "CategoricalClassifier",
     "ClozeClassifier",
@@ -56,6 +61,7 @@ __all__ = [
     "MultiSelectClassifier",
     "OrdinalScaleClassifier",
     "OrdinalScaleRegressor",
+    "TwoTowerEmbedder",
     "__version__",
     "anova",
 ]

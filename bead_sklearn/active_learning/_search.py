@@ -29,6 +29,7 @@ from bead_sklearn._sklearn import (
     _num_samples,
     _routing_enabled,
 )
+from bead_sklearn.active_learning._assigning import AssigningMixin, route_rows
 from bead_sklearn.active_learning._delegation import DelegatingMixin
 from bead_sklearn.active_learning._interactive import InteractiveMixin
 from bead_sklearn.active_learning._plan import Reveal, plan_rounds
@@ -43,6 +44,7 @@ from bead_sklearn.query import get_query_strategy, get_query_strategy_names
 
 
 class ActiveLearningSearch(
+    AssigningMixin,
     InteractiveMixin,
     ResultsMixin,
     DelegatingMixin,
@@ -113,6 +115,11 @@ class ActiveLearningSearch(
         held-out rows. They show how much of a learning curve is luck.
     n_jobs : int, default=None
         Number of runs at a time. None means 1 unless in a joblib context.
+    router : AnnotatorRouter or callable, default=None
+        Says whom to ask about what the strategy chose: a fitted router, or
+        ``router(X) -> ids``, for instance
+        ``functools.partial(router.route, capacity=5)``. `fit` keeps the assignment of
+        each batch in ``assignments_``; in a session `assign` asks for it.
     random_state : int, RandomState instance or None, default=None
         Seed of starting sets, held-out rows and random strategies. Searches with the
         same int begin with the same rows, whatever their strategy.
@@ -136,6 +143,9 @@ class ActiveLearningSearch(
         ``utility_q25``, ``utility_median``, ``utility_q75`` and ``utility_max`` over
         the pool, ``fit_time`` and ``query_time`` in seconds. NaN where a round has no
         value: the last one may ask nothing.
+    assignments_ : list of ndarray
+        Participants to whom the rows of each batch are assigned (first run). Needs
+        ``router``.
     learning_curve_ : Bunch
         ``n_labels``, ``scores`` (a row per run), ``mean`` and ``std`` over the runs.
         Needs validation data.
@@ -207,6 +217,7 @@ class ActiveLearningSearch(
         "warm_start": [StrOptions({"auto"}), "boolean"],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
+        "router": [HasMethods("route"), callable, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -236,6 +247,7 @@ class ActiveLearningSearch(
         warm_start: str | bool = "auto",
         n_repeats: int = 1,
         n_jobs: int | None = None,
+        router: Any = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -255,6 +267,7 @@ class ActiveLearningSearch(
         self.warm_start = warm_start
         self.n_repeats = n_repeats
         self.n_jobs = n_jobs
+        self.router = router
         self.random_state = random_state
         self.verbose = verbose
 
@@ -349,6 +362,11 @@ class ActiveLearningSearch(
                 self._fitted = fit_rows(
                     clone(self.estimator), X, first.labels, first.rows, fit_params
                 )
+        self.__dict__.pop("assignments_", None)
+        if self.router is not None:
+            self.assignments_ = [
+                route_rows(self.router, X, batch) for batch in first.queries
+            ]
         for run in runs:
             del run["estimator"], run["labels"], run["rows"]
         self.runs_ = runs
@@ -358,7 +376,7 @@ class ActiveLearningSearch(
 
     def _forget(self) -> None:
         """Drop what an earlier fit or session left."""
-        for name in ("runs_", "_fitted", "_session"):
+        for name in ("runs_", "_fitted", "_session", "assignments_"):
             self.__dict__.pop(name, None)
 
     # Scoring and routing ------------------------------------------------------------

@@ -12,7 +12,14 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from bead_sklearn import __version__
-from bead_sklearn.cli import _annotate, _demo, _fit, _predict, _simulate
+from bead_sklearn.cli import (
+    _annotate,
+    _demo,
+    _fit,
+    _predict,
+    _route,
+    _simulate,
+)
 
 _PROGRAM = "bead-sklearn"
 
@@ -29,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"%(prog)s {__version__}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (_demo, _fit, _predict, _simulate, _annotate):
+    for module in (_demo, _fit, _predict, _route, _simulate, _annotate):
         command = module.add_parser(commands)
         command.set_defaults(run=module.run)
         command.add_argument(

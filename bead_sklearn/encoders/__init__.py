@@ -2,12 +2,13 @@
 
 from bead_sklearn.encoders._callable import CallableEncoder
 from bead_sklearn.encoders._hashed import HashedTextEncoder
-from bead_sklearn.encoders._resolve import resolve_encoder
+from bead_sklearn.encoders._resolve import fit_encoder, resolve_encoder
 from bead_sklearn.encoders._transformer import TransformerEncoder
 
 __all__ = [
     "HashedTextEncoder",
     "TransformerEncoder",
     "CallableEncoder",
+    "fit_encoder",
     "resolve_encoder",
 ]

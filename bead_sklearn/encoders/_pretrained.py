@@ -92,19 +92,54 @@ class PretrainedModel:
         normalize: bool,
         batch_size: int,
         max_length: int | None,
+        overflow: str = "truncate",
     ) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield positions in ``texts`` and their vectors, batch by batch.
 
         Texts of similar length share a batch; which ones depends on the set of texts
         and not on their order.
         """
+        limit = self.limit(max_length)
+        options: dict[str, Any] = {
+            "truncation": limit is not None,
+            "max_length": limit,
+        }
+        how: dict[str, Any] = {
+            "pooling": pooling,
+            "normalize": normalize,
+            "batch_size": batch_size,
+        }
+        first, second = _split_pairs(texts)
+        if overflow == "truncate" or limit is None:
+            encoded = self.tokenizer(first, second, padding=False, **options)
+            yield from self._embed_tokens(encoded, texts, **how)
+            return
+        encoded = self.tokenizer(
+            first, second, padding=False, return_overflowing_tokens=True, **options
+        )
+        whose = np.asarray(encoded.pop("overflow_to_sample_mapping"))
+        names = [texts[i] for i in whose]
+        total: np.ndarray | None = None
+        for rows, vectors in self._embed_tokens(encoded, names, **how):
+            if total is None:
+                total = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
+            np.add.at(total, whose[rows], vectors)
+        assert total is not None
+        mean = total / np.bincount(whose, minlength=len(texts))[:, None]
+        yield list(range(len(texts))), mean.astype(np.float32)
+
+    def _embed_tokens(
+        self,
+        encoded: Any,
+        texts: list[str],
+        *,
+        pooling: str,
+        normalize: bool,
+        batch_size: int,
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yield positions in ``encoded`` and their vectors, batch by batch."""
         import torch
 
-        limit = self.limit(max_length)
-        first, second = _split_pairs(texts)
-        encoded = self.tokenizer(
-            first, second, truncation=limit is not None, max_length=limit, padding=False
-        )
         lengths = [len(ids) for ids in encoded["input_ids"]]
         order = sorted(range(len(texts)), key=lambda i: (lengths[i], texts[i]))
         pool = POOLINGS[pooling]

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.random import RandomState
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from bead_sklearn.encoders._callable import CallableEncoder
 from bead_sklearn.encoders._hashed import HashedTextEncoder
@@ -66,3 +67,23 @@ def resolve_encoder(
         "encoder must be None, the name of a Hugging Face model, a transformer with "
         f"fit and transform, or a callable. Got {encoder!r}."
     )
+
+
+def fit_encoder(encoder: Any, texts: list[str]) -> Any:
+    """Fit a transformer to texts and return it; one that is frozen stays as it is.
+
+    Parameters
+    ----------
+    encoder : transformer
+        What :func:`resolve_encoder` returned.
+    texts : list of str
+        Distinct texts.
+
+    Returns
+    -------
+    encoder : transformer
+        The same object, fitted.
+    """
+    if not isinstance(encoder, FrozenEstimator):
+        encoder.fit(texts)
+    return encoder

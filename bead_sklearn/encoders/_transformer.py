@@ -46,6 +46,9 @@ class TransformerEncoder(
         Number of texts that run together. Texts are sorted by length first.
     max_length : int, default=None
         Number of tokens after which a text is cut; None is the limit of the model.
+    overflow : {"truncate", "mean"}, default="truncate"
+        Whether a longer text is cut, or read in parts of that many tokens whose
+        vectors are averaged. "mean" needs a fast tokenizer.
     device : str or torch.device, default=None
         Where the model runs; None is ``"cuda"`` if there is one, else ``"cpu"``.
     dtype : str or torch.dtype, default=None
@@ -86,6 +89,7 @@ class TransformerEncoder(
         "normalize": ["boolean"],
         "batch_size": [Interval(numbers.Integral, 1, None, closed="left")],
         "max_length": [Interval(numbers.Integral, 1, None, closed="left"), None],
+        "overflow": [StrOptions({"truncate", "mean"})],
         "device": "no_validation",
         "dtype": "no_validation",
         "cache": [str, os.PathLike, None],
@@ -99,6 +103,7 @@ class TransformerEncoder(
         normalize: bool = False,
         batch_size: int = 64,
         max_length: int | None = None,
+        overflow: str = "truncate",
         device: Any = None,
         dtype: Any = None,
         cache: str | os.PathLike[str] | None = None,
@@ -108,6 +113,7 @@ class TransformerEncoder(
         self.normalize = normalize
         self.batch_size = batch_size
         self.max_length = max_length
+        self.overflow = overflow
         self.device = device
         self.dtype = dtype
         self.cache = cache
@@ -192,6 +198,7 @@ class TransformerEncoder(
             normalize=self.normalize,
             batch_size=self.batch_size,
             max_length=self.max_length,
+            overflow=self.overflow,
         )
 
     def _open_cache(self) -> EmbeddingCache | None:
@@ -205,6 +212,8 @@ class TransformerEncoder(
             None if self.max_length is None else int(self.max_length),
             _dtype_name(self.dtype),
         ]
+        if self.overflow != "truncate":
+            settings.append(self.overflow)
         return EmbeddingCache(self.cache, settings)
 
     def __sklearn_tags__(self) -> Tags:

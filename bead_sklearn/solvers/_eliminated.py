@@ -67,7 +67,7 @@ class EliminatedBlocks:
 
     def _invert_single(self, products: np.ndarray, sd: float) -> None:
         """Invert blocks of one effect."""
-        blocks = sd**2 * products + 1.0
+        blocks = sd * (sd * products) + 1.0
         if (blocks <= 0).any():
             raise np.linalg.LinAlgError("H is indefinite")
         self.inverse = 1.0 / blocks

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
 
-from bead_sklearn.encoders import resolve_encoder
+from bead_sklearn.encoders import fit_encoder, resolve_encoder
 from bead_sklearn.families import Family
 from bead_sklearn.inputs import (
     DistinctText,
@@ -116,7 +116,7 @@ class FeatureBuilder:
         self.encoders_ = {}
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
-            self.encoders_[name] = encoder.fit(text.values)
+            self.encoders_[name] = fit_encoder(encoder, text.values)
         p = len(judgments.numeric_names)
         n = float((weights if shares is None else weights * shares).sum())
         self.ridge_numeric_ = takes_ridge(self.alpha, n, p)
