@@ -17,7 +17,7 @@ from bead_sklearn.annotate.study import Study
 STABLE = 0.99
 ROUNDS = 3
 #: Robust standard deviations from the median at which a participant is unusual.
-UNUSUAL = 3.5
+UNUSUAL = 3.0
 
 
 def make_report(
@@ -69,8 +69,8 @@ def unusual_participants(estimator: Any) -> list[dict[str, Any]]:
     """Return the participants whose effects are far from the mean, if there are any.
 
     The conditional mode of the first effect is compared with the median of all, in
-    units of the median absolute deviation, which somebody unusual does not inflate (a
-    quarter of the estimated standard deviation is the least unit).
+    units of the median absolute deviation, which somebody unusual does not inflate
+    (half the estimated standard deviation is the least unit).
     """
     effects = getattr(estimator, "effects_", {})
     for name in ("participant", "groups"):
@@ -85,7 +85,7 @@ def unusual_participants(estimator: Any) -> list[dict[str, Any]]:
     if not variance > 0:
         return []
     centred = modes - np.median(modes)
-    unit = max(1.4826 * np.median(np.abs(centred)), 0.25 * math.sqrt(variance))
+    unit = max(1.4826 * np.median(np.abs(centred)), 0.5 * math.sqrt(variance))
     scores = centred / unit
     return [
         {"participant": str(found.levels[k]), "score": float(scores[k])}

@@ -151,8 +151,10 @@ class SimulatedAnnotators:
         answer, probability = self._draw(item, participant, self._random)
         columns = self._study.items[item].columns
         gold = self._study.items[item].gold
-        if gold is not None and self._random.random_sample() < _GOLD_ACCURACY:
-            answer = gold
+        if gold is not None:
+            if self._random.random_sample() < _GOLD_ACCURACY:
+                answer = gold
+            probability = _GOLD_ACCURACY
         n_answers = self._n_answers.get(participant, 0)
         self._n_answers[participant] = n_answers + 1
         sure = 0.5 if probability is None else probability

@@ -279,7 +279,7 @@ def test_unusual_participants_are_found(store):
         return ("no", None) if who == odd else draw(item, who, random)
 
     people._draw = contrary
-    rehearsal.run(max_judgments=300)
+    rehearsal.run()
     assert [p["participant"] for p in store.document("report")["unusual"]] == [odd]
     assert store.document("report")["unusual"][0]["score"] < 0 or (
         rehearsal.refitter._planner.estimator.classes_[1] == "no"
