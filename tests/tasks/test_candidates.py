@@ -7,11 +7,13 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.model_selection import GroupKFold, KFold, cross_validate
 
 from bead_sklearn import ClozeClassifier, FreeTextGenerator
 from bead_sklearn.datasets import make_judgments
+from bead_sklearn.datasets._tasks import get_task
 from bead_sklearn.exceptions import SingularFitWarning
 
 pd = pytest.importorskip("pandas")
@@ -161,10 +163,10 @@ def test_sampling_alternatives_does_not_bias_coefficients():
     rng = np.random.RandomState(0)
     names = [f"word{i:03d}" for i in range(60)]
     texts, fillers = [], []
-    for c in range(30):
+    for c in range(20):
         shares = rng.dirichlet(np.full(60, 0.1))
-        fillers += rng.choice(names, size=40, p=shares).tolist()
-        texts += [f"context {c} has a ___"] * 40
+        fillers += rng.choice(names, size=25, p=shares).tolist()
+        texts += [f"context {c} has a ___"] * 25
     full = ClozeClassifier(n_alternatives=60).fit(texts, fillers)
     sampled = ClozeClassifier(n_alternatives=8, random_state=0).fit(texts, fillers)
     assert full.coef_names_ == sampled.coef_names_
@@ -322,3 +324,87 @@ def test_saved_models_predict_alike(fitted, tmp_path):
         again.predict_proba(d.X[:3], groups=d.groups[:3]),
         model.predict_proba(d.X[:3], groups=d.groups[:3]),
     )
+
+
+def test_participants_are_recovered():
+    d = make_judgments(
+        "cloze", n_participants=40, n_items=40, participant_sd=2.0, random_state=0
+    )
+    rows = np.random.RandomState(0).permutation(len(d.y))
+    test, train = rows[:400], rows[400:]
+    labels = get_task("cloze").labels(8)
+    codes = np.array([labels.index(answer) for answer in d.y[test]])
+    losses = {"truth": -np.log(d.truth.probabilities[test, codes]).mean()}
+    for effects in ("fixed", "auto"):
+        model = ClozeClassifier(mixed_effects=effects, random_state=0)
+        model.fit(d.X.iloc[train], d.y[train], groups=d.groups[train])
+        X, groups = d.X.iloc[test], d.groups[test]
+        losses[effects] = -model.log_proba_of(X, d.y[test], groups=groups).mean()
+    # Thirty answers of each participant tell more than half of what it is like.
+    gap = losses["fixed"] - losses["truth"]
+    assert 0 < losses["auto"] - losses["truth"] < 0.5 * gap
+
+
+def test_new_contexts_borrow_from_similar_ones():
+    nouns = {"drank": ["tea", "milk"], "read": ["book", "paper"]}
+    rng = np.random.RandomState(0)
+    texts, fillers = [], []
+    for i in range(120):
+        verb = ["drank", "read"][i % 2]
+        texts.append(f"Person {i % 12} {verb} the ___.")
+        fillers.append(str(rng.choice(nouns[verb])))
+    model = ClozeClassifier(random_state=0).fit(texts, fillers)
+    p = model.predict_proba(["Somebody else drank the ___."])[0]
+    drinks = [model.classes_.tolist().index(word) for word in nouns["drank"]]
+    assert p[drinks].sum() > 0.7  # half of all answers are drinks
+
+
+def test_metadata_routing():
+    texts, fillers, groups = small()
+    with config_context(enable_metadata_routing=True):
+        scores = cross_validate(
+            ClozeClassifier(random_state=0),
+            np.array(texts, dtype=object),
+            np.array(fillers, dtype=object),
+            params={"groups": groups},
+            cv=KFold(2),
+        )
+    train, test = slice(30, 60), slice(30)
+    model = ClozeClassifier(random_state=0)
+    model.fit(texts[train], fillers[train], groups=groups[train])
+    expected = model.score(texts[test], fillers[test], groups=groups[test])
+    assert scores["test_score"][0] == expected
+
+
+@pytest.mark.parametrize("task", ["cloze_devarda_a", "ft_sails"])
+def test_real_answers(task, shared):
+    """Better than shares by item and overall; participants improve it further."""
+    frame = pd.read_csv(shared / "data" / task / "data.csv.gz", keep_default_na=False)
+    people = frame["participant"].unique()[:60]
+    frame = frame[frame["participant"].isin(people)]
+    is_cloze = task.startswith("cloze")
+    X = frame[["text"]] + " ___" if is_cloze else frame[["item", "question"]]
+    y, groups = frame["response"].to_numpy(object), frame["participant"].to_numpy()
+    rows = np.random.RandomState(0).permutation(len(y))
+    test, train = rows[:400], rows[400:]
+    test = test[np.isin(y[test], y[train])]
+    classes, codes = np.unique(y[train], return_inverse=True)
+    items, places = np.unique(frame["item"], return_inverse=True)
+    counts = np.zeros((len(items), len(classes)))
+    np.add.at(counts, (places[train], codes), 1.0)
+    overall = counts.sum(axis=0) / counts.sum()
+    answer = np.searchsorted(classes, y[test])
+    baselines = [
+        -np.log((counts[place] + k * overall) / (counts[place].sum() + k))[code]
+        for k in (3.0, 10.0, 30.0)
+        for place, code in zip(places[test], answer, strict=True)
+    ]
+    by_item = np.reshape(baselines, (3, -1)).mean(axis=1).min()
+    losses = {}
+    for effects in ("fixed", "auto"):
+        model = (ClozeClassifier if is_cloze else FreeTextGenerator)(
+            mixed_effects=effects, random_state=0, n_alternatives=8
+        ).fit(X.iloc[train], y[train], groups=groups[train])
+        logs = model.log_proba_of(X.iloc[test], y[test], groups=groups[test])
+        losses[effects] = -logs.mean()
+    assert losses["auto"] < losses["fixed"] < by_item < -np.log(overall[answer]).mean()
