@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +71,16 @@ class Server:
             raise RuntimeError(f"The server did not start, it said {line!r}.")
         self.url, self.port = found[1], int(found[2])
         self.organiser = found[1] + found[3]
+        self._wait_until_it_listens()
+
+    def _wait_until_it_listens(self) -> None:
+        for _ in range(600):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError("The server does not listen.")
 
     def links(self) -> dict[str, str]:
         """Wait until it answers, and return the links of the participants."""

@@ -118,6 +118,7 @@ def test_by_mouse_and_changing_the_answer(served, browser):
     )
     page.goto(links["p02"])
     page.locator("#start").click()
+    page.wait_for_selector("#form")
     draw(page, f"{kind}_phone")
     # Nothing runs over the edge of a small screen.
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -247,6 +248,7 @@ def test_texts_are_never_html(kind, web, tmp_path, browser):
         link = page.locator("table th a").first.get_attribute("href")
         page.goto(server.url + link)
         page.locator("#start").click()
+        page.wait_for_selector("#form")
         assert HOSTILE in page.inner_text("main")
         if kind == "free_text":
             page.fill("#text", HOSTILE)
