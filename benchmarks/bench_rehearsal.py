@@ -192,6 +192,8 @@ def through_server(
             if status != 303:
                 raise RuntimeError(f"The server answered {status}.")
             n += 1
+        for annotator in annotators.values():
+            annotator.close()
         judgments = store.judgments()
     return judgments
 

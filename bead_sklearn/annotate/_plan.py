@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Items of a participant's ranking that are kept; the rest come in random order.
-MAX_RANKED = 500
+MAX_RANKED = 100
 
 
 @dataclass(frozen=True)

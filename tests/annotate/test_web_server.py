@@ -84,4 +84,6 @@ def test_plans_reach_the_participants(web, tmp_path):
         assert bench.wait_for_plan(store, version) > version
         assert store.rounds()[-1]["fitted"]
         assert store.document("report")["error"] is None
+        for person in people.values():
+            person.close()
     assert version >= 3
