@@ -332,8 +332,8 @@ def _share(
         return found
     normal = np.array([[n_smooth, n_same], [n_same, n_same]])
     shared, item = _nonnegative(normal, np.array([smooth, same]))
-    shared = min(shared, found.own)
-    item = min(item, 0.9 * found.residual)
+    shared = float(min(shared, found.own))
+    item = float(min(item, 0.9 * found.residual))
     return replace(
         found,
         shared=shared,
