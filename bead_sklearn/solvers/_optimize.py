@@ -40,9 +40,6 @@ _SMALL_SLOPE = 0.02
 #: Distance from a lower bound, in units of that of the start, which is rounding.
 _ON_BOUND = 1e-14
 
-#: Longest first step of a search.
-_LONGEST = 1e3
-
 #: With more parameters their inverse curvature is not kept.
 _SPREAD_UP_TO = 100
 
@@ -180,11 +177,6 @@ def _search(
 ) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
     """Search from one point by L-BFGS-B, in steps ``root @ z`` from it."""
     moving = lower < upper
-    # The first step of L-BFGS-B is no longer than one. In units of the gradient's
-    # length it is the whole step that unit curvature suggests.
-    slope = float(np.linalg.norm(root.T @ objective(start)[1][moving]))
-    length = min(max(slope, 1.0), _LONGEST) if np.isfinite(slope) else 1.0
-    root = length * root
     units = np.diagonal(root)
 
     def complete(z: np.ndarray) -> np.ndarray:
@@ -212,7 +204,7 @@ def _search(
             "maxiter": max(1, max_iter),
             "maxfun": 20 * max(1, max_iter),
             "maxcor": 30,
-            "gtol": length * tol,
+            "gtol": tol,
             "ftol": smallest_rise,
         },
     )
@@ -220,9 +212,7 @@ def _search(
     value, gradient = objective(x)
     gradient[~moving] = 0.0
     spread = np.eye(len(start))
-    steps, changes = result.hess_inv.sk * length, result.hess_inv.yk / length
-    learned = optimize.LbfgsInvHessProduct(steps, changes).todense()
-    spread[np.ix_(moving, moving)] = root @ learned @ root.T / length**2
+    spread[np.ix_(moving, moving)] = root @ result.hess_inv.todense() @ root.T
     return x, value, gradient, int(result.nit), str(result.message), spread
 
 

@@ -16,6 +16,7 @@ from bead_sklearn.solvers import (
     VarianceOptions,
     fit_mixed_model,
 )
+from bead_sklearn.solvers._optimize import maximize
 from bead_sklearn.solvers._parameters import variance_parameters
 from bead_sklearn.solvers._search import remember_last, search
 from bead_sklearn.solvers._start import approach, secant_update, slowness
@@ -153,3 +154,26 @@ def test_same_maximum_from_elsewhere(design):
         assert fit.optimum.converged
         assert fit.log_likelihood == pytest.approx(fits[1].log_likelihood, abs=1e-7)
         np.testing.assert_allclose(fit.theta, fits[1].theta, rtol=1e-4)
+
+
+def test_a_bound_is_met_exactly():
+    """A root with a unit other than one does not leave 1e-17 where 0 is meant."""
+    seen = []
+
+    def objective(x):
+        seen.append(x.copy())
+        return -float((x + 1.0) @ (x + 1.0)), -2.0 * (x + 1.0)
+
+    found = maximize(
+        objective,
+        np.array([0.75264084, 0.97481782]),
+        np.zeros(2),
+        np.full(2, np.inf),
+        reference=np.ones(2),
+        max_iter=50,
+        tol=1e-8,
+        callback=lambda x: None,
+        spread=np.diag([1.7, 3.1]),
+    )
+    assert (found.x == 0.0).all()
+    assert all(((x == 0.0) | (x > 1e-12)).all() for x in seen)
