@@ -48,14 +48,14 @@ class EliminatedBlocks:
         if len(scale) == 1:
             self._invert_single(products, float(scale[0, 0]))
             return
+        if (scale == np.diag(sds)).all():
+            self._invert_scaled(products, sds)
+            return
         if len(scale) <= SMALL:
             blocks = congruence(products, scale) + np.eye(len(scale))
             self.inverse, root, self.log_det = invert_roots(blocks)
             self.root = times_matrix(root, scale.T)
             self.solved = times_matrix(self.inverse, scale.T)
-            return
-        if (scale == np.diag(sds)).all():
-            self._invert_scaled(products, sds)
             return
         blocks = scale.T @ products @ scale + np.eye(len(scale))
         lower = np.linalg.cholesky(blocks)

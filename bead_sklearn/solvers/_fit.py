@@ -19,7 +19,7 @@ from bead_sklearn.solvers._parameters import VarianceParameters, variance_parame
 from bead_sklearn.solvers._posterior import make_posterior
 from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadrature
 from bead_sklearn.solvers._result import MixedModelFit
-from bead_sklearn.solvers._search import remember_last, search
+from bead_sklearn.solvers._search import search
 from bead_sklearn.solvers._warm import Start, stayed_near
 
 
@@ -115,7 +115,6 @@ def _fit_gaussian(
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.array([np.log(spread if spread > 0 else 1.0)])
 
-    @remember_last
     def likelihood(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
@@ -197,7 +196,6 @@ def _fit_laplace(
         evaluate = QuadratureObjective(design, family, y, weights, options.n_quadrature)
         objective = evaluate.laplace
 
-    @remember_last
     def likelihood(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,43 +11,21 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._mirror import mirrored
 from bead_sklearn.solvers._optimize import Maximum, maximize
 from bead_sklearn.solvers._parameters import VarianceParameters
-from bead_sklearn.solvers._start import (
-    Likelihood,
-    Visited,
-    approach,
-    secant_update,
-    slowness,
-    theta_units,
-)
+from bead_sklearn.solvers._start import em_step, theta_units
+
+#: Steps of the EM algorithm before the search.
+_EM_STEPS = 2
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
-
-#: Below this share so is one without which the log-likelihood is lower by no more.
-_SMALL, _FLAT = 1e-3, 1e-8
 
 #: How often a search goes on beyond a zero diagonal entry of L, and by how much the
 #: likelihood must rise there.
 _MAX_MIRRORS = 4
 _RISE = 1e-6
 
-
-def remember_last(likelihood: Likelihood) -> Likelihood:
-    """Wrap a likelihood so that asking twice in a row at one point costs once.
-
-    What it keeps of the last point besides stays valid.
-    """
-    last: list[tuple[np.ndarray, tuple[float, np.ndarray, np.ndarray]]] = []
-
-    def remembered(
-        free: np.ndarray, theta: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        point = np.append(free, theta)
-        if not last or not np.array_equal(last[0][0], point):
-            last[:] = [(point, likelihood(free, theta))]
-        return last[0][1]
-
-    return remembered
+#: (free, theta) -> value, gradient in free, gradient in theta.
+Likelihood = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
 
 class Solution(NamedTuple):
@@ -119,6 +98,7 @@ def search(
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
+    n_steps = _EM_STEPS if moving.any() and not parameters.is_near else 0
     history = [theta]
 
     def keep(theta: np.ndarray) -> None:
@@ -127,11 +107,10 @@ def search(
             print(f"iteration {len(history)}: scales of the effects {shown}")
         history.append(theta)
 
-    last: Visited | None = None
-    if moving.any() and not parameters.is_near:
-        center, theta, last = approach(
-            penalised, design, parameters, center, basis, keep
-        )
+    for _ in range(n_steps):
+        gradient = penalised(center, theta)[2]
+        theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
+        keep(theta)
     unit = theta_units(design, theta, parameters.ordinary)
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -158,40 +137,24 @@ def search(
         )
         return found._replace(n_iter=found.n_iter + n_iter)
 
-    x = np.append(np.zeros(k), theta / unit)
     spread = parameters.spread if parameters.is_near else None
-    if last is not None:
-        before = np.append(basis.T @ last.by_free, unit * last.by_theta)
-        after = at(x)[1]
-        slow = slowness(design, before[k:], after[k:])
-        spread = np.diag(np.append(np.ones(k), slow))
-        if (last.free == center).all():
-            step = np.append(np.zeros(k), (theta - last.theta) / unit)
-            spread = secant_update(spread, step, before - after)
-    optimum = from_point(x, spread, 0)
+    optimum = from_point(np.append(np.zeros(k), theta / unit), spread, 0)
     for _ in range(_MAX_MIRRORS):
-        theta = unit * optimum.x[k:]
-        other = mirrored(design, theta, parameters.ordinary)
-        if (other == theta).all() or optimum.n_iter >= max_iter:
-            break
+        other = mirrored(design, unit * optimum.x[k:], parameters.ordinary)
         x = np.append(optimum.x[:k], other / unit)
+        if (x == optimum.x).all() or optimum.n_iter >= max_iter:
+            break
         again = from_point(x, None, optimum.n_iter)
         if again.value <= optimum.value + _RISE:
             optimum = optimum._replace(n_iter=again.n_iter)
             break
         optimum = again
-    free, theta = center + basis @ optimum.x[:k], unit * optimum.x[k:]
-    theta = _zero_below(_SINGULAR, theta, parameters)
-    zero = _zero_below(_SMALL, theta, parameters)
-    if (zero != theta).any() and penalised(free, zero)[0] > optimum.value - _FLAT:
-        theta = zero
-    return Solution(free, theta, optimum, history, unit)
+    theta = _zero_if_singular(unit * optimum.x[k:], parameters)
+    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
 
 
-def _zero_below(
-    share: float, theta: np.ndarray, parameters: VarianceParameters
-) -> np.ndarray:
-    """Set standard deviations below a share of their ordinary size to zero."""
+def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
+    """Report a standard deviation that ran into zero as zero."""
     free = parameters.lower < parameters.upper
-    near_zero = np.abs(theta) < share * parameters.ordinary
+    near_zero = np.abs(theta) < _SINGULAR * parameters.ordinary
     return np.where(free & near_zero & (parameters.lower == 0.0), 0.0, theta)
