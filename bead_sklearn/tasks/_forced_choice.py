@@ -370,9 +370,19 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         if not own:
             return ids
         inside = np.flatnonzero(option < self._offered.n_inside)
-        strings = [[text.values[k] for k in text.index[inside]] for text in own]
-        named = [" | ".join(parts) for parts in zip(*strings, strict=True)]
-        ids[inside] = np.array(named, dtype=object)
+        codes, index = np.unique(
+            np.stack([text.index[inside] for text in own], axis=1),
+            axis=0,
+            return_inverse=True,
+        )
+        distinct = np.empty(len(codes), dtype=object)
+        distinct[:] = [
+            tuple(text.values[code] for text, code in zip(own, row, strict=True))
+            for row in codes
+        ]
+        if len(own) == 1:
+            distinct[:] = [row[0] for row in distinct]
+        ids[inside] = distinct[index.ravel()]
         return ids
 
     def _alternatives(

@@ -367,3 +367,22 @@ def test_separated_choices_are_named(n_options):
     y = np.array(list("abc"))[prices.argmin(axis=1)]
     with pytest.warns(UserWarning, match="Separation: a combination of .*'price'"):
         ForcedChoiceClassifier(options=options("abc"[:n_options]), alpha=0).fit(X, y)
+
+
+def test_options_are_told_apart_by_all_of_their_texts():
+    X = pd.DataFrame(
+        {
+            "name_a": ["x | y", "x", "x", "x | y"] * 10,
+            "note_a": ["z", "y | z", "z", "z"] * 10,
+            "name_b": ["x", "x | y", "x | y", "x"] * 10,
+            "note_b": ["y | z", "z", "z", "z"] * 10,
+        }
+    )
+    offered = {k: {"name": f"name_{k}", "note": f"note_{k}"} for k in "ab"}
+    y = np.random.RandomState(0).choice(["a", "b"], size=40)
+    constant = lambda texts: np.zeros((len(texts), 1))  # noqa: E731
+    model = ForcedChoiceClassifier(
+        options=offered, encoder=constant, mixed_effects="(1 | option)", alpha=1.0
+    ).fit(X, y)
+    levels = set(model.effects_["option"].levels)
+    assert levels == {("x | y", "z"), ("x", "y | z"), ("x", "z")}
