@@ -60,7 +60,7 @@ class MixedEffects(BaseEstimator):
         alike. "diagonal" depends on which class is the reference of categorical
         responses. "auto" is "full" for up to 5 outputs; for more it is "diagonal"
         where responses are independent given the effects (multi-select) and
-        "isotropic" where they compete. Without effect on models with one output.
+        "isotropic" where they compete. An error for models with one output.
     regularization_strength : float, default=None
         Strength lambda > 0 of the penalty ``lambda * sum_g w_g |u_g - prior_mean|^2``
         on the mean negative log-likelihood of the N judgments, in place of estimated

@@ -320,12 +320,18 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self, family: Family, mixed_effects: MixedEffects
     ) -> EffectOutputs | None:
         """Return the linear predictors that each row has; None is a single one."""
+        kind = mixed_effects.output_covariance
         if not family.has_output_axis:
+            if kind != "auto" and family.pairs is None:
+                raise ValueError(
+                    f"output_covariance={kind!r} has no effect: {type(self).__name__} "
+                    "has one linear predictor here. Leave output_covariance='auto'."
+                )
             return None
         return choose_outputs(
             self._output_names(),
             family.output_contrast(),
-            mixed_effects.output_covariance,
+            kind,
         )
 
     def _output_names(self) -> tuple[str, ...]:

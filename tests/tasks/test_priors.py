@@ -399,3 +399,10 @@ def test_the_warning_of_singular_fits_is_not_for_held_variances():
         fit(MagnitudeRegressor, frame.assign(g=1), y)
     model = fit(MagnitudeRegressor, frame.assign(g=1), y, regularization_strength=1.0)
     assert model.variance_components_[0].variance[0] > 0
+
+
+def test_a_covariance_over_outputs_needs_several():
+    X, y, groups = np.ones((20, 1)), np.arange(20.0), np.repeat([0, 1, 2, 3], 5)
+    effects = MixedEffects(output_covariance="full")
+    with pytest.raises(ValueError, match="output_covariance='full' has no effect"):
+        MagnitudeRegressor(mixed_effects=effects).fit(X, y, groups=groups)
