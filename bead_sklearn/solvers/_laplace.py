@@ -44,6 +44,9 @@ _MAX_SLOW_CHORDS, _SLOW_RATE = 5, 0.7
 _ROUGH_GAIN = 0.1
 #: Columns of the rest from which a factorisation is dear.
 _WIDE = 200
+#: Rise of the squared standardised effects, with the effects kept, from which the
+#: variances are too far from the last ones for that.
+_FAR = 10.0
 
 
 class LaplaceObjective:
@@ -186,18 +189,30 @@ class LaplaceObjective:
         self, offset: np.ndarray, theta: np.ndarray
     ) -> tuple[np.ndarray, LikelihoodDerivatives, float]:
         scales = Scales(self.design, theta)
+        own, rest = self.own, self.rest
         if self._last is not None:
             self._keep_effects(self._last, scales)
         self.scales = self._last = scales
-        if self.design.offset is not None:
-            offset = offset + self.design.offset
-        eta = offset + self.predict(self.own, self.rest)
+        if self._penalty(self.own, self.rest) > _FAR * (1.0 + self._penalty(own, rest)):
+            # Variances fell by far: the effects of before are out of the question,
+            # and a Newton step from there goes anywhere.
+            self.own, self.rest = own, rest
+        eta = self._fixed_part(offset) + self.predict(self.own, self.rest)
         derivatives, h = self._evaluate(eta, self.own, self.rest)
-        if not np.isfinite(h):  # the last point was too far out: begin afresh
-            self.own, self.rest = np.zeros_like(self.own), np.zeros_like(self.rest)
-            self._chord, eta = None, np.array(offset)
-            derivatives, h = self._evaluate(eta, self.own, self.rest)
+        if not np.isfinite(h):  # the last point was too far out
+            return self._begin_afresh(offset)
         return eta, derivatives, h
+
+    def _begin_afresh(
+        self, offset: np.ndarray
+    ) -> tuple[np.ndarray, LikelihoodDerivatives, float]:
+        """Forget the last mode."""
+        self.own, self.rest = np.zeros_like(self.own), np.zeros_like(self.rest)
+        self._chord, eta = None, self._fixed_part(offset).copy()
+        return eta, *self._evaluate(eta, self.own, self.rest)
+
+    def _fixed_part(self, offset: np.ndarray) -> np.ndarray:
+        return offset if self.design.offset is None else offset + self.design.offset
 
     def find_mode(
         self,
@@ -209,6 +224,7 @@ class LaplaceObjective:
         if smallest_gain is None:
             exact = self.coupling.is_exact
             smallest_gain = _SMALLEST_GAIN if exact else _SMALL_GAIN
+        may_restart = self._last is not None
         eta, derivatives, h = self._begin(offset, theta)
         if self._chord is not None and self.coupling.is_exact:
             derivatives, h, eta, _ = self._chord_steps(
@@ -223,7 +239,11 @@ class LaplaceObjective:
             except np.linalg.LinAlgError:
                 if self._chord is None:
                     raise
-                break  # flat: separated responses drive effects to infinity
+                if not may_restart:
+                    break  # flat: separated responses drive effects to infinity
+                may_restart = False
+                eta, derivatives, h = self._begin_afresh(offset)
+                continue
             self._chord, self._curvature = self.factorization, curvature
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
@@ -299,12 +319,13 @@ class LaplaceObjective:
         self, eta: np.ndarray, own: np.ndarray, rest: np.ndarray
     ) -> tuple[LikelihoodDerivatives, float]:
         derivatives = self.family.derivatives(self._y, self.coupling.shaped(eta))
-        h = float(
-            self._weights @ derivatives.log_likelihood
-            - 0.5 * (own**2).sum()
-            - 0.5 * self.scales.penalty[: self._n_rest] @ rest**2
-        )
-        return derivatives, h
+        h = self._weights @ derivatives.log_likelihood - self._penalty(own, rest)
+        return derivatives, float(h)
+
+    def _penalty(self, own: np.ndarray, rest: np.ndarray) -> float:
+        """Minus the log-density of standardised effects, but for its constant."""
+        penalty = self.scales.penalty[: self._n_rest]
+        return 0.5 * float((own**2).sum() + penalty @ rest**2)
 
     def _score(self, derivatives: LikelihoodDerivatives) -> np.ndarray:
         """Weighted gradient in eta, flat."""

@@ -162,3 +162,24 @@ def test_a_point_too_far_out_does_not_spoil_the_next(with_fixed, far):
     assert after == pytest.approx(before, abs=1e-9)
     for found, expected in zip(others, gradients, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("far", [1e-6, 1e-3, 1e3])
+def test_variances_far_from_the_last_ones_do_not_spoil_the_mode(seed, far):
+    """Standardised, the effects of before are thousands there."""
+    rng = np.random.RandomState(seed)
+    n = 17
+    features = rng.uniform(size=(n, 3)) * (rng.uniform(size=(n, 3)) > 0.6)
+    y = (np.arange(n) < 9).astype(float)
+    design = Design(
+        n, DenseBlock(np.ones((n, 1))), DenseBlock(rng.permutation(features))
+    )
+    for reml in (False, True):
+        moved = make_objective(design, y, reml=reml)
+        moved(np.zeros(1), np.array([2.0]), NONE)
+        for theta in (far, 1.0):
+            point = np.zeros(1), np.array([theta]), NONE
+            fresh = make_objective(design, y, reml=reml)
+            for found, expected in zip(moved(*point), fresh(*point), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
