@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bead_sklearn._files import write_file
-from bead_sklearn.annotate._foreign import (
-    from_jspsych,
-    from_label_studio,
-    to_jspsych,
-    to_label_studio,
-)
+from bead_sklearn.annotate._jatos import archive_text, to_jatos
+from bead_sklearn.annotate._jspsych import from_jspsych, to_jspsych
+from bead_sklearn.annotate._label_studio import from_label_studio, to_label_studio
 from bead_sklearn.annotate._records import Judgment, to_json
 from bead_sklearn.annotate.questions import AnswerError
 from bead_sklearn.annotate.store import JudgmentStore
@@ -35,6 +32,7 @@ _NUMBERS = {
 #: First signs of cells that spreadsheets would take for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SUFFIXES = (".labelstudio.json", ".jspsych.json", ".jsonl", ".csv", ".txt")
+_ARCHIVES = (".jrzip", ".zip")
 
 
 def export_judgments(
@@ -51,8 +49,9 @@ def export_judgments(
     path : path-like
         The file; the end of its name says the format. ``.jsonl`` and ``.csv`` hold
         every row with all its fields, also what was corrected, and can be imported
-        without loss. ``.labelstudio.json`` (tasks with annotations) and
-        ``.jspsych.json`` (trials) hold the judgments that stand.
+        without loss. ``.labelstudio.json`` (tasks with annotations),
+        ``.jspsych.json`` (trials) and ``.txt`` (trials as JATOS has them, a line for
+        each participant) hold the judgments that stand.
 
     Returns
     -------
@@ -73,6 +72,7 @@ def export_text(study: Study, store: JudgmentStore, kind: str) -> str:
         "jsonl": _to_jsonl,
         "labelstudio.json": to_label_studio,
         "jspsych.json": to_jspsych,
+        "txt": to_jatos,
     }
     if kind not in writers:
         raise ValueError(f"Judgments are written as {list(writers)}. Got {kind!r}.")
@@ -95,9 +95,10 @@ def import_judgments(
         The store.
     path : path-like
         A file of `export_judgments`, an export of Label Studio (JSON), data of
-        jsPsych (JSON), or results of JATOS (``.txt``: a line of jsPsych data for each
-        run). jsPsych trials need ``item`` and ``participant``
-        (or ``subject``, ``PROLIFIC_PID``, ``workerId``) in their data.
+        jsPsych (JSON), or results of JATOS: ``.txt``, a line of jsPsych data for each
+        run, or the archive ``.jrzip``, also named ``.zip``. jsPsych trials need
+        ``item`` in their data, and ``participant`` (or ``subject``, ``PROLIFIC_PID``,
+        ``workerId``) unless they come in an archive, which knows the worker.
 
     Returns
     -------
@@ -111,11 +112,8 @@ def import_judgments(
         the message names the place.
     """
     path = Path(path)
-    kind = _kind(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}.") from error
+    is_archive = path.name.lower().endswith(_ARCHIVES)
+    kind = "txt" if is_archive else _kind(path)
     readers: dict[str, Callable[[Study, str], list[Judgment]]] = {
         "csv": _from_csv,
         "jsonl": _from_jsonl,
@@ -124,6 +122,7 @@ def import_judgments(
         "txt": from_jspsych,
     }
     try:
+        text = archive_text(path) if is_archive else _text(path)
         judgments = [
             _checked(study, judgment) for judgment in readers[kind](study, text)
         ]
@@ -135,6 +134,13 @@ def import_judgments(
     return store.add(judgments)
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text: {error}.") from error
+
+
 def _kind(path: str | PathLike[str]) -> str:
     name = Path(path).name.lower()
     for suffix in _SUFFIXES:
@@ -143,7 +149,8 @@ def _kind(path: str | PathLike[str]) -> str:
     if name.endswith(".json"):
         return "labelstudio.json" if "label" in name else "jspsych.json"
     raise ValueError(
-        f"The name of a file must end in one of {_SUFFIXES}. Got {name!r}."
+        f"The name of a file must end in one of {_SUFFIXES}, or to be read also in one "
+        f"of {_ARCHIVES}. Got {name!r}."
     )
 
 

@@ -42,14 +42,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="write the judgments: .csv or .jsonl with all rows, .labelstudio.json, "
-        ".jspsych.json",
+        ".jspsych.json, .txt as of JATOS",
     )
     what.add_argument(
         "--import",
         dest="import_from",
         type=Path,
         metavar="FILE",
-        help="read judgments of one of these kinds, or .txt of JATOS, into the store",
+        help="read judgments of one of these kinds, or a .jrzip of JATOS",
     )
     what.add_argument(
         "--merge", type=Path, metavar="STORE", help="add all that another store has"

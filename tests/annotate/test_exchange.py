@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,13 @@ from bead_sklearn.annotate import (
 )
 from bead_sklearn.annotate.exchange import _cell, _value
 
-FORMATS = ["out.jsonl", "out.csv", "out.labelstudio.json", "out.jspsych.json"]
+FORMATS = [
+    "out.jsonl",
+    "out.csv",
+    "out.labelstudio.json",
+    "out.jspsych.json",
+    "out.txt",
+]
 
 
 def filled(study, path):
@@ -145,6 +152,79 @@ def test_jspsych_and_jatos_as_they_come(tmp_path):
             ("worker2", "s01", "yes"),
         ]
         assert store.judgments()[0].response_time == 1.234
+
+
+def write_archive(path, runs, metadata=None):
+    """Write results of (worker, text of the data file) as JATOS archives them."""
+    results = [
+        {
+            "id": number,
+            "workerId": worker,
+            "componentResults": [
+                {"id": 1, "path": f"/study_result_{number}/comp_result_1"},
+                {"id": 2, "path": f"/study_result_{number}/comp_result_2"},
+            ],
+        }
+        for number, (worker, _) in enumerate(runs, start=1)
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (_, text) in enumerate(runs, start=1):
+            archive.writestr(f"study_result_{number}/comp_result_2/data.txt", text)
+        data = {"apiVersion": "1.0.1", "data": [{"studyResults": results}]}
+        archive.writestr("metadata.json", json.dumps(metadata or data))
+
+
+@pytest.mark.parametrize("suffix", [".jrzip", ".zip"])
+def test_results_archives_of_jatos(tmp_path, suffix):
+    """Workers are known from the archive; a run may be a list or lines."""
+    study = simple("binary")
+    trials = [
+        {"trial_type": "preload", "success": True},
+        {"item": "s00", "response": "yes", "rt": 500, "trial_index": 1},
+        {"item": "s01", "response": "no", "rt": 600, "trial_index": 2},
+    ]
+    path = tmp_path / f"results{suffix}"
+    runs = [
+        (11, json.dumps(trials)),
+        (12, "\n".join(map(json.dumps, trials))),
+        (11, json.dumps(trials)),  # comes again: a retest
+        (13, ""),
+    ]
+    write_archive(path, runs)
+    with JudgmentStore(tmp_path / "a.db") as store:
+        assert import_judgments(study, store, path) == 6
+        assert import_judgments(study, store, path) == 0
+        found = [(j.participant, j.item, j.occasion) for j in store.judgments()]
+    assert sorted(found) == [
+        ("11", "s00", 1),
+        ("11", "s00", 2),
+        ("11", "s01", 1),
+        ("11", "s01", 2),
+        ("12", "s00", 1),
+        ("12", "s01", 1),
+    ]
+
+
+def test_archives_that_are_none(tmp_path):
+    study = simple("binary")
+    with JudgmentStore(tmp_path / "a.db") as store:
+        path = tmp_path / "a.jrzip"
+        path.write_bytes(b"nothing")
+        with pytest.raises(ValueError, match="no ZIP archive"):
+            import_judgments(study, store, path)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("other.txt", "")
+        with pytest.raises(ValueError, match=r"no metadata\.json"):
+            import_judgments(study, store, path)
+        write_archive(path, [(1, "{]")])
+        with pytest.raises(ValueError, match=r"study_result_1/comp_result_2/data\.txt"):
+            import_judgments(study, store, path)
+        write_archive(path, [(1, "[]")], metadata={"other": 1})
+        with pytest.raises(ValueError, match="'data' is missing"):
+            import_judgments(study, store, path)
+        assert store.judgments() == []
+        with pytest.raises(ValueError, match=r"must end in one of .*\.jrzip"):
+            export_judgments(study, store, path)
 
 
 def test_label_studio_as_it_comes(tmp_path):
