@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bead_sklearn.annotate._feedback import Feedback, confidence_feedback
     from bead_sklearn.annotate._records import Judgment, Lease, Slot
+    from bead_sklearn.annotate._store_report import StoreReport
     from bead_sklearn.annotate.collector import Collector
     from bead_sklearn.annotate.exchange import export_judgments, import_judgments
     from bead_sklearn.annotate.questions import (
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bead_sklearn.annotate.store import (
         AlreadyAnsweredError,
         JudgmentStore,
-        StoreReport,
     )
     from bead_sklearn.annotate.study import Quotas, Study, load_study
 
@@ -41,7 +41,7 @@ _MODULES = {
     "Rehearsal": "rehearsal",
     "SimulatedAnnotators": "rehearsal",
     "Slot": "_records",
-    "StoreReport": "store",
+    "StoreReport": "_store_report",
     "Study": "study",
     "confidence_feedback": "_feedback",
     "export_judgments": "exchange",

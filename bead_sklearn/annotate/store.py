@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +28,19 @@ from bead_sklearn.annotate._records import (
     to_json,
     utc,
 )
+from bead_sklearn.annotate._rows import (
+    COLUMNS,
+    SELECT,
+    judgment_of,
+    last_version,
+    lease_of,
+    read_judgments,
+    standing_judgment,
+)
 from bead_sklearn.annotate._schema import connect, prepare
+from bead_sklearn.annotate._store_report import StoreReport
 
 SOFTWARE = f"bead_sklearn {__version__}"
-
-_COLUMNS = tuple(field.name for field in fields(Judgment))
-_SELECT = "SELECT " + ", ".join(f"j.{name}" for name in _COLUMNS) + " FROM judgments j"
 
 
 class AlreadyAnsweredError(ValueError):
@@ -51,47 +58,6 @@ class AlreadyAnsweredError(ValueError):
             f"{judgment.item!r}: {judgment.answer!r}. Correct that answer instead."
         )
         self.judgment = judgment
-
-
-@dataclass(frozen=True)
-class StoreReport:
-    """The condition of a store.
-
-    Attributes
-    ----------
-    n_judgments : int
-        Rows, corrections and retractions included.
-    recovered : tuple of str
-        ``uid`` of the judgments that the database had lost and the journal had.
-    damaged_lines : tuple of int
-        Lines of the journal that cannot be read.
-    missing : tuple of int
-        Numbers of judgments that are in neither.
-    problems : tuple of str
-        What SQLite says about the file; empty if it is sound.
-    """
-
-    n_judgments: int
-    recovered: tuple[str, ...]
-    damaged_lines: tuple[int, ...]
-    missing: tuple[int, ...]
-    problems: tuple[str, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is missing or damaged."""
-        return not (self.damaged_lines or self.missing or self.problems)
-
-    def __str__(self) -> str:
-        lines = [f"{self.n_judgments:,} rows"]
-        if self.recovered:
-            lines.append(f"recovered from the journal: {', '.join(self.recovered)}")
-        if self.damaged_lines:
-            lines.append(f"damaged lines of the journal: {_listed(self.damaged_lines)}")
-        if self.missing:
-            lines.append(f"missing judgments: numbers {_listed(self.missing)}")
-        lines.extend(self.problems)
-        return "\n".join(lines) if len(lines) > 1 else f"{lines[0]}, all sound"
 
 
 class JudgmentStore:
@@ -218,7 +184,7 @@ class JudgmentStore:
                 ).fetchone()
                 self._insert(db, replace(row, seq=0) if taken else row)
             if known - written.keys():
-                rows = _judgments(db.execute(f"{_SELECT} ORDER BY seq"))
+                rows = read_judgments(db.execute(f"{SELECT} ORDER BY seq"))
                 self._journal.append(row for row in rows if row.uid not in written)
         return tuple(row.uid for row in lost)
 
@@ -355,7 +321,7 @@ class JudgmentStore:
                 "UPDATE leases SET expires_at = ? WHERE uid = ?",
                 (now + duration, row[0]),
             )
-            return _lease(db, row[0])
+            return lease_of(db, row[0])
 
     def _take(
         self,
@@ -432,7 +398,7 @@ class JudgmentStore:
                 "ORDER BY uid",
                 (self._clock(),),
             ).fetchall()
-            return [_lease(self._reader, uid) for (uid,) in rows]
+            return [lease_of(self._reader, uid) for (uid,) in rows]
 
     # -------------------------------------------------------------- judgments
 
@@ -486,8 +452,8 @@ class JudgmentStore:
         now = utc(self._clock())
         with self._transaction(self._db) as db:
             for judgment in (
-                _by_uid(db, lease.uid),
-                _standing(db, lease.participant, lease.item, lease.occasion),
+                judgment_of(db, lease.uid),
+                standing_judgment(db, lease.participant, lease.item, lease.occasion),
             ):
                 if judgment is None:
                     continue
@@ -590,10 +556,10 @@ class JudgmentStore:
         new_uid = secrets.token_hex(12) if new_uid is None else new_uid
         now = utc(self._clock())
         with self._transaction(self._db) as db:
-            judgment = _by_uid(db, uid)
+            judgment = judgment_of(db, uid)
             if judgment is None:
                 raise ValueError(f"The store has no judgment {uid!r}.")
-            before = _by_uid(db, new_uid)
+            before = judgment_of(db, new_uid)
             if before is not None:
                 if (
                     before.root == judgment.root
@@ -602,7 +568,7 @@ class JudgmentStore:
                 ):
                     return before
                 raise AlreadyAnsweredError(before)
-            last = _last(db, judgment.root)
+            last = last_version(db, judgment.root)
             if last.kind == "retraction":
                 raise ValueError(f"The judgment {uid!r} is retracted.")
             judgment = self._insert(
@@ -629,11 +595,11 @@ class JudgmentStore:
         values["counted"] = int(judgment.counted)
         values["seq"] = judgment.seq or None
         cursor = db.execute(
-            f"INSERT INTO judgments ({', '.join(_COLUMNS)}) "
-            f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})",
+            f"INSERT INTO judgments ({', '.join(COLUMNS)}) "
+            f"VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
             values,
         )
-        last = _last(db, judgment.root)
+        last = last_version(db, judgment.root)
         db.execute(
             "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (root) DO UPDATE SET uid = excluded.uid, "
@@ -674,7 +640,7 @@ class JudgmentStore:
         added = []
         with self._transaction(self._db) as db:
             for judgment in sorted(judgments, key=lambda row: (row.version, row.seq)):
-                before = _by_uid(db, judgment.uid)
+                before = judgment_of(db, judgment.uid)
                 if before is not None:
                     if before.content() != judgment.content():
                         raise ValueError(
@@ -682,7 +648,7 @@ class JudgmentStore:
                             f"another content: {before}, not {judgment}."
                         )
                     continue
-                root = _by_uid(db, judgment.root)
+                root = judgment_of(db, judgment.root)
                 if judgment.kind != "answer" and root is None:
                     raise ValueError(
                         f"The {judgment.kind} {judgment.uid!r} is about the answer "
@@ -743,9 +709,9 @@ class JudgmentStore:
                 where.append(f"s.{name} = ?")
                 values.append(value)
         with self._reading:
-            return _judgments(
+            return read_judgments(
                 self._reader.execute(
-                    f"{_SELECT} JOIN standing s ON s.uid = j.uid "
+                    f"{SELECT} JOIN standing s ON s.uid = j.uid "
                     "JOIN judgments first ON first.uid = s.root "
                     f"WHERE {' AND '.join(where)} ORDER BY first.seq",
                     values,
@@ -755,16 +721,16 @@ class JudgmentStore:
     def history(self, *, since: int = 0) -> list[Judgment]:
         """Return all rows after number ``since``, what was replaced included."""
         with self._reading:
-            return _judgments(
+            return read_judgments(
                 self._reader.execute(
-                    f"{_SELECT} WHERE j.seq > ? ORDER BY j.seq", (since,)
+                    f"{SELECT} WHERE j.seq > ? ORDER BY j.seq", (since,)
                 )
             )
 
     def get(self, uid: str) -> Judgment | None:
         """Return the row of this name, if there is one."""
         with self._reading:
-            return _by_uid(self._reader, uid)
+            return judgment_of(self._reader, uid)
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Count the judgments that stand.
@@ -850,55 +816,6 @@ class JudgmentStore:
         return str(settled)
 
 
-def _judgments(rows: Iterable[tuple[Any, ...]]) -> list[Judgment]:
-    return [_judgment(row) for row in rows]
-
-
-def _judgment(row: tuple[Any, ...]) -> Judgment:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["answer"] = json.loads(values["answer"])
-    values["counted"] = bool(values["counted"])
-    return Judgment(**values)
-
-
-def _by_uid(db: sqlite3.Connection, uid: str) -> Judgment | None:
-    row = db.execute(f"{_SELECT} WHERE j.uid = ?", (uid,)).fetchone()
-    return None if row is None else _judgment(row)
-
-
-def _standing(
-    db: sqlite3.Connection, participant: str, item: str, occasion: int
-) -> Judgment | None:
-    row = db.execute(
-        f"{_SELECT} JOIN standing s ON s.uid = j.uid WHERE s.participant = ? "
-        "AND s.item = ? AND s.occasion = ? AND s.holds = 1 ORDER BY j.seq",
-        (participant, item, occasion),
-    ).fetchone()
-    return None if row is None else _judgment(row)
-
-
-def _last(db: sqlite3.Connection, root: str) -> Judgment:
-    """Return the last word on an answer, the same in whatever order rows came."""
-    row = db.execute(
-        f"{_SELECT} WHERE j.root = ? "
-        "ORDER BY j.version DESC, j.recorded_at DESC, j.uid DESC LIMIT 1",
-        (root,),
-    ).fetchone()
-    return _judgment(row)
-
-
-def _lease(db: sqlite3.Connection, uid: str) -> Lease:
-    row = db.execute(
-        "SELECT uid, item, participant, occasion, counted, shown_at, expires_at "
-        "FROM leases WHERE uid = ?",
-        (uid,),
-    ).fetchone()
-    uid, item, participant, occasion, counted, shown_at, expires_at = row
-    return Lease(
-        uid, item, participant, occasion, bool(counted), shown_at, float(expires_at)
-    )
-
-
 def _question(judgment: Judgment) -> tuple[str, str, int, bool]:
     return (
         judgment.item,
@@ -916,14 +833,3 @@ def _same(judgment: Judgment, answer: Any, confidence: float | None) -> bool:
 
 def _float(value: float | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    """Write numbers with ranges: 1-3, 7."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in parts)
