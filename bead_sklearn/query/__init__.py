@@ -3,6 +3,12 @@
 from bead_sklearn.query._base import ModalStrategy, QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._committee import CommitteeClassifier
+from bead_sklearn.query._design import (
+    AOptimal,
+    DesignStrategy,
+    ExpectedInformationGain,
+    JointAOptimal,
+)
 from bead_sklearn.query._function import FunctionStrategy, make_query_strategy
 from bead_sklearn.query._members import align_classes
 from bead_sklearn.query._query_by_committee import (
@@ -29,6 +35,10 @@ from bead_sklearn.query._uncertainty import (
 )
 
 __all__ = [
+    "AOptimal",
+    "DesignStrategy",
+    "ExpectedInformationGain",
+    "JointAOptimal",
     "Capabilities",
     "CommitteeClassifier",
     "CommitteeStrategy",

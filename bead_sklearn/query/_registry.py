@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._design import (
+    AOptimal,
+    ExpectedInformationGain,
+    JointAOptimal,
+)
 from bead_sklearn.query._function import make_query_strategy
 from bead_sklearn.query._query_by_committee import (
     ConsensusEntropySampling,
@@ -22,8 +27,11 @@ from bead_sklearn.query._uncertainty import (
 )
 
 _STRATEGIES: dict[str, type[QueryStrategy]] = {
+    "a_optimal": AOptimal,
     "consensus_entropy": ConsensusEntropySampling,
     "entropy": EntropySampling,
+    "expected_information_gain": ExpectedInformationGain,
+    "joint_a_optimal": JointAOptimal,
     "least_confidence": LeastConfidenceSampling,
     "margin": MarginSampling,
     "max_kl": MaxKLSampling,
@@ -46,7 +54,7 @@ def get_query_strategy_names() -> list[str]:
     --------
     >>> from bead_sklearn.query import get_query_strategy_names
     >>> get_query_strategy_names()[:3]
-    ['consensus_entropy', 'entropy', 'least_confidence']
+    ['a_optimal', 'consensus_entropy', 'entropy']
     """
     return sorted(_STRATEGIES)
 
