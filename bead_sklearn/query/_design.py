@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bead_sklearn._sklearn import StrOptions
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._expected_curvature import expected_curvature
 from bead_sklearn.query._latent import LatentJudgments, LatentRows, read_judgments
+from bead_sklearn.query._pairs import select_pairs
 from bead_sklearn.query._scored import ScoredPool, best_row, take
 from bead_sklearn.query._thought import (
     ThoughtPosterior,
@@ -330,7 +331,6 @@ class JointAOptimal(DesignStrategy):
     See Also
     --------
     AOptimal : Chooses the item only.
-    select_pairs : Chooses from a list of items and a list of participants.
 
     References
     ----------
@@ -358,6 +358,77 @@ class JointAOptimal(DesignStrategy):
 
     def _plan(self, judgments: LatentJudgments) -> DesignPlan:
         return TracePlan(judgments, judgments.population)
+
+    def select_pairs(
+        self,
+        estimator: Any,
+        items: Any,
+        participants: Sequence[Any],
+        n: int,
+        *,
+        asked: ArrayLike | None = None,
+        max_per_participant: int | None = None,
+        max_per_item: int | None = None,
+    ) -> Ints:
+        """Choose pairs from a list of items and a list of participants.
+
+        The same criterion as for a pool of rows that holds every pair, the targets
+        being the items; the table of all pairs is never made.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted task model with one linear predictor per judgment.
+        items : array-like of shape (n_items, ...)
+            The items, each once, without participants.
+        participants : sequence of shape (n_participants,)
+            Ids of the participants who may be asked, each once; new ones too.
+        n : int
+            How many pairs.
+        asked : array-like of int of shape (n_asked, 2), default=None
+            Pairs that were asked before, as positions; they are not chosen again and
+            count for the limits.
+        max_per_participant, max_per_item : int, default=None
+            At most so many judgments of each participant and item. None: no limit.
+
+        Returns
+        -------
+        pairs : ndarray of shape (n_pairs, 2)
+            Positions of item and participant, best first; fewer than n where no more
+            pairs may be asked.
+
+        Raises
+        ------
+        ValueError
+            If the model has several linear predictors per judgment or no single factor
+            of participants, or lists hold something twice.
+
+        Examples
+        --------
+        >>> from bead_sklearn import BinaryClassifier
+        >>> from bead_sklearn.datasets import make_judgments
+        >>> from bead_sklearn.query import JointAOptimal
+        >>> d = make_judgments("binary", n_participants=20, n_items=50, random_state=0)
+        >>> model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+        >>> items = d.X.drop_duplicates()
+        >>> pairs = JointAOptimal().select_pairs(
+        ...     model, items, ["p1", "p2", "somebody new"], 4, max_per_participant=2
+        ... )
+        >>> pairs.shape
+        (4, 2)
+        """
+        self._validate_params()
+        self.check(estimator)
+        return select_pairs(
+            estimator,
+            items,
+            participants,
+            n,
+            participant=self.participant,
+            asked=asked,
+            max_per_participant=max_per_participant,
+            max_per_item=max_per_item,
+        )
 
 
 # Information ------------------------------------------------------------------------

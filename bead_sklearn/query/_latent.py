@@ -161,6 +161,9 @@ class LatentJudgments:
     given_population : LatentRows or None
         What is left of the predictors once all but the participants is known; None if
         it was not asked for.
+    slopes : ndarray of shape (n_rows, r) or None
+        Covariates of the participants' effects; None where these are coordinates in a
+        basis of their own, or there is not exactly one factor of participants.
     """
 
     rows: LatentRows
@@ -171,6 +174,7 @@ class LatentJudgments:
     effects: LatentRows | None
     participant: Ints
     given_population: LatentRows | None
+    slopes: Floats | None
 
 
 def read_judgments(
@@ -246,8 +250,10 @@ def read_judgments(
         index = np.arange(len(mean)).reshape(-1, family.n_outputs)
     else:
         index = _pad(family.sets)
-    effects_of, whose = None, np.zeros(len(mean), dtype=np.intp)
+    effects_of, whose, slopes = None, np.zeros(len(mean), dtype=np.intp), None
     if len(who) == 1:
+        (factor,) = (factor for factor in design.factors if factor.name == who[0])
+        slopes = factor.z if factor.outside is None else None
         effects_of, whose = _effects(model, design, new, who[0], without(()))
     left = None
     if conditional:
@@ -261,6 +267,7 @@ def read_judgments(
         effects=effects_of,
         participant=whose,
         given_population=left,
+        slopes=slopes,
     )
 
 
@@ -369,8 +376,13 @@ def _effects(
         next((t for t in terms if _alike(t, wanted)), None) or _absent(wanted, table)
         for wanted in like.own
     ]
-    mean = np.zeros(len(table))
-    return LatentRows(mean, table, tuple(own)), np.repeat(whose, design.n_outputs)
+    place = model._posterior.factor_names.index(name)
+    known = model._posterior.effects[place]
+    mean = np.zeros((len(levels), known.shape[1]))
+    at = levels < factor.n_levels
+    mean[at] = known[levels[at]]
+    rows = LatentRows(mean.ravel(), table, tuple(own))
+    return rows, np.repeat(whose, design.n_outputs)
 
 
 def _alike(left: OwnTerms, right: OwnTerms) -> bool:

@@ -328,6 +328,84 @@ def test_behind_a_pipeline_and_in_pickles(strategy):
     assert first[:3].tolist() == scored.select(3).tolist()
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [*FORMULAS, "(1 + x | participant) + (1 | item)"],
+)
+def test_pairs_equal_a_pool_of_every_pair(formula):
+    frame, y, made = world()
+    model = refitted(frame, y, made, formula)
+    # One participant and one item are new.
+    extra = frame.drop_duplicates("item").assign(participant="new")
+    new = frame.drop_duplicates("participant").assign(x=0.4, z=-1.0, item="i_new")
+    both = extra.iloc[:1].assign(x=0.4, z=-1.0, item="i_new")
+    full = pd.concat([frame, extra, new, both], ignore_index=True)
+    X = columns(full, formula)
+    items = X.drop_duplicates(["x", "z"]).drop(columns="participant")
+    people = ["p2", "new", "p0", "p1", "p3"]
+    strategy = JointAOptimal(participant="participant")
+    pairs = strategy.select_pairs(model, items, people, 6)
+    scored = strategy.score_pool(model, X)
+    place = {x: k for k, x in enumerate(items["x"])}
+    expected = [
+        (place[X["x"].iloc[row]], people.index(X["participant"].iloc[row]))
+        for row in scored.select(6)
+    ]
+    assert [tuple(pair) for pair in pairs.tolist()] == expected
+
+
+def test_pairs_of_binary_judgments_and_groups():
+    d = make_judgments("binary", n_participants=6, n_items=12, random_state=0)
+    model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+    items = d.X.drop_duplicates().reset_index(drop=True)
+    people = list(dict.fromkeys(d.groups))
+    whole = items.loc[np.repeat(np.arange(len(items)), len(people))]
+    groups = people * len(items)
+    rows = JointAOptimal().score_pool(model, whole, groups=groups).select(8)
+    pairs = JointAOptimal().select_pairs(model, items, people, 8)
+    expected = np.column_stack(np.divmod(rows, len(people)))
+    np.testing.assert_array_equal(pairs, expected)
+    again = JointAOptimal().select_pairs(model, items, people, 5, asked=pairs)
+    assert not set(map(tuple, again.tolist())) & set(map(tuple, pairs.tolist()))
+
+
+def test_pairs_within_limits():
+    d = make_judgments("binary", n_participants=6, n_items=12, random_state=0)
+    model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+    items = d.X.drop_duplicates()
+    people = list(dict.fromkeys(d.groups))
+    pairs = JointAOptimal().select_pairs(
+        model, items, people, 99, asked=[[0, 0]], max_per_participant=3, max_per_item=2
+    )
+    counts = np.bincount(pairs[:, 1], minlength=6)
+    assert counts.tolist() == [2, 3, 3, 3, 3, 3]
+    assert np.bincount(pairs[:, 0]).max() <= 2
+    assert len({tuple(pair) for pair in pairs.tolist()}) == len(pairs) == 17
+
+
+def test_errors_of_pairs():
+    d = make_judgments("categorical", n_participants=6, n_items=12, random_state=0)
+    model = CategoricalClassifier().fit(d.X, d.y, groups=d.groups)
+    items, people = d.X.drop_duplicates(), list(dict.fromkeys(d.groups))
+    strategy = JointAOptimal()
+    with pytest.raises(ValueError, match="one linear predictor"):
+        strategy.select_pairs(model, items, people, 2)
+    with pytest.raises(ValueError, match="each participant once"):
+        strategy.select_pairs(model, items, ["a", "a"], 2)
+    with pytest.raises(ValueError, match="at least one item and one participant"):
+        strategy.select_pairs(model, items, [], 2)
+    d = make_judgments("binary", n_participants=6, n_items=12, random_state=0)
+    model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+    items = d.X.drop_duplicates()
+    with pytest.raises(ValueError, match=r"asked must hold positions.*\(2,\)"):
+        strategy.select_pairs(model, items, people, 2, asked=[0, 1])
+    with pytest.raises(ValueError, match="asked must hold positions among"):
+        strategy.select_pairs(model, items, people, 2, asked=[[0, 99]])
+    slopes = BinaryClassifier(mixed_effects="fixed").fit(d.X, d.y)
+    with pytest.raises(ValueError, match="one factor of participants, got 0"):
+        strategy.select_pairs(slopes, items, people, 2)
+
+
 def test_errors():
     frame, y, made = world()
     model = refitted(frame, y, made, FORMULAS[2])
