@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._design import (
+    AOptimal,
+    ExpectedInformationGain,
+    JointAOptimal,
+)
 from bead_sklearn.query._function import make_query_strategy
+from bead_sklearn.query._query_by_committee import (
+    ConsensusEntropySampling,
+    MaxKLSampling,
+    MeanKLSampling,
+    VoteEntropySampling,
+)
 from bead_sklearn.query._random import RandomSampling
 from bead_sklearn.query._regression import PredictiveStdSampling
 from bead_sklearn.query._uncertainty import (
@@ -16,11 +27,18 @@ from bead_sklearn.query._uncertainty import (
 )
 
 _STRATEGIES: dict[str, type[QueryStrategy]] = {
+    "a_optimal": AOptimal,
+    "consensus_entropy": ConsensusEntropySampling,
     "entropy": EntropySampling,
+    "expected_information_gain": ExpectedInformationGain,
+    "joint_a_optimal": JointAOptimal,
     "least_confidence": LeastConfidenceSampling,
     "margin": MarginSampling,
+    "max_kl": MaxKLSampling,
+    "mean_kl": MeanKLSampling,
     "predictive_std": PredictiveStdSampling,
     "random": RandomSampling,
+    "vote_entropy": VoteEntropySampling,
 }
 
 
@@ -35,8 +53,8 @@ def get_query_strategy_names() -> list[str]:
     Examples
     --------
     >>> from bead_sklearn.query import get_query_strategy_names
-    >>> get_query_strategy_names()
-    ['entropy', 'least_confidence', 'margin', 'predictive_std', 'random']
+    >>> get_query_strategy_names()[:3]
+    ['a_optimal', 'consensus_entropy', 'entropy']
     """
     return sorted(_STRATEGIES)
 
