@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _joint_design import JointDesign
 from _web import Server, WebAnnotator
 
 from bead_sklearn import BinaryClassifier, MixedEffects
@@ -133,8 +132,7 @@ def run(
     door: str,
 ) -> dict[str, Any]:
     """Rehearse a study once; return its learning curve."""
-    strategy = JointDesign(BATCH) if name == "joint" else name
-    study = make_study(n_items, n_people, strategy, seed)
+    study = make_study(n_items, n_people, name, seed)
     people = make_people(study, seed)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -219,7 +217,7 @@ def draw_figure(results: list[dict[str, Any]], path: Path) -> None:
     styles = {
         "random": ("at random", "#777777", "s"),
         "entropy": ("most uncertain (entropy)", "#c8781e", "^"),
-        "joint": ("joint item × participant design", "#1c5d99", "o"),
+        "joint_a_optimal": ("joint item × participant design", "#1c5d99", "o"),
     }
     for name, (label, colour, marker) in styles.items():
         runs = np.array([r["error"] for r in results if r["strategy"] == name])
@@ -264,7 +262,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--judgments", type=int, default=300)
     parser.add_argument(
-        "--strategies", nargs="+", default=["random", "joint"], metavar="NAME"
+        "--strategies", nargs="+", default=["random", "joint_a_optimal"], metavar="NAME"
     )
     parser.add_argument(
         "--door",

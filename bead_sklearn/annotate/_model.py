@@ -12,6 +12,7 @@ import bead_sklearn
 from bead_sklearn._frames import make_frame
 from bead_sklearn.annotate.study import Study
 from bead_sklearn.effects import MixedEffects, parse_formula
+from bead_sklearn.query import QueryStrategy, get_query_strategy
 
 
 class ModelUnavailableError(ValueError):
@@ -46,6 +47,16 @@ def make_estimator(study: Study) -> BaseEstimator:
         return cls(**given)
     except TypeError as error:
         raise ValueError(f"[model.parameters] of {name}: {error}.") from error
+
+
+def make_strategy(study: Study, estimator: Any) -> QueryStrategy:
+    """Return the query strategy of a study, which knows who the participants are."""
+    strategy: QueryStrategy = clone(get_query_strategy(study.strategy_name))
+    effects = estimator.get_params(deep=False).get("mixed_effects")
+    is_open = strategy.get_params(deep=False).get("participant", "") is None
+    if is_open and "participant" in _factors(effects):
+        strategy.set_params(participant="participant")
+    return strategy
 
 
 class Rows:

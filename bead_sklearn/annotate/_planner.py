@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from bead_sklearn.active_learning import ActiveLearningSearch
-from bead_sklearn.annotate._model import Rows, make_estimator
+from bead_sklearn.annotate._model import Rows, make_estimator, make_strategy
 from bead_sklearn.annotate._plan import MAX_RANKED, Plan
 from bead_sklearn.annotate._records import Judgment
 from bead_sklearn.annotate.study import Study
-from bead_sklearn.query import get_query_strategy
 
 #: Pairs of item and participant that are scored in a refit.
 MAX_PAIRS = 20_000
@@ -111,7 +110,7 @@ class Planner:
         study = self._study
         search = ActiveLearningSearch(
             self._estimator,
-            study.strategy_name,
+            make_strategy(study, self._estimator),
             batch_size=study.refit_every,
             n_initial=study.n_initial,
             random_state=study.random_state,
@@ -140,7 +139,7 @@ class Planner:
         pool = [pair for pair in self._pairs if pair not in self._told]
         if not pool:
             return {}
-        strategy = get_query_strategy(self._study.strategy_name)
+        strategy = make_strategy(self._study, self._estimator)
         if "random_state" in strategy.get_params():
             strategy.set_params(random_state=self._study.random_state)
         labeled = list(self._told)

@@ -25,6 +25,7 @@ from bead_sklearn.annotate._plan import Plan
 from bead_sklearn.annotate._planner import Planner
 from bead_sklearn.annotate._refits import Refitter
 from bead_sklearn.annotate._report import stopping_advice, unusual_participants
+from bead_sklearn.query import JointAOptimal
 
 
 @pytest.fixture
@@ -134,6 +135,41 @@ def test_planner_chooses_what_the_strategy_says(store):
     for who, items in plan.rankings.items():
         mine = [by_pair[item, who] for item in items]
         assert all(a >= b - 1e-4 for a, b in pairwise(mine))
+
+
+@pytest.mark.parametrize("effects", [None, "random_intercepts", "(1 | participant)"])
+def test_a_joint_design_knows_who_the_participants_are(store, effects):
+    """By the name of the factor, in a formula or as groups."""
+    parameters = {} if effects is None else {"mixed_effects": effects}
+    study = make_study(
+        n_items=20,
+        n_participants=5,
+        refit_every=10,
+        n_initial=20,
+        strategy="joint_a_optimal",
+        parameters=parameters,
+    )
+    rehearsal, _ = rehearse(study, store)
+    rehearsal.run(max_judgments=40)
+    planner = Planner(study)
+    plan, _ = planner.update(store.judgments())
+    rows, judged = Rows(study, planner.estimator), store.judgments()
+    pairs = {(j.item, j.participant) for j in judged}
+    pool = [
+        (item, who)
+        for who in study.participants
+        for item in study.items
+        if (item, who) not in pairs
+    ]
+    participant = None if rows.takes_groups else "participant"
+    utilities = JointAOptimal(participant=participant)(
+        planner.estimator, rows.X(pool), groups=rows.groups(pool)
+    )
+    best = max(utilities)
+    by_pair = dict(zip(pool, utilities, strict=True))
+    # Later ones of a batch are chosen as if those before had been answered.
+    assert by_pair[plan.batch[0]] == pytest.approx(best, rel=1e-6)
+    assert len(set(plan.batch)) == 10
 
 
 def test_corrections_change_the_model(store):
