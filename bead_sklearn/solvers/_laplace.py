@@ -295,7 +295,9 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
-            expected = gain * min(1.0, gain if np.isinf(last_gain) else gain / last_gain)
+            expected = gain * min(
+                1.0, gain if np.isinf(last_gain) else gain / last_gain
+            )
             last_gain = gain
             if expected < smallest_gain:
                 return derivatives, h, eta, expected

@@ -317,16 +317,20 @@ class SparseFactorization:
             return _sum_of_products(scaled, inverse) - through_rest
         rest = self.schur.inverse(n_rest)[1]
         left = np.eye(len(self.scales.first)) - scaled @ solved
-        sides = [
-            (
-                times_entries(blocks, pattern.levels, products.cross),
-                times_table(blocks, cross_dense),
-            )
-            for blocks in (left, solved)
-        ]
-        return _sum_of_products(scaled, self._own.inverse) - _over_rest(
-            pattern, *sides, rest
+        through_rest = _over_rest(
+            pattern,
+            self._times_cross(left, cross_dense),
+            self._times_cross(solved, cross_dense),
+            rest,
         )
+        return _sum_of_products(scaled, self._own.inverse) - through_rest
+
+    def _times_cross(
+        self, blocks: np.ndarray, cross_dense: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Multiply Z'WT, its entries and its dense columns, by blocks (q, r, r)."""
+        entries = times_entries(blocks, self._pattern.levels, self._products.cross)
+        return entries, times_table(blocks, cross_dense)
 
 
 def _sum_of_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
