@@ -30,6 +30,8 @@ from _measure import Record, machine, markdown, parser, save, show
 from _study_data import EXACT, FAMILIES, Setting, draw, settings
 from _study_figure import draw_figure
 from joblib import Parallel, delayed
+from scipy.stats import binom, chi2, norm
+from scipy.stats import t as student_t
 
 from bead_sklearn.solvers import SolverOptions, fit_mixed_model
 
@@ -176,6 +178,54 @@ fits, 1.5 for 200, 2.2 for 100.
 - Normal families are fitted by REML, the others by maximum likelihood.
 """
 
+#: What is said below it about single effects.
+_BELOW = """
+Is a single effect off? The coverages of the {n_effects} effects above have mean \
+{mean:.1f} % and scatter about it as shares of so many fits do: chi-squared \
+{statistic:.0f} with {df} degrees of freedom, p = {p_value:.2f}. {n_outside} of them are \
+outside of 93 to 97 % as counted; for {n_significant} this is more than chance (one-sided \
+binomial test at 5 %, Bonferroni). The lowest is {lowest:.1f} %, where the lowest of so \
+many is expected near {expected_lowest:.1f} %.
+
+Why not 95 %? The intervals are estimate ± 1.96 standard errors, with variances of \
+maximum likelihood. For a covariate of q people that alone covers \
+P(\\|t(q - 2)\\| < 1.96 sqrt(1 - 2 / q)): {at_80:.1f} % with 80, {at_200:.1f} % with \
+200. For normal responses REML and Student's t are there (`summary()`); for others \
+`confidence_intervals(method="profile")` or `"bootstrap"`.
+"""
+
+
+def scatter(records: list[Record]) -> Record:
+    """Test whether single effects have coverages of their own."""
+    covered = [
+        (round(share * record["n_fits"] / 100.0), record["n_fits"])
+        for record in records
+        for share in record["coverage"]
+    ]
+    k, n = np.array(covered).T
+    mean = k.sum() / n.sum()
+    statistic = float(((k / n - mean) ** 2 / (mean * (1.0 - mean) / n)).sum())
+    low, high = (bound / 100.0 for bound in COVERAGE)
+    tails = np.minimum(binom.cdf(k, n, low), binom.sf(k - 1, n, high))
+    lowest = norm.ppf(1.0 / (len(k) + 1)) * np.sqrt(mean * (1.0 - mean) / n.max())
+    by_people = {
+        f"at_{q}": 100.0
+        * (1.0 - 2.0 * student_t.sf(norm.ppf(0.975) * np.sqrt((q - 2) / q), q - 2))
+        for q in (80, 200)
+    }
+    return {
+        "n_effects": len(k),
+        "mean": 100.0 * mean,
+        "statistic": statistic,
+        "df": len(k) - 1,
+        "p_value": float(chi2.sf(statistic, len(k) - 1)),
+        "n_outside": int(((k / n < low) | (k / n > high)).sum()),
+        "n_significant": int((tails < 0.05 / len(k)).sum()),
+        "lowest": 100.0 * float((k / n).min()),
+        "expected_lowest": 100.0 * (mean + lowest),
+    } | by_people
+
+
 HEADER = [
     "family",
     "structure, participants x judgments",
@@ -302,7 +352,8 @@ def main() -> None:
     if options.table:
         options.table.parent.mkdir(parents=True, exist_ok=True)
         table = markdown(HEADER[:-2], [found[:-2] for found in rows])
-        options.table.write_text(f"{_ABOVE}\n{table}\n", encoding="utf-8")
+        below = _BELOW.format(**scatter(records))
+        options.table.write_text(f"{_ABOVE}\n{table}\n{below}", encoding="utf-8")
     if options.figure:
         draw_figure(records, COVERAGE, options.figure)
 

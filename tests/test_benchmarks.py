@@ -155,6 +155,23 @@ def test_samples_of_the_study():
                 assert not np.allclose(sample.family.parameters, true)
 
 
+def test_single_effects_of_the_study_are_tested():
+    study = importlib.import_module("simulation_study")
+    shares = 100.0 * np.random.default_rng(0).binomial(400, 0.945, size=90) / 400
+    records = [
+        {"n_fits": 400, "coverage": list(part)} for part in shares.reshape(30, 3)
+    ]
+    found = study.scatter(records)
+    assert found["p_value"] > 0.01
+    assert found["n_significant"] == 0
+    assert found["mean"] == pytest.approx(shares.mean(), abs=1e-9)
+    # One effect that is far off is seen among the others.
+    records[4]["coverage"][1] = 80.0
+    found = study.scatter(records)
+    assert found["p_value"] < 1e-6
+    assert found["n_significant"] == 1
+
+
 @pytest.mark.parametrize(
     ("script", "results"),
     [

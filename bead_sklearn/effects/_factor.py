@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -79,7 +80,6 @@ class RandomFactor:
 
         An unknown level contributes nothing.
         """
-        known = self.codes >= 0
         n_rows, r = self.z.shape
         if self.n_outputs == 1 and r < _SPARSE_FROM:
             product = self.z[:, 0] * effects[:, 0][self.codes]
@@ -93,8 +93,8 @@ class RandomFactor:
             for column in range(r):
                 product += self.z[:, [column]] * by_output[self.codes, column]
         product = product.reshape(n_rows, -1)
-        if not known.all():
-            product = np.where(known[:, None], product, 0.0)
+        if not self._all_known:
+            product = np.where(self.codes[:, None] >= 0, product, 0.0)
         return product.ravel()
 
     def rmatvec(self, x: np.ndarray) -> np.ndarray:
@@ -108,12 +108,32 @@ class RandomFactor:
                 for output in by_output
             ]
             return np.stack(products, axis=2).reshape(self.n_levels, self.size)
-        sums = [
-            np.bincount(self.codes, weights=output * column, minlength=self.n_levels)
+        if len(by_output) == 1:
+            return np.stack([matrix @ x for matrix in self._by_level], axis=1)
+        sums = [matrix @ by_output.T for matrix in self._by_level]
+        return np.stack(sums, axis=1).reshape(self.n_levels, self.size)
+
+    @cached_property
+    def _all_known(self) -> bool:
+        return bool((self.codes >= 0).all())
+
+    @cached_property
+    def _by_level(self) -> list[sparse.csr_array]:
+        """Each covariate as a matrix (q, n_rows); its rows are gathered, not added to.
+
+        Adding up row by row, as bincount does, waits for the last sum wherever
+        neighbouring rows share a level.
+        """
+        order = np.argsort(self.codes, kind="stable")
+        order = order[np.searchsorted(self.codes[order], 0) :]
+        starts = np.searchsorted(self.codes[order], np.arange(self.n_levels + 1))
+        shape = self.n_levels, len(self.codes)
+        index = np.int32 if len(order) < 2**31 else np.int64
+        order, starts = order.astype(index), starts.astype(index)
+        return [
+            sparse.csr_array((column[order], order, starts), shape=shape)
             for column in self.z.T
-            for output in by_output
         ]
-        return np.stack(sums, axis=1)
 
     def take(self, rows: np.ndarray) -> RandomFactor:
         """Return the factor at some rows."""

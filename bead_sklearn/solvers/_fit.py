@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
+from bead_sklearn.solvers._last import remember_last
 from bead_sklearn.solvers._options import SolverOptions
 from bead_sklearn.solvers._parameters import VarianceParameters, variance_parameters
 from bead_sklearn.solvers._posterior import make_posterior
@@ -21,6 +23,9 @@ from bead_sklearn.solvers._quadrature import QuadratureObjective, check_quadratu
 from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._search import search
 from bead_sklearn.solvers._warm import Start, stayed_near
+
+#: Up to this many variance parameters the search begins with Newton steps.
+_SCORING_UP_TO = 12
 
 
 def fit_mixed_model(
@@ -115,6 +120,7 @@ def _fit_gaussian(
         spread = np.sqrt(np.cov(working, aweights=weights) if len(y) > 1 else 1.0)
         log_sigma = np.array([np.log(spread if spread > 0 else 1.0)])
 
+    @remember_last
     def likelihood(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
@@ -132,6 +138,7 @@ def _fit_gaussian(
         tol=options.tol,
         verbose=options.verbose,
         is_exact=objective.algebra.is_exact,
+        information=_information(objective, parameters),
     )
     theta = solution.theta
     value, *_ = likelihood(solution.free, theta)
@@ -167,6 +174,15 @@ def _fit_gaussian(
     )
 
 
+def _information(
+    objective: GaussianObjective, parameters: VarianceParameters
+) -> Callable[[], np.ndarray] | None:
+    """Return what tells the information, if it is cheap and theta is all there is."""
+    is_plain = not objective.has_sigma and objective.algebra.is_exact
+    few = 0 < parameters.n_free <= _SCORING_UP_TO
+    return objective.information if is_plain and few else None
+
+
 def _fit_laplace(
     family: Family,
     design: Design,
@@ -196,6 +212,7 @@ def _fit_laplace(
         evaluate = QuadratureObjective(design, family, y, weights, options.n_quadrature)
         objective = evaluate.laplace
 
+    @remember_last
     def likelihood(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:

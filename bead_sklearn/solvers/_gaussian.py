@@ -16,6 +16,10 @@ import numpy as np
 
 from bead_sklearn.families import QuadraticFamily
 from bead_sklearn.solvers._algebra import DenseAlgebra, LinearAlgebra, NormalEquations
+from bead_sklearn.solvers._average_information import (
+    average_information,
+    working_responses,
+)
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
@@ -101,7 +105,7 @@ class GaussianObjective:
         self._weights = weights
         self._reml = reml
         self._absolute = absolute
-        self._has_sigma = free_sigma or bool(absolute.any())
+        self.has_sigma = free_sigma or bool(absolute.any())
         self.algebra = DenseAlgebra(design) if algebra is None else algebra
         self._products = self.algebra.compute(weights, with_fixed=True)
         self._own_right, self._rest_right = self._rmatvec(weights * y)
@@ -125,7 +129,7 @@ class GaussianObjective:
         value = self.value(parameters)
         variance, n = self.sigma**2, self._n
         gradient = self._gradient() / variance - self._log_det_gradient()
-        if not self._has_sigma:
+        if not self.has_sigma:
             return value, gradient
         theta = self._relative(parameters)
         moving = np.where(self._absolute, theta * gradient, 0.0).sum()
@@ -134,15 +138,35 @@ class GaussianObjective:
 
     def value(self, parameters: np.ndarray) -> float:
         """Return the log-likelihood."""
-        if self._has_sigma:
+        if self.has_sigma:
             self.sigma = float(np.exp(parameters[-1]))
         self._solve(self._relative(parameters))
         n, log_det = self._n, self.factorization.log_det(self._n_log_det)
-        if not self._has_sigma:
+        if not self.has_sigma:
             self.sigma = float(np.sqrt(self._prss / n))
         variance = self.sigma**2
         residual = self._prss / variance
         return -0.5 * (log_det + n * np.log(2 * np.pi * variance) + residual)
+
+    def information(self) -> np.ndarray:
+        """Return the average information of the relative parameters.
+
+        At the last evaluation, sigma and the fixed effects profiled out.
+        """
+        score = self._weights * self._residual
+        responses = working_responses(
+            self._design, self.scales, self.own, self.rest, score
+        )
+        return average_information(
+            self._design,
+            self._weights,
+            self.scales,
+            self.factorization,
+            responses,
+            score,
+            sigma=self.sigma,
+            n=self._n,
+        )
 
     @property
     def error(self) -> float:
@@ -151,7 +175,7 @@ class GaussianObjective:
 
     def _relative(self, parameters: np.ndarray) -> np.ndarray:
         """Variance parameters relative to sigma."""
-        if not self._has_sigma:
+        if not self.has_sigma:
             return parameters
         return np.where(self._absolute, 1.0 / self.sigma, 1.0) * parameters[:-1]
 

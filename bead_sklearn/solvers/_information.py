@@ -8,7 +8,7 @@ import numpy as np
 
 #: Steps of the differences of the gradient, in standard errors: of one known to
 #: rounding error, and of one that is estimated.
-_STEP, _LONG_STEP = 1e-4, 0.1
+_STEP, _LONG_STEP = 1e-5, 0.1
 
 #: Smallest information in units of what was expected.
 _LEAST = 1e-4

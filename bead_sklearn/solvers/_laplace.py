@@ -226,10 +226,12 @@ class LaplaceObjective:
             smallest_gain = _SMALLEST_GAIN if exact else _SMALL_GAIN
         may_restart = self._last is not None
         eta, derivatives, h = self._begin(offset, theta)
+        found = False
         if self._chord is not None and self.coupling.is_exact:
-            derivatives, h, eta, _ = self._chord_steps(
+            derivatives, h, eta, gain = self._chord_steps(
                 derivatives, h, eta, _SMALLEST_GAIN, _MAX_CHORDS, _CHORD_RATE
             )
+            found = gain < smallest_gain
         for _ in range(_MAX_NEWTON):
             curvature = self.coupling.weighted(self._weights, derivatives.curvature)
             try:
@@ -245,6 +247,8 @@ class LaplaceObjective:
                 eta, derivatives, h = self._begin_afresh(offset)
                 continue
             self._chord, self._curvature = self.factorization, curvature
+            if found:
+                break
             own_gradient, rest_gradient = self._gradient(derivatives)
             own_step, rest_step = self.factorization.solve(own_gradient, rest_gradient)
             gain = float((own_gradient * own_step).sum() + rest_gradient @ rest_step)
@@ -264,6 +268,8 @@ class LaplaceObjective:
                 break
             self.own, self.rest, eta = own, rest, new_eta
             derivatives, h = new_derivatives, new_h
+            # What a Newton step leaves is of the order of the square of its gain.
+            found = self.coupling.is_exact and step == 1.0 and gain**2 < smallest_gain
         self.eta = eta
         return derivatives, self._curvature, h
 
@@ -290,7 +296,9 @@ class LaplaceObjective:
         """Come close to the mode with the factorisation of the last one.
 
         Between two likelihood evaluations the curvature changes little, so that these
-        steps are nearly Newton's and cost no factorisation.
+        steps are nearly Newton's and cost no factorisation. The last value returned
+        is the gain that another step would bring; it is not computed where the steps
+        before tell that it is small enough.
         """
         last_gain = gain = np.inf
         assert self._chord is not None
@@ -306,7 +314,13 @@ class LaplaceObjective:
             if not new_h >= h:  # lower, or not a number
                 break
             self.own, self.rest, eta = own, rest, new_eta
-            derivatives, h, last_gain = new_derivatives, new_h, gain
+            derivatives, h = new_derivatives, new_h
+            expected = gain * min(
+                1.0, gain if np.isinf(last_gain) else gain / last_gain
+            )
+            last_gain = gain
+            if expected < smallest_gain:
+                return derivatives, h, eta, expected
         return derivatives, h, eta, gain
 
     def _keep_effects(self, old: Scales, new: Scales) -> None:

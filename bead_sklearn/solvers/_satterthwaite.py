@@ -13,6 +13,9 @@ from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import GaussianSurface, inverse_information
 
+#: Step of the differences of the gradient, which is exact, relative to the parameter.
+_DIFFERENCE = 1e-6
+
 
 class FTest(NamedTuple):
     """A test whether some combinations of the fixed effects are zero together.
@@ -146,9 +149,14 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
             gradient = surface(x)[1][inner]
             return np.concatenate([gradient, surface.fixed_covariance().ravel()])
 
-        derivatives = surface.differences(surface.start, gradient_and_covariance)
-        surface(surface.start)
+        at_maximum = gradient_and_covariance(surface.start)
         covariance = surface.fixed_covariance()
+        derivatives = np.empty((len(inner), len(at_maximum)))
+        for row, index in zip(derivatives, inner, strict=True):
+            moved = surface.start.copy()
+            moved[index] += _DIFFERENCE * max(0.1, abs(moved[index]))
+            step = moved[index] - surface.start[index]
+            row[:] = (gradient_and_covariance(moved) - at_maximum) / step
     k = len(inner)
     return Satterthwaite(
         covariance,

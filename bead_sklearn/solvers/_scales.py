@@ -126,6 +126,15 @@ class Scales:
             result[ridge] = (matrix @ block).reshape(result[ridge].shape)
         return result
 
+    def from_right(self, x: np.ndarray, *, transpose: bool = False) -> np.ndarray:
+        """Multiply a matrix with one column per column of the rest: x Lambda.
+
+        Or, with ``transpose``, x Lambda'.
+        """
+        if self._diagonal is not None:
+            return x * self._diagonal[: x.shape[1]]
+        return np.ascontiguousarray(self.rest(x.T, transpose=not transpose).T)
+
     def is_regular(self, factor: int) -> bool:
         """Whether no standard deviation of a factor is zero."""
         return bool((np.diagonal(self.factors[factor]) > 0).all())

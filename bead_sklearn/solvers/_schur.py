@@ -32,7 +32,7 @@ class SchurComplement:
         self._scales = scales
         self._matrix = matrix
         m = len(matrix)
-        scaled = scales.rest(scales.rest(matrix, transpose=True).T, transpose=True)
+        scaled = scales.rest(scales.from_right(matrix), transpose=True)
         scaled[np.diag_indices(m)] += scales.penalty[:m]
         self._lower = _cholesky(scaled)
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -50,19 +50,18 @@ class SchurComplement:
         return np.asarray(solution)
 
     def inverse(self, n_rest: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return Lambda A^-1 and Lambda A^-1 Lambda' of the first columns."""
+        """Return A^-1 Lambda' and Lambda A^-1 Lambda' of the first columns."""
         if n_rest not in self._kept:
-            half = self._scales.rest(inverse_from_cholesky(self._lower, n_rest))
-            rest = np.ascontiguousarray(self._scales.rest(half.T).T)
-            self._kept[n_rest] = half, rest
+            inverse = inverse_from_cholesky(self._lower, n_rest)
+            half = self._scales.from_right(inverse, transpose=True)
+            self._kept[n_rest] = half, self._scales.rest(half)
         return self._kept[n_rest]
 
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
         """Return half the derivative of log|A| in the L of the rest, then in tau."""
         design = self._design
-        half, _ = self.inverse(n_rest)
+        right, _ = self.inverse(n_rest)
         schur = self._matrix[:n_rest, :n_rest]
-        right = np.ascontiguousarray(half.T)
         gradients = []
         *factor_slices, ridge, _ = design.rest_slices
         for factor, part in zip(design.rest_factors, factor_slices, strict=True):

@@ -11,6 +11,7 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._mirror import mirrored
 from bead_sklearn.solvers._optimize import Maximum, maximize
 from bead_sklearn.solvers._parameters import VarianceParameters
+from bead_sklearn.solvers._scoring import score
 from bead_sklearn.solvers._start import em_step, theta_units
 
 #: Steps of the EM algorithm before the search.
@@ -63,6 +64,7 @@ def search(
     tol: float,
     verbose: bool,
     is_exact: bool = True,
+    information: Callable[[], np.ndarray] | None = None,
 ) -> Solution:
     """Maximise a likelihood from a good starting point.
 
@@ -86,6 +88,9 @@ def search(
         Whether each iteration prints a line.
     is_exact : bool, default=True
         Whether the likelihood is known to rounding error, not estimated.
+    information : callable, default=None
+        Information of ``theta`` at the last evaluation. The search then begins with
+        Newton steps rather than those of the EM algorithm.
     """
     k = len(center)
     lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
@@ -98,7 +103,7 @@ def search(
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
-    n_steps = _EM_STEPS if moving.any() and not parameters.is_near else 0
+    is_far = bool(moving.any()) and not parameters.is_near
     history = [theta]
 
     def keep(theta: np.ndarray) -> None:
@@ -107,18 +112,40 @@ def search(
             print(f"iteration {len(history)}: scales of the effects {shown}")
         history.append(theta)
 
-    for _ in range(n_steps):
-        gradient = penalised(center, theta)[2]
-        theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
-        keep(theta)
+    spread, n_iter = parameters.spread if parameters.is_near else None, 0
+    if information is not None and is_far:
+        theta, known, n_iter = score(
+            lambda theta: penalised(center, theta)[::2],
+            lambda: information() + np.diag(precision),
+            theta,
+            lower,
+            upper,
+            parameters.ordinary,
+            max_steps=max_iter,
+            tol=tol,
+            keep=keep,
+        )
+    elif is_far:
+        for _ in range(_EM_STEPS):
+            gradient = penalised(center, theta)[2]
+            theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
+            keep(theta)
     unit = theta_units(design, theta, parameters.ordinary)
+    if n_iter:
+        spread = known / np.outer(unit, unit)
+
+    first, first_x = theta, theta / unit
+
+    def theta_of(x: np.ndarray) -> np.ndarray:
+        # The start is met exactly, so that it is not evaluated again.
+        return np.where(x[k:] == first_x, first, unit * x[k:])
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, by_free, by_theta = penalised(center + basis @ x[:k], unit * x[k:])
+        value, by_free, by_theta = penalised(center + basis @ x[:k], theta_of(x))
         return value, np.append(basis.T @ by_free, unit * by_theta)
 
     def record(x: np.ndarray) -> None:
-        keep(unit * x[k:])
+        keep(theta_of(x))
 
     unbounded = np.full(k, np.inf)
 
@@ -137,19 +164,19 @@ def search(
         )
         return found._replace(n_iter=found.n_iter + n_iter)
 
-    spread = parameters.spread if parameters.is_near else None
-    optimum = from_point(np.append(np.zeros(k), theta / unit), spread, 0)
+    optimum = from_point(np.append(np.zeros(k), first_x), spread, n_iter)
     for _ in range(_MAX_MIRRORS):
-        other = mirrored(design, unit * optimum.x[k:], parameters.ordinary)
-        x = np.append(optimum.x[:k], other / unit)
-        if (x == optimum.x).all() or optimum.n_iter >= max_iter:
+        theta = theta_of(optimum.x)
+        other = mirrored(design, theta, parameters.ordinary)
+        if np.array_equal(other, theta) or optimum.n_iter >= max_iter:
             break
+        x = np.append(optimum.x[:k], other / unit)
         again = from_point(x, None, optimum.n_iter)
         if again.value <= optimum.value + _RISE:
             optimum = optimum._replace(n_iter=again.n_iter)
             break
         optimum = again
-    theta = _zero_if_singular(unit * optimum.x[k:], parameters)
+    theta = _zero_if_singular(theta_of(optimum.x), parameters)
     return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
 
 

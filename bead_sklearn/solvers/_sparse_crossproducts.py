@@ -26,6 +26,10 @@ from bead_sklearn.solvers._design import Design
 #: Factors with at most this many effects are treated as dense columns.
 DENSE_UP_TO = 128
 
+#: Share of the products with a dense matrix below which sums over the pairs of columns
+#: that share a level are faster: their memory is met at random.
+_RARE = 0.1
+
 
 class SparseProducts(NamedTuple):
     """Cross-products under one set of row weights W.
@@ -182,6 +186,25 @@ class Pattern:
         """
         shape = self.first.n_effects, self.n_columns
         return sparse.csr_array((data.ravel(), *self._tiled), shape=shape)
+
+    def single(self, entries: np.ndarray) -> sparse.csr_array:
+        """Return entries (n_entries,) of one effect as a matrix (q, m_sparse)."""
+        n = len(self)
+        index, starts = self._tiled
+        shape = self.first.n_levels, self.n_columns
+        return sparse.csr_array(
+            (entries, index[:n], starts[: self.first.n_levels + 1]), shape=shape
+        )
+
+    @cached_property
+    def meets_rarely(self) -> bool:
+        """Whether pairs of columns that share a level are far fewer than could be.
+
+        Then sums over pairs cost less than products with a dense matrix.
+        """
+        counts = np.diff(self.starts).astype(float)
+        pairs = self.first.size * float(counts @ counts)
+        return pairs <= _RARE * len(self) * self.n_columns
 
     def level_sums(self, x: np.ndarray) -> np.ndarray:
         """Sum entries (n_entries,) over each level, (q,)."""

@@ -22,6 +22,7 @@ from bead_sklearn.solvers._eliminated import (
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._schur import SchurComplement
 from bead_sklearn.solvers._sparse_crossproducts import (
+    Pattern,
     SparseCrossproducts,
     SparseProducts,
     cross_matvec,
@@ -292,14 +293,78 @@ class SparseFactorization:
 
         See `Factorization.log_det_gradient`.
         """
-        products = self._products
-        spread, spread_dense, _ = self._spread(n_rest)
-        direct = np.einsum(
-            "gab,gbc->ac",
-            products.own @ self.scales.first,
-            self._inverse_blocks(n_rest),
+        return [self._own_gradient(n_rest), *self.schur.log_det_gradient(n_rest)]
+
+    def _own_gradient(self, n_rest: int) -> np.ndarray:
+        """Return half the derivative of log|H| in L of the eliminated factor.
+
+        With D^-1 L'Z'WT = B and E = I - Z'WZ L D^-1 L' it is the sum over levels of
+
+            Z'WZ L D^-1 - E Z'WT Cov(rest) B',
+
+        where the covariance is met only at pairs of effects that share a level.
+        """
+        products, pattern, solved = self._products, self._pattern, self._own.solved
+        if n_rest not in self._kept and not pattern.meets_rarely:
+            self._spread(n_rest)
+        scaled = products.own @ self.scales.first
+        cross_dense = products.cross_dense[:, :, : n_rest - pattern.n_columns]
+        if n_rest in self._kept:
+            spread, spread_dense, _ = self._kept[n_rest]
+            through_rest = products.cross @ spread.T
+            through_rest += np.tensordot(cross_dense, spread_dense, ([0, 2], [0, 2]))
+            inverse = self._inverse_blocks(n_rest)
+            return _sum_of_products(scaled, inverse) - through_rest
+        rest = self.schur.inverse(n_rest)[1]
+        left = np.eye(len(self.scales.first)) - scaled @ solved
+        through_rest = _over_rest(
+            pattern,
+            self._times_cross(left, cross_dense),
+            self._times_cross(solved, cross_dense),
+            rest,
         )
-        dense = products.cross_dense[:, :, : spread_dense.shape[2]]
-        through_rest = products.cross @ spread.T
-        through_rest += np.tensordot(dense, spread_dense, axes=([0, 2], [0, 2]))
-        return [direct - through_rest, *self.schur.log_det_gradient(n_rest)]
+        return _sum_of_products(scaled, self._own.inverse) - through_rest
+
+    def _times_cross(
+        self, blocks: np.ndarray, cross_dense: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Multiply Z'WT, its entries and its dense columns, by blocks (q, r, r)."""
+        entries = times_entries(blocks, self._pattern.levels, self._products.cross)
+        return entries, times_table(blocks, cross_dense)
+
+
+def _sum_of_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sum the products of matrices (q, r, r) over levels."""
+    return np.tensordot(left, right, axes=([0, 2], [0, 1]))
+
+
+def _over_rest(
+    pattern: Pattern,
+    left: tuple[np.ndarray, np.ndarray],
+    right: tuple[np.ndarray, np.ndarray],
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Return the sum over levels of A R B', for A and B of entries and dense columns.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        Where the entries are.
+    left, right : tuple of ndarray
+        Entries (r, n_entries) and dense columns (q, r, n_dense) of A and of B.
+    rest : ndarray of shape (m, m)
+        R, symmetric.
+    """
+    n, size = pattern.n_columns, len(left[0])
+    result = np.empty((size, size))
+    for a, b in np.ndindex(size, size):
+        entries = pattern.single(left[0][a]), pattern.single(right[0][b])
+        dense = left[1][:, a], right[1][:, b]
+        meeting = (entries[0].T @ entries[1]).tocoo()
+        mixed = entries[0].T @ dense[1] + entries[1].T @ dense[0]
+        result[a, b] = (
+            meeting.data @ rest[meeting.coords]
+            + np.vdot(mixed, rest[:n, n:])
+            + np.vdot(dense[0].T @ dense[1], rest[n:, n:])
+        )
+    return result

@@ -30,10 +30,13 @@ from bead_sklearn.solvers import (
     Design,
     SolverOptions,
     VarianceOptions,
+    _coupling,
     fit_mixed_model,
 )
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._quadrature import QuadratureObjective
+from bead_sklearn.solvers._separate import SeparateCovariances
+from bead_sklearn.solvers._variances import Covariances, output_variances
 
 N = 48
 NONE = np.zeros(0)
@@ -458,3 +461,34 @@ def test_rows_taken_of_a_design():
     expected = design.offset.reshape(N, 2)[rows].ravel()
     np.testing.assert_array_equal(taken.offset, expected)
     np.testing.assert_array_equal(taken.factors[0].codes, design.factors[0].codes[rows])
+
+
+def test_outputs_solved_apart_have_the_covariances_of_all_together(
+    judgments, monkeypatch
+):
+    X, codes, _, eta, _ = judgments
+    family = IndependentOutputs(Bernoulli(), 2)
+    y, weights = family.simulate(eta, np.random.RandomState(0)), np.ones(len(eta))
+    items = np.random.RandomState(1).randint(9, size=len(eta))
+    factors = tuple(
+        make_factor(family, name, levels, outputs="diagonal")
+        for name, levels in (("p", codes), ("i", items))
+    )
+    design = Design(len(eta), DenseBlock(X), None, factors, n_outputs=2)
+    apart = fit_mixed_model(design, family, y, weights, SolverOptions()).posterior
+    monkeypatch.setattr(_coupling, "is_separate", lambda design: False)
+    together = fit_mixed_model(design, family, y, weights, SolverOptions()).posterior
+    assert isinstance(apart.joint, SeparateCovariances)
+    assert isinstance(together.joint, Covariances)
+    np.testing.assert_allclose(
+        apart.joint.predictor_variances(design),
+        output_variances(design, together.joint).ravel(),
+        rtol=1e-5,
+    )
+    for factor in range(2):
+        np.testing.assert_allclose(
+            apart.conditional_covariances(factor),
+            together.conditional_covariances(factor),
+            rtol=1e-4,
+            atol=1e-9,
+        )

@@ -9,7 +9,11 @@ import pytest
 from crossed_designs import CROSSED, as_covariances, crossed_design, some_theta
 
 from bead_sklearn.families import Bernoulli, Normal
-from bead_sklearn.solvers import SolverOptions, fit_mixed_model
+from bead_sklearn.solvers import (
+    SolverOptions,
+    _sparse_crossproducts,
+    fit_mixed_model,
+)
 from bead_sklearn.solvers._algebra import DenseAlgebra, SparseAlgebra, choose_algebra
 from bead_sklearn.solvers._coupling import RowCoupling
 from bead_sklearn.solvers._crossproducts import Crossproducts
@@ -101,6 +105,22 @@ def test_predictor_variances_of_new_rows(kind):
         found = sparse.covariances(n_rest).scaled(2.0).predictor_variances(new)
         expected = dense.covariances(n_rest).scaled(2.0).predictor_variances(new)
         np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["intercepts", "slopes", "three", "ridge"])
+@pytest.mark.parametrize("share", [0.0, 1e9])
+def test_both_ways_to_the_derivative_of_the_determinant(kind, share, monkeypatch):
+    """By products with a dense matrix, or by sums over the pairs that meet."""
+    monkeypatch.setattr(_sparse_crossproducts, "_RARE", share)
+    design = crossed_design(kind)
+    dense, sparse = both(design, np.ones(N), some_theta(design))
+    assert sparse._pattern.meets_rarely == (share > 0)
+    for found, expected in zip(
+        sparse.log_det_gradient(design.n_rest),
+        dense.log_det_gradient(design.n_rest),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_chunks_do_not_matter(monkeypatch):
