@@ -5,8 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-#: Tasks the commands can fit, and the measure of their predictions.
-TASKS = ("binary", "magnitude")
+#: Tasks the commands can fit, and their responses. The table of their estimators is
+#: in `_tasks.py`, which imports these; help must not.
+TASKS = {
+    "binary": "one of two labels",
+    "categorical": "one of several labels",
+    "forced_choice": "the name of one of the text columns",
+    "multi_select": "options joined by |",
+    "ordinal": "a point of a scale such as 1-7",
+    "slider": "a number between two ends",
+    "magnitude": "a number",
+    "cloze": "the word for a blank",
+    "free_text": "an answer in words",
+}
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +33,9 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         "--task",
         required=True,
         choices=TASKS,
-        help="kind of response: one of two labels, or a number",
+        metavar="TASK",
+        help="kind of response. "
+        + "; ".join(f"{name}: {what}" for name, what in TASKS.items()),
     )
     columns.add_argument(
         "--text",
@@ -51,6 +64,30 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COL",
         help="numeric column that predicts the response; once for each such column",
+    )
+    columns.add_argument(
+        "--relabel",
+        action="append",
+        default=[],
+        type=_renaming,
+        metavar="OLD=NEW",
+        help="another name for a response, such as a=option_a where the text column "
+        "is option_a; once for each",
+    )
+    columns.add_argument(
+        "--outside-option",
+        metavar="LABEL",
+        help="forced_choice: a response without a column, such as 'equal'",
+    )
+    columns.add_argument(
+        "--scale",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="slider: its ends (default: 0 1)",
+    )
+    columns.add_argument(
+        "--blank", metavar="MARK", help="cloze: what marks a blank (default: ___)"
     )
     add_format(columns)
 
@@ -138,6 +175,13 @@ def share(text: str) -> float:
             f"must be a number between 0 and 1, got {text!r}"
         )
     return value
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, sign, new = text.partition("=")
+    if not (old and sign and new):
+        raise argparse.ArgumentTypeError(f"must be OLD=NEW, got {text!r}")
+    return old, new
 
 
 def _alpha(text: str) -> float | str:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold
 
 from bead_sklearn._sklearn import _safe_indexing
 from bead_sklearn.cli._output import Progress, print_table
 from bead_sklearn.cli._study import Study
+from bead_sklearn.cli._tasks import TASKS, loss, shares_loss, summarise
 
 _KNOWN, _NEW = "known participants", "new participants"
 
@@ -43,8 +43,8 @@ def compare(
     Returns
     -------
     losses : dict of str to list of float
-        For known and for new participants: the log loss (binary) or R2 (magnitude)
-        over all judgments, each predicted by the fit it was held out of.
+        For known and for new participants: the log loss (labels, options, words) or
+        R2 (numbers) over all judgments, each predicted by the fit it was held out of.
     """
     results: dict[str, list[float]] = {name: [] for name in models}
     baseline: list[float] = []
@@ -57,12 +57,15 @@ def compare(
     for scheme, folds in schemes.items():
         for name, (model, X) in models.items():
             predictions = [
-                _predict_fold(model, X, study.y, *fold)
+                _predict_fold(study.roles.task, model, X, study.y, *fold)
                 for fold in _counted(folds, f"{scheme}, {name}", progress)
             ]
             results[name].append(_measure(study, folds, predictions))
-        if study.roles.task == "binary":
-            shares = [_label_shares(study.y, *fold) for fold in folds]
+        shares = [
+            shares_loss(study.roles.task, study.y[train], study.y[test])
+            for train, test in folds
+        ]
+        if all(share is not None for share in shares):
             baseline.append(_measure(study, folds, shares))
     if baseline:
         results["shares of the labels"] = baseline
@@ -71,8 +74,10 @@ def compare(
 
 def report(study: Study, results: dict[str, list[float]], n_folds: int) -> None:
     """Print what `compare` found, with words that say what it means."""
-    if study.roles.task == "binary":
-        print(f"Held-out log loss, {n_folds} folds (lower is better; 0.693 is a coin)")
+    task = TASKS[study.roles.task]
+    if task.is_better_lower:
+        coin = "; 0.693 is a coin" * (study.roles.task in ("binary", "multi_select"))
+        print(f"Held-out log loss, {n_folds} folds (lower is better{coin})")
     else:
         print(f"Held-out R2, {n_folds} folds (higher is better; 0 is the plain mean)")
     rows = [
@@ -95,6 +100,7 @@ def _counted(folds: Sequence[Any], what: str, progress: Progress) -> Iterator[An
 
 
 def _predict_fold(
+    task: str,
     model: BaseEstimator,
     X: Any,
     y: NDArray[Any],
@@ -102,24 +108,9 @@ def _predict_fold(
     test: NDArray[np.intp],
 ) -> NDArray[np.float64]:
     fitted: Any = clone(model).fit(_safe_indexing(X, train), y[train])
-    held_out = _safe_indexing(X, test)
-    if hasattr(fitted, "predict_proba"):
-        return np.asarray(fitted.predict_proba(held_out)[:, 1])
-    return np.asarray(fitted.predict(held_out))
+    return loss(task, fitted, _safe_indexing(X, test), y[test])
 
 
-def _label_shares(
-    y: NDArray[Any], train: NDArray[np.intp], test: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    share = np.mean(y[train] == np.unique(y)[1])
-    return np.full(len(test), share)
-
-
-def _measure(
-    study: Study, folds: Sequence[Any], predictions: list[NDArray[np.float64]]
-) -> float:
+def _measure(study: Study, folds: Sequence[Any], values: Sequence[Any]) -> float:
     truth = study.y[np.concatenate([test for _, test in folds])]
-    predicted = np.concatenate(predictions)
-    if study.roles.task == "binary":
-        return float(log_loss(truth == np.unique(study.y)[1], predicted))
-    return float(r2_score(truth, predicted))
+    return summarise(study.roles.task, truth, np.concatenate(values))

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     progress.say(f"Fitting {study.describe()}")
     roles = study.roles
-    model: Any = make_model(arguments, roles)
+    model: Any = make_model(arguments, study)
     model.fit(study.X, study.y)
     print(model.summary())
     if arguments.output is not None:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if arguments.cross_validate is not None:
         models = {roles.mixed_effects: (model, study.X)}
-        fixed = make_model(arguments, roles, fixed=True)
+        fixed = make_model(arguments, study, fixed=True)
         models["fixed"] = (fixed, study.features())
         progress.say("Cross-validating")
         results = compare(

@@ -77,8 +77,15 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from bead_sklearn.cli._simulation import report, save_table, score_name, simulate
+    from bead_sklearn.cli._simulation import (
+        check_task,
+        report,
+        save_table,
+        score_name,
+        simulate,
+    )
     from bead_sklearn.cli._study import load_study, make_model
+    from bead_sklearn.cli._tasks import TASKS
 
     if arguments.output is not None:
         # Before the work, not after it.
@@ -86,12 +93,13 @@ def run(arguments: argparse.Namespace) -> None:
     progress = Progress(arguments)
     progress.say(f"Reading {arguments.table}")
     study = load_study(arguments)
-    usual = "entropy" if study.roles.task == "binary" else "predictive_std"
+    check_task(study.roles.task)
+    usual = "entropy" if TASKS[study.roles.task].is_better_lower else "predictive_std"
     strategies = dict.fromkeys(["random", *(arguments.strategy or [usual])])
     progress.say(f"Simulating on {study.describe()}")
     curves = simulate(
         study,
-        make_model(arguments, study.roles),
+        make_model(arguments, study),
         list(strategies),
         progress,
         n_initial=arguments.initial,

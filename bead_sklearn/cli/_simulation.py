@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from bead_sklearn.active_learning import ActiveLearningSearch
 from bead_sklearn.cli._output import Progress, print_table, save_csv
 from bead_sklearn.cli._study import Study
+from bead_sklearn.cli._tasks import TASKS, loss, summarise
 
 #: Rows of the printed table; the file has all.
 _MAX_ROWS = 16
@@ -45,17 +46,23 @@ def simulate(
     Returns
     -------
     curves : dict of str to Bunch
-        Learning curve of each strategy: log loss (binary) or R2 (magnitude) on the
+        Learning curve of each strategy: log loss (labels) or R2 (numbers) on the
         judgments held out.
     """
-    binary = study.roles.task == "binary"
+    task = study.roles.task
+    # For scorers higher is better.
+    sign = -1.0 if TASKS[task].is_better_lower else 1.0
+
+    def score(model: Any, X: Any, y: Any) -> float:
+        return sign * summarise(task, y, loss(task, model, X, y))
+
     curves = {}
     for strategy in strategies:
         progress.say(f"Simulation with {strategy}, {options['n_repeats']} runs")
         search = ActiveLearningSearch(
             model,
             strategy,
-            scoring="neg_log_loss" if binary else "r2",
+            scoring=score,
             stopping=_watch(strategy, options["max_labels"], progress),
             refit=False,
             **options,
@@ -65,8 +72,6 @@ def simulate(
             search.fit(study.X, study.y)
         _tell_warnings(caught, strategy, progress)
         curve = search.learning_curve_
-        # The scorer returns minus the log loss, because for scorers higher is better.
-        sign = -1.0 if binary else 1.0
         curves[strategy] = Bunch(
             n_labels=curve.n_labels,
             scores=sign * curve.scores,
@@ -77,9 +82,20 @@ def simulate(
     return curves
 
 
+def check_task(task: str) -> None:
+    """Refuse tasks for which learning curves say nothing."""
+    if TASKS[task].answers == "words":
+        raise ValueError(
+            f"There is no simulation of --task {task}: every label can add an answer "
+            "to choose from, so that scores after different numbers of labels are not "
+            "of the same choice. Compare strategies in Python with candidates= and a "
+            "score of your own."
+        )
+
+
 def score_name(study: Study) -> str:
     """Return the name of the score of a task."""
-    return "Held-out log loss" if study.roles.task == "binary" else "Held-out R2"
+    return f"Held-out {TASKS[study.roles.task].measure}"
 
 
 def report(study: Study, curves: dict[str, Bunch]) -> None:
@@ -96,7 +112,7 @@ def report(study: Study, curves: dict[str, Bunch]) -> None:
         [str(n), *(f"{mean[n]:.3f}" if n in mean else "" for mean in means.values())]
         for n in n_labels[shown.astype(int)].tolist()
     ]
-    better = "lower" if study.roles.task == "binary" else "higher"
+    better = "lower" if TASKS[study.roles.task].is_better_lower else "higher"
     print(f"{score_name(study)} by number of labels ({better} is better)")
     print_table([["labels", *curves], *rows])
     n_runs = max(len(curve.scores) for curve in curves.values())

@@ -6,7 +6,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from bead_sklearn import BinaryClassifier, MagnitudeRegressor
 from bead_sklearn._frames import make_frame
+from bead_sklearn.cli._tasks import make_estimator, read_settings
 from bead_sklearn.datasets import load_judgments
 from bead_sklearn.datasets._columns import (
     covariate_column,
     id_column,
+    option_columns,
     other_column,
     text_column,
 )
@@ -40,13 +41,15 @@ class Roles:
     Attributes
     ----------
     task : str
-        "binary" or "magnitude".
+        A key of `TASKS`.
     text, covariates : list of str
         Columns of texts and of numbers.
     response, participant, item : str
         Columns of responses, participants and items; the last may be None.
     mixed_effects : str
         "fixed" or a formula over the columns.
+    settings : dict
+        Parameters of the estimator that only its task has.
     """
 
     task: str
@@ -56,6 +59,7 @@ class Roles:
     participant: str
     item: str | None
     mixed_effects: str
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Roles:
@@ -78,6 +82,7 @@ class Roles:
             participant=arguments.participant,
             item=arguments.item,
             mixed_effects=default if given is None else given,
+            settings=read_settings(arguments),
         )
         if given is not None and roles.response in roles.factors:
             raise ValueError(
@@ -136,18 +141,21 @@ class Study:
     ----------
     X : DataFrame or list of dict
         Features and ids.
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,) or (n, n_options)
         Responses.
     participants : ndarray of shape (n,)
         Who judged.
     roles : Roles
         What the columns are.
+    labels : tuple or None
+        All labels or options, in order; None for numbers and words.
     """
 
     X: Any
     y: np.ndarray
     participants: np.ndarray
     roles: Roles
+    labels: tuple[Any, ...] | None = None
 
     def features(self) -> Any:
         """Return X without the ids."""
@@ -174,6 +182,7 @@ def load_study(arguments: argparse.Namespace) -> Study:
         item=roles.item,
         task=roles.task,
         covariates=roles.covariates,
+        relabel=dict(arguments.relabel) or None,
         sep=arguments.sep,
         encoding=arguments.encoding,
     )
@@ -184,6 +193,7 @@ def load_study(arguments: argparse.Namespace) -> Study:
         y=judgments.y,
         participants=judgments.groups,
         roles=roles,
+        labels=judgments.classes,
     )
 
 
@@ -242,8 +252,10 @@ def load_features(
     if row_ids is not None and row_ids not in table.columns:
         raise ValueError(f"{path} has no column {row_ids!r} (--id).")
     columns: dict[str, np.ndarray] = {}
-    for name in roles.text:
-        columns[name] = text_column(table, name)
+    if roles.task == "forced_choice":  # some rows may lack some options
+        columns |= dict(zip(roles.text, option_columns(table, roles.text), strict=True))
+    else:
+        columns |= {name: text_column(table, name) for name in roles.text}
     for name in roles.covariates:
         columns[name] = covariate_column(table, name)
     for name in roles.factors:
@@ -259,19 +271,22 @@ def load_features(
 
 
 def make_model(
-    arguments: argparse.Namespace, roles: Roles, *, fixed: bool = False
+    arguments: argparse.Namespace, study: Study, *, fixed: bool = False
 ) -> BaseEstimator:
     """Return the model of the options, or the same without effects of ids."""
-    given = {"alpha": arguments.alpha, "encoder": arguments.encoder}
-    if arguments.family is not None:
-        given["family"] = arguments.family
-    cls = BinaryClassifier if roles.task == "binary" else MagnitudeRegressor
-    return cls(
+    roles = study.roles
+    model: BaseEstimator = make_estimator(
+        roles.task,
+        roles.text,
+        study.labels,
+        roles.settings,
         mixed_effects="fixed" if fixed else roles.mixed_effects,
-        text_columns=roles.text,
         random_state=arguments.seed,
-        **given,
+        alpha=arguments.alpha,
+        encoder=arguments.encoder,
+        family=arguments.family,
     )
+    return model
 
 
 def select(table: Any, names: Sequence[str], where: object = "The table") -> Any:

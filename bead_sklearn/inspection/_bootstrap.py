@@ -236,7 +236,10 @@ def simulate_problem(
             levels={factor.name: factor.codes for factor in problem.design.factors},
             ridge_variance=model._ridge_variance() if is_estimated else 0.0,
         )
-        simulated = model._family.simulate(eta, rng)
+        family = model._family
+        if family.has_output_axis:
+            eta = eta.reshape(-1, family.n_outputs)
+        simulated = family.simulate(eta, rng)
         try:
             model._check_kept(simulated)
         except ValueError as error:

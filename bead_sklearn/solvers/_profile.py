@@ -25,7 +25,7 @@ from scipy.stats import norm
 from bead_sklearn._threads import blas_threads
 from bead_sklearn.solvers._optimize import maximize
 from bead_sklearn.solvers._problem import Problem
-from bead_sklearn.solvers._quantities import Coefficient, Quantity
+from bead_sklearn.solvers._quantities import Coefficient, Correlation, Quantity
 from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._surface import GaussianSurface, likelihood_surface
 
@@ -116,6 +116,9 @@ class Profiler:
             it, NaN for a quantity that is not defined at the estimates.
         """
         with blas_threads(self._problem.design.n_rest):
+            if isinstance(quantity, Correlation):
+                lower, upper = self._interval(quantity.angle(), level)
+                return float(np.sin(lower)), float(np.sin(upper))
             return self._interval(quantity, level)
 
     def _interval(self, quantity: Quantity, level: float) -> tuple[float, float]:

@@ -127,13 +127,61 @@ class Correlation(Quantity):
 
     def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return its value and gradient at the parameters of a surface."""
-        scale = surface.scale_factor(x, self.factor)
-        rows = self.first @ scale, self.second @ scale
-        a, b = (row / max(float(np.sqrt(row @ row)), _TINY) for row in rows)
-        sizes = [max(float(np.sqrt(row @ row)), _TINY) for row in rows]
+        a, b, sizes = self._directions(surface, x)
         value = float(a @ b)
         by_scale = np.outer(self.first, (b - value * a) / sizes[0])
         by_scale += np.outer(self.second, (a - value * b) / sizes[1])
+        return value, surface.pull_back_scale(x, self.factor, by_scale)
+
+    def angle(self) -> CorrelationAngle:
+        """Return the arcsine of this correlation."""
+        return CorrelationAngle(
+            self.name, self.factor, self.first, self.second, self.units
+        )
+
+    def _directions(
+        self, surface: LikelihoodSurface, x: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """Return unit vectors whose product is the correlation, and their lengths."""
+        scale = surface.scale_factor(x, self.factor)
+        rows = self.first @ scale, self.second @ scale
+        sizes = [max(float(np.sqrt(row @ row)), _TINY) for row in rows]
+        a, b = (row / size for row, size in zip(rows, sizes, strict=True))
+        return a, b, sizes
+
+
+@dataclass(frozen=True)
+class CorrelationAngle(Correlation):
+    """The arcsine of a correlation.
+
+    Near a correlation of 1 or -1 the likelihood is regular in the angle between the
+    two effects, while its slope in the correlation has no bound.
+    """
+
+    @property
+    def lower(self) -> float:
+        """Least value that it can have."""
+        return -0.5 * np.pi
+
+    @property
+    def upper(self) -> float:
+        """Largest value that it can have."""
+        return 0.5 * np.pi
+
+    def estimate(self, fit: MixedModelFit) -> float:
+        """Return its value in a fit; NaN where a standard deviation is zero."""
+        return float(np.arcsin(np.clip(super().estimate(fit), -1.0, 1.0)))
+
+    def at(self, surface: LikelihoodSurface, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return its value and gradient, 0 at the ends of its range."""
+        a, b, sizes = self._directions(surface, x)
+        product = float(a @ b)
+        value = float(np.arcsin(np.clip(product, -1.0, 1.0)))
+        cosine = float(np.linalg.norm(b - product * a))
+        if cosine == 0.0:
+            return value, np.zeros(len(x))
+        by_scale = np.outer(self.first, (b - product * a) / (sizes[0] * cosine))
+        by_scale += np.outer(self.second, (a - product * b) / (sizes[1] * cosine))
         return value, surface.pull_back_scale(x, self.factor, by_scale)
 
 

@@ -521,17 +521,16 @@ class CandidateClassifier(MixedModelClassifier):
         for part, features in self._each(asked, cases, names):
             person, code = cases.person[part], codes[cases.first[part]]
             points = _points(mean[person], covariance[person])
-            total = np.zeros(len(part))
+            logs = np.empty((points.shape[1], len(part)))
             for k in range(points.shape[1]):
                 eta = _times(features, points[:, k])
                 own = eta[np.arange(len(part)), code]
                 among = np.column_stack(
                     [eta[:, :n_known], np.where(code < n_known, -np.inf, own)]
                 )
-                total += np.exp(own - logsumexp(among, axis=1))
-            results.append(np.log(total / points.shape[1]))
-        logs = np.concatenate(results)[cases.inverse]
-        return np.bincount(asked.row, logs)
+                logs[k] = own - logsumexp(among, axis=1)
+            results.append(logsumexp(logs, axis=0) - np.log(len(logs)))
+        return np.bincount(asked.row, np.concatenate(results)[cases.inverse])
 
     def score(
         self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
