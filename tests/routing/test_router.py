@@ -165,6 +165,27 @@ def test_partial_fit_adds_annotators(solver):
 
 
 @pytest.mark.parametrize("solver", ALL)
+def test_new_annotator_without_a_rating_changes_nothing(solver):
+    X, Y, _ = draw()
+    router = AnnotatorRouter(solver=solver, random_state=0).fit(X, Y)
+    before = router.predict(X)
+    router.partial_fit(X[:3], np.full(3, np.nan), groups=["new"] * 3)
+    np.testing.assert_array_equal(router.predict(X), before)
+    assert router.predict(X, groups=["new"] * len(X)).shape == (len(X),)
+    router.partial_fit(X, Y)
+    assert router.annotators_.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("solver", ALL)
+def test_a_second_annotator_ends_the_vector_form(solver):
+    X, Y, _ = draw(50, 1, 1.0)
+    router = AnnotatorRouter(solver=solver, random_state=0).fit(X, Y[:, 0])
+    assert router.predict(X).shape == (50,)
+    router.partial_fit(X[:9], Y[:9, 0], groups=["second"] * 9)
+    assert router.predict(X).shape == (50, 2)
+
+
+@pytest.mark.parametrize("solver", ALL)
 def test_replaced_annotator_is_learned_anew(solver):
     X, Y, expected = draw(400, 5, 1.0)
     options = {"solver": solver, "n_neighbors": 20, "random_state": 0}
@@ -236,6 +257,35 @@ def test_losses_of_sgd_rank_and_calibrate(loss):
     slope = np.polyfit(predicted.ravel(), Y.ravel(), 1)[0]
     assert 0.8 < slope < 1.25
     assert router.loss_curve_[-1] < router.loss_curve_[0]
+
+
+@pytest.mark.parametrize("loss", ["listwise", "softmax_mse"])
+def test_calibration_outlives_single_rows(loss):
+    """One row says nothing about a slope; all of them together do."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    expected = 1 / (1 + np.exp(-X @ rng.normal(size=(3, 4))))
+    rate = {"softmax_mse": 0.2, "listwise": 0.02}[loss]
+    router = AnnotatorRouter(solver="sgd", loss=loss, learning_rate=rate)
+    for row in range(300):
+        router.partial_fit(X[[row]], expected[[row]])
+    predicted = router.predict(X)
+    assert routing_gain(expected, predicted.argmax(axis=1)) > 0.6
+    np.testing.assert_array_equal(
+        predicted.argmax(axis=1), router.predict_scores(X).argmax(axis=1)
+    )
+    assert 0.7 < np.polyfit(predicted.ravel(), expected.ravel(), 1)[0] < 1.8
+
+
+def test_order_of_scores_is_kept_where_they_say_nothing():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(50, 3)), rng.random((50, 3))
+    router = AnnotatorRouter(solver="sgd", loss="listwise", learning_rate=1e-3)
+    router.fit(X, Y, coef_init=rng.normal(size=(3, 3)), intercept_init=np.zeros(3))
+    router.partial_fit(X, 1.0 - router.predict_scores(X))
+    np.testing.assert_array_equal(
+        router.predict(X).argmax(axis=1), router.predict_scores(X).argmax(axis=1)
+    )
 
 
 def test_gradient_of_the_default_losses_does_not_vanish():
@@ -504,6 +554,8 @@ def test_shapes_and_ids_that_do_not_fit():
         AnnotatorRouter().fit(X, Y[:, 0], groups=[""] * len(X))
     with pytest.raises(ValueError, match="all differ"):
         AnnotatorRouter(annotators=["a", "a"]).fit(X, Y[:, :2])
+    with pytest.raises(ValueError, match="ids must be a list of annotators"):
+        AnnotatorRouter().fit(X, Y).set_annotators("abcd")
     with pytest.raises(ValueError, match="infinity"):
         AnnotatorRouter().fit(X, np.full_like(Y, np.inf))
     with pytest.raises(ValueError, match="sgd"):
