@@ -259,7 +259,11 @@ def _stage(entry: Any) -> ExamplesType:
             return ExamplesType(int(name))
         except ValueError:
             pass
-    elif type(entry) is not bool and entry in {m.value for m in ExamplesType}:
+    elif (
+        isinstance(entry, Real)
+        and not isinstance(entry, bool)
+        and entry in {m.value for m in ExamplesType}
+    ):
         return ExamplesType(int(entry))
     raise ValueError(f"examples_order: {entry!r} is not a valid ExamplesType")
 

@@ -123,4 +123,9 @@ def _items(X: Any) -> Any:
     if hasattr(X, "columns"):
         return list(X[X.columns[-1]])
     values = np.asarray(X)
+    if values.ndim == 2 and values.shape[1] > 2:
+        raise ValueError(
+            f"X has {values.shape[1]} columns, none of which is known to name the "
+            "item. Pass items, one for each row."
+        )
     return values if values.ndim == 1 else values[:, -1]

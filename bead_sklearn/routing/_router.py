@@ -58,7 +58,7 @@ class AnnotatorRouter(ItemRouting, MultiOutputMixin, RegressorMixin, BaseEstimat
 
     ``solver="gp"``, the default, is a Gaussian process [1]_ over items,
 
-    .. math:: r_{ia} = \mu + m_a + f(x_i) + g_a(x_i) + d_i + e_{ia},
+    .. math:: r_{ia} = \mu + m_a + c_a (f(x_i) + g_a(x_i) + d_i + e_{ia}),
 
     with a squared-exponential kernel whose length scale and variances are estimated.
     ``"ridge"`` is the suite's random-slopes model: a linear head per annotator, with

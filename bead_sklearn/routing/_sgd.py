@@ -11,7 +11,6 @@ from scipy.special import expit
 from bead_sklearn.routing._losses import LOSSES, RELATIVE
 from bead_sklearn.routing._ratings import Ratings
 
-
 #: Shares of a variance below this one are rounding.
 _SAME = 1e-12
 

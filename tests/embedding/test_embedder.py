@@ -322,10 +322,10 @@ def test_frozen_layers_stay(tiny):
         "max_iter": 1,
         "device": "cpu",
     }
-    start = TwoTowerEmbedder(tiny, **options).fit(rows)._modules[1].state_dict()
+    start = TwoTowerEmbedder(tiny, **options).fit(rows)._towers.modules[1].state_dict()
     start = {name: value.clone() for name, value in start.items()}
     fitted = TwoTowerEmbedder(tiny, num_fixed_layers=1, random_state=0, **options)
-    network = fitted.fit(rows, y, groups=groups)._modules[1]
+    network = fitted.fit(rows, y, groups=groups)._towers.modules[1]
     moved = {
         name
         for name, value in network.state_dict().items()

@@ -360,8 +360,11 @@ def test_estimated_variances_are_those_of_the_simulation():
 
 def test_posterior_mean_by_brute_force():
     X, Y, _ = draw(30, 3, 0.5)
+    Y[:, 1] *= 0.2
     router = AnnotatorRouter(random_state=0).fit(X, Y)
     found, head = router.variances_, router._head
+    scales = head.scales
+    assert scales[1] < 0.9 * min(scales[0], scales[2])
     new = np.random.default_rng(5).normal(size=(7, 3))
     row, annotator = np.nonzero(~np.isnan(Y))
     places = head.coordinates(np.vstack([X, new]))
@@ -369,18 +372,23 @@ def test_posterior_mean_by_brute_force():
     kernel = np.exp(-squared / (2 * found.length**2))
     same = annotator[:, None] == annotator
     covariance = kernel[np.ix_(row, row)] * (found.shared + found.own * same)
-    covariance += found.annotator * same + found.item * (row[:, None] == row)
+    covariance += found.item * (row[:, None] == row)
     covariance += found.residual * np.eye(len(row))
+    covariance *= np.outer(scales[annotator], scales[annotator])
+    covariance += found.annotator * same
     weights = np.linalg.solve(covariance, Y[row, annotator] - found.mean)
     for a in range(3):
         between = kernel[30:][:, row] * (found.shared + found.own * (annotator == a))
+        between *= scales[a] * scales[annotator]
         between += found.annotator * (annotator == a)
         np.testing.assert_allclose(
             router.predict(new)[:, a], found.mean + between @ weights, atol=1e-7
         )
-    unknown = found.mean + found.shared * kernel[30:][:, row] @ weights
+    between = found.shared * kernel[30:][:, row] * scales[annotator]
     np.testing.assert_allclose(
-        router.predict(new, groups=["unknown"] * 7), unknown, atol=1e-7
+        router.predict(new, groups=["unknown"] * 7),
+        found.mean + between @ weights,
+        atol=1e-7,
     )
 
 
@@ -391,8 +399,12 @@ def test_marginal_likelihood_by_brute_force():
     router = AnnotatorRouter(random_state=0)
     router.fit(np.vstack([X, X[:5]]), np.vstack([Y, Y[:5] + 0.3]))
     cells = router._ratings.cells()
-    composite = _Composite(cells, np.arange(len(cells.item)), cells.features, 0.8, 1.0)
-    composite.maximise(cells.within, several=True)
+    scales = np.array([1.0, 0.5, 2.0])
+    composite = _Composite(
+        cells, np.arange(len(cells.item)), cells.features, 0.8, 1.0, scales
+    )
+    within = (cells.within / scales[cells.annotator] ** 2).sum()
+    composite.maximise(within, several=True)
     total = 0.0
     center = np.average(cells.reward, weights=cells.weight)
     ratings = router._ratings
@@ -402,10 +414,30 @@ def test_marginal_likelihood_by_brute_force():
         y = ratings.reward[chosen] - center - composite.mean
         squared = ((places[:, None] - places[None]) ** 2).sum(axis=-1)
         covariance = composite.own * np.exp(-squared / (2 * 0.8**2))
-        covariance += composite.annotator + composite.residual * np.eye(len(y))
+        covariance += composite.residual * np.eye(len(y))
+        covariance *= scales[a] ** 2
+        covariance += composite.annotator
         determinant = np.linalg.slogdet(covariance)[1]
         total -= 0.5 * (determinant + y @ np.linalg.solve(covariance, y))
+        total += len(y) * np.log(scales[a])  # the same for all variances
     assert total == pytest.approx(composite.value - 0.5 * composite.n, abs=1e-6)
+
+
+def test_annotators_whose_rewards_spread_less():
+    """Noise of one must not drown what is known of another."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    expected = np.column_stack([X[:, 0], 0.05 * X[:, 1]])
+    noise = rng.normal(size=expected.shape) * [0.5, 0.01]
+    router = AnnotatorRouter(random_state=0).fit(X[:200], (expected + noise)[:200])
+    error = router.predict(X[200:]) - expected[200:]
+    assert (error.std(axis=0) < 0.3 * expected.std(axis=0)).all()
+    # A unit of its own for one annotator is no loss for it.
+    fine = AnnotatorRouter(random_state=0)
+    fine.fit(X[:200], (expected + noise)[:200] * [1.0, 20.0])
+    np.testing.assert_allclose(
+        fine.predict(X[200:])[:, 1] / 20.0, router.predict(X[200:])[:, 1], atol=0.01
+    )
 
 
 def test_landmarks_stand_for_the_kernel(monkeypatch):
