@@ -349,9 +349,8 @@ default="all_examples"
                 ranking(parts[1], trainable, self.validation_pool),
                 int(self.patience),
             )
-            if self.fine_tune == "adapter":
+            if self._towers.restart(trainable):
                 # The number of passes is settled: now with all sessions.
-                trainable.begin(*self._towers.matrices)
                 train(trainable, clicks, settings, self._rng, passes=trained.passes)
         self._towers.keep(trainable)
         self._show_matrices()

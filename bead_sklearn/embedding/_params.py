@@ -259,12 +259,10 @@ def _stage(entry: Any) -> ExamplesType:
             return ExamplesType(int(name))
         except ValueError:
             pass
-    elif (
-        isinstance(entry, Real)
-        and not isinstance(entry, bool)
-        and entry in {m.value for m in ExamplesType}
-    ):
-        return ExamplesType(int(entry))
+    else:
+        number = _real(entry)
+        if number in {member.value for member in ExamplesType}:
+            return ExamplesType(number)
     raise ValueError(f"examples_order: {entry!r} is not a valid ExamplesType")
 
 

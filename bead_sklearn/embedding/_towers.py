@@ -77,6 +77,11 @@ class AdapterTowers:
             shared=self.shared,
         )
 
+    def restart(self, trained: Any) -> bool:
+        """Return to where training began, if that is possible."""
+        trained.begin(*self.matrices)
+        return True
+
     def keep(self, trained: Any) -> None:
         """Take over what was trained."""
         self.matrices = trained.matrices()
@@ -174,6 +179,10 @@ class ModelTowers:
         from bead_sklearn.embedding._adapters import LanguageModelTowers
 
         return LanguageModelTowers(query.values, item.values, *self.modules)
+
+    def restart(self, trained: Any) -> bool:
+        """Return False: a second copy of a model is too large to keep."""
+        return False
 
     def keep(self, trained: Any) -> None:
         """Nothing: the models were trained in place."""
