@@ -252,13 +252,8 @@ def test_items_shown_twice_or_never(sessions):
 
 def test_random_pairing_uses_every_session(sessions):
     """The order of a seed is not that of the original; what is paired is."""
-    for name in (
-        "paired_(3, 3)_random",
-        "paired_(3, 2)_random",
-        "paired_(2, 5)_random",
-    ):
-        pairs = sessions[name]["out"]["pairs"]
-        n, m = eval(name.removeprefix("paired_").removesuffix("_random"))
+    for n, m in ((3, 3), (3, 2), (2, 5)):
+        pairs = sessions[f"paired_({n}, {m})_random"]["out"]["pairs"]
         assert {first for first, _ in pairs} == {f"r{i}" for i in range(n)}
         assert {second for _, second in pairs} == {f"i{i}" for i in range(m)}
 
@@ -498,7 +493,7 @@ def test_joining_pairs(golden):
     with pytest.raises(ValueError, match="same length"):
         pairs.positive_ranks = torch.tensor([1.0, 2.0])
     assert "must be a torch.Tensor" in cases["setter_checks_type"]["raises"]
-    with pytest.raises(TypeError, match="positive_ranks must be a torch.Tensor"):
+    with pytest.raises(TypeError, match="positive_ranks must be a torch"):
         pairs.positive_ranks = [1.0, 2.0, 3.0]
     assert cases["init_0d_tensor"]["raises"].startswith("TypeError")
     with pytest.raises(ValueError, match="0-d tensor"):
