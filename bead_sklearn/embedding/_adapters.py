@@ -99,6 +99,7 @@ class LanguageModelTower(torch.nn.Module):
 
     def __init__(self, encoder: Any, num_fixed_layers: int) -> None:
         super().__init__()
+        self.origin = {"encoder": encoder, "num_fixed_layers": num_fixed_layers}
         device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = PretrainedModel(str(encoder.model), str(device), "float32")
         self.tokenizer = loaded.tokenizer
@@ -107,6 +108,22 @@ class LanguageModelTower(torch.nn.Module):
         self.pooling = encoder.pooling
         self.device_name = str(device)
         freeze_layers(self.network, num_fixed_layers)
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Return where the model came from, and its weights as arrays."""
+        weights = {
+            name: value.cpu().numpy() for name, value in self.state_dict().items()
+        }
+        return self.origin | {"weights": weights}
+
+    @classmethod
+    def from_arrays(cls, state: dict[str, Any]) -> LanguageModelTower:
+        """Return the model that :meth:`to_arrays` described."""
+        tower = cls(state["encoder"], state["num_fixed_layers"])
+        tower.load_state_dict(
+            {name: torch.tensor(value) for name, value in state["weights"].items()}
+        )
+        return tower
 
     def forward(self, texts: list[str]) -> torch.Tensor:
         """Return vectors of texts, (n, d)."""

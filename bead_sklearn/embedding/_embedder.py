@@ -256,7 +256,7 @@ default="all_examples"
             If no session has a click, the pair losses find no item without one beside
             it, a click or a confidence is negative, or a session has two queries.
         """
-        self._stages = check_options(self)
+        check_options(self)
         self._reader = RowReader(
             self.query_column, self.item_column, self.n_query_features
         )
@@ -298,7 +298,7 @@ default="all_examples"
         """
         if not self.__sklearn_is_fitted__():
             self.fit(X)
-        self._stages = check_options(self)
+        check_options(self)
         query, item = self._reader.read(self, X, reset=False)
         clicks = self._clicks(query, item, y, groups, sample_weight)
         self._train(query, item, clicks, 1, False)
@@ -334,7 +334,7 @@ default="all_examples"
         from bead_sklearn.embedding._training import Settings, train
 
         trainable = self._towers.trainable(query, item)
-        settings = Settings.of(self, self._stages, max_iter)
+        settings = Settings.of(self, check_options(self), max_iter)
         parts = None
         if early_stopping:
             parts = hold_out(clicks, self.validation_fraction, self._rng)

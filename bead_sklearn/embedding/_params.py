@@ -206,7 +206,9 @@ class FineTuningParams:
 
     def to_estimator_params(self) -> dict[str, Any]:
         """Return the parameters of a :class:`TwoTowerEmbedder` with this meaning."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        params = {field.name: getattr(self, field.name) for field in fields(self)}
+        # As plain text, which a saved model may hold.
+        return params | {"examples_order": [s.name for s in self.examples_order]}
 
 
 _DEFAULTED = (

@@ -174,6 +174,21 @@ class ModelTowers:
             )
         self.n_components = sizes[-1]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return names of models and their weights as arrays."""
+        kept = self.modules[: 1 if self.modules[0] is self.modules[1] else 2]
+        states = [module.to_arrays() for module in kept]
+        return {name: v for name, v in vars(self).items() if name != "modules"} | {
+            "modules": states
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the models, and give them the weights."""
+        from bead_sklearn.embedding._adapters import LanguageModelTower
+
+        towers = [LanguageModelTower.from_arrays(part) for part in state["modules"]]
+        vars(self).update(state | {"modules": (towers[0], towers[-1])})
+
     def trainable(self, query: Side, item: Side) -> Any:
         """Return what is trained, in torch."""
         from bead_sklearn.embedding._adapters import LanguageModelTowers

@@ -24,6 +24,7 @@ from bead_sklearn.embedding import (
     distance_shift,
 )
 from bead_sklearn.embedding._losses import ProbMarginRankingLoss
+from bead_sklearn.embedding._options import check_options
 from bead_sklearn.embedding._pairs import NAMES
 from bead_sklearn.embedding._training import _unit, extract_pairs, train
 
@@ -344,7 +345,7 @@ def test_types_of_options(head):
     # Numbers stand for stages; there they were stored and never looked at.
     assert head["examples_order all wrong type accepted"]["out"] == "[3]"
     fitted = pair_embedder(examples_order=[3]).fit(TEXTS, CLICKS)
-    assert fitted._stages == (ExamplesType.soft_all,)
+    assert check_options(fitted) == (ExamplesType.soft_all,)
     assert head["finetuner passes examples_order to extractor"]["out"] is False
 
 

@@ -201,7 +201,7 @@ def cases_of(path):
     return names
 
 
-def test_of(file, case):
+def covering(file, case):
     """The test that covers a case, None if there is none."""
     parts = (case, case.partition("/")[0])
     for pattern, test in COVERED[file].items():
@@ -217,9 +217,9 @@ def test_every_case_has_a_test(shared, file):
         pytest.skip(f"needs shared/golden/{file}: not there")
     names = cases_of(path)
     assert names
-    without = [name for name in names if test_of(file, name) is None]
+    without = [name for name in names if covering(file, name) is None]
     assert not without
-    used = {test_of(file, name) for name in names}
+    used = {covering(file, name) for name in names}
     for module, test in used:
         assert f"def {test}(" in (TESTS / module).read_text(encoding="utf-8"), test
     # No entry here stands for a case that is not there.

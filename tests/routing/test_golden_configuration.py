@@ -274,6 +274,4 @@ def test_accumulation_is_what_was_measured(golden, tag):
         )
         last[accumulate] = np.abs(router.coef_ - arrays[f"{tag}/W6"]).max()
     assert last[True] < 1e-6
-    assert (
-        0.01 * found["with_zero_grad"] < last[False] <= found["with_zero_grad"] * 1.01
-    )
+    assert 0.1 < last[False] / found["with_zero_grad"] <= 1.01
