@@ -352,6 +352,15 @@ default="all_examples"
             if self._towers.restart(trainable):
                 # The number of passes is settled: now with all sessions.
                 train(trainable, clicks, settings, self._rng, passes=trained.passes)
+        if np.isnan(trained.losses).all():
+            raise ValueError(
+                "Nothing could be learned: no batch had a clicked item and another "
+                f"one to compare it with (loss={self.loss!r}, batch_size="
+                f"{self.batch_size}, {int(clicks.has_clicks.sum())} session(s) with "
+                "clicks). Fit more sessions together, raise batch_size, use "
+                "hard_negatives=True or a pair loss, or widen the thresholds of "
+                "differences."
+            )
         self._towers.keep(trainable)
         self._show_matrices()
         self.loss_curve_ = [*self.loss_curve_, *trained.losses]

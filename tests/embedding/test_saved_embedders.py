@@ -14,9 +14,9 @@ from bead_sklearn import AnnotatorRouter, TwoTowerEmbedder
 from bead_sklearn.embedding import FineTuningParams
 from bead_sklearn.persistence import load, save
 
-ROWS = [("a fruit", item) for item in ("apple", "hammer")] * 6
-CLICKS = [1, 0] * 6
-SESSIONS = np.repeat(np.arange(6), 2)
+ROWS = [(f"a {kind}", item) for kind in ("fruit", "tool") for item in ("plum", "saw")]
+ROWS, CLICKS = ROWS * 6, [1, 0, 0, 1] * 6
+SESSIONS = np.repeat(np.arange(12), 2)
 
 LOADING = """
 import json, pickle, sys
@@ -54,9 +54,12 @@ def tiny(shared):
 def test_adapters(tmp_path):
     model = TwoTowerEmbedder(query_lr=0.1, items_lr=0.1, random_state=0)
     model.fit(ROWS, CLICKS, groups=SESSIONS)
+    assert np.abs(model.item_matrix_ - np.eye(len(model.item_matrix_))).max() > 0.1
     save(model, tmp_path / "model")
     expected = model.transform(ROWS)
-    np.testing.assert_array_equal(elsewhere("folder", tmp_path / "model", ROWS), expected)
+    np.testing.assert_array_equal(
+        elsewhere("folder", tmp_path / "model", ROWS), expected
+    )
     again = load(tmp_path / "model")
     np.testing.assert_array_equal(again.query_matrix_, model.query_matrix_)
     again.partial_fit(ROWS, CLICKS, groups=SESSIONS)
@@ -82,7 +85,9 @@ def test_whole_models(tmp_path, tiny, shared_tower):
     modules = again._towers.modules
     assert (modules[0] is modules[1]) is shared_tower
     for one, other in zip(modules, model._towers.modules, strict=True):
-        flags = [[p.requires_grad for p in tower.parameters()] for tower in (one, other)]
+        flags = [
+            [p.requires_grad for p in tower.parameters()] for tower in (one, other)
+        ]
         assert flags[0] == flags[1]
     again.partial_fit(ROWS, CLICKS, groups=SESSIONS)
     assert np.abs(again.transform(ROWS) - expected).max() > 0
@@ -93,6 +98,7 @@ def test_whole_models(tmp_path, tiny, shared_tower):
 def test_routers(tmp_path, solver):
     texts = ["add two", "a poem", "sum of three", "a verse"] * 5
     rewards = np.tile([[1.0, 0.2], [0.1, 0.9], [0.8, 0.3], [0.3, 0.7]], (5, 1))
+    rewards += 0.1 * np.random.default_rng(0).normal(size=rewards.shape)
     router = AnnotatorRouter(solver=solver, annotators=["ann", "bob"], random_state=0)
     router.fit(texts, rewards)
     save(router, tmp_path / "router")
