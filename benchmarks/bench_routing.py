@@ -245,7 +245,7 @@ def main() -> None:
     if not SHARED.is_dir():
         print("route_alpacaeval is not there: rewards of language models left out.")
         return
-    records = run_language_models(arguments.cache, 1 if arguments.quick else 3)
+    records = run_language_models(arguments.cache, 1 if arguments.quick else 5)
     report_language_models(records)
     save(arguments.out, records)
 

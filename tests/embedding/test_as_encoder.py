@@ -34,7 +34,7 @@ def encoder():
     rows, clicks, sessions = [], [], []
     for session in range(60):
         kind = session % 2
-        shown = [rng.choice(np.array(ITEMS)[FRUIT == k]) for k in (True, False)]
+        shown = [rng.choice(np.array(ITEMS)[k == FRUIT]) for k in (True, False)]
         for item, is_fruit in zip(shown, (True, False), strict=True):
             rows.append((("a fruit please", "a tool please")[kind], str(item)))
             clicks.append(int(is_fruit == (kind == 0)))
@@ -114,7 +114,7 @@ def test_forced_choice(encoder):
 def test_cloze(encoder):
     contexts = ["She ate the ___.", "He swung the ___."] * 12
     fillers = [
-        str(np.array(ITEMS)[FRUIT == (i % 2 == 0)][(i // 2) % 3]) for i in range(24)
+        str(np.array(ITEMS)[(i % 2 == 0) == FRUIT][(i // 2) % 3]) for i in range(24)
     ]
     model = ClozeClassifier(encoder=encoder, random_state=0).fit(contexts, fillers)
     probability = model.predict_proba(contexts[:2])
@@ -126,7 +126,7 @@ def test_cloze(encoder):
 def test_free_text(encoder):
     prompts = ["Name a fruit.", "Name a tool."] * 9
     answers = [
-        str(np.array(ITEMS)[FRUIT == (i % 2 == 0)][(i // 2) % 3]) for i in range(18)
+        str(np.array(ITEMS)[(i % 2 == 0) == FRUIT][(i // 2) % 3]) for i in range(18)
     ]
     model = FreeTextGenerator(encoder=encoder, random_state=0).fit(prompts, answers)
     found = model.predict(prompts[:2])

@@ -14,8 +14,9 @@ from bead_sklearn import AnnotatorRouter, TwoTowerEmbedder
 from bead_sklearn.embedding import FineTuningParams
 from bead_sklearn.persistence import load, save
 
-ROWS = [(f"a {kind}", item) for kind in ("fruit", "tool") for item in ("plum", "saw")]
-ROWS, CLICKS = ROWS * 6, [1, 0, 0, 1] * 6
+ITEMS = ("dogs sat on the mat", "three four five")
+ROWS = [(query, item) for query in ("the cat", "one two") for item in ITEMS] * 6
+CLICKS = [1, 0, 0, 1] * 6
 SESSIONS = np.repeat(np.arange(12), 2)
 
 LOADING = """
@@ -57,9 +58,8 @@ def test_adapters(tmp_path):
     assert np.abs(model.item_matrix_ - np.eye(len(model.item_matrix_))).max() > 0.1
     save(model, tmp_path / "model")
     expected = model.transform(ROWS)
-    np.testing.assert_array_equal(
-        elsewhere("folder", tmp_path / "model", ROWS), expected
-    )
+    found = elsewhere("folder", tmp_path / "model", ROWS)
+    np.testing.assert_array_equal(found, expected)
     again = load(tmp_path / "model")
     np.testing.assert_array_equal(again.query_matrix_, model.query_matrix_)
     again.partial_fit(ROWS, CLICKS, groups=SESSIONS)
@@ -85,15 +85,13 @@ def test_whole_models(tmp_path, tiny, shared_tower):
     modules = again._towers.modules
     assert (modules[0] is modules[1]) is shared_tower
     for one, other in zip(modules, model._towers.modules, strict=True):
-        flags = [
-            [p.requires_grad for p in tower.parameters()] for tower in (one, other)
-        ]
-        assert flags[0] == flags[1]
+        mine, its = ([p.requires_grad for p in m.parameters()] for m in (one, other))
+        assert mine == its
     again.partial_fit(ROWS, CLICKS, groups=SESSIONS)
     assert np.abs(again.transform(ROWS) - expected).max() > 0
 
 
-@pytest.mark.filterwarnings("ignore:1 column")
+@pytest.mark.filterwarnings("ignore:1 column", "ignore:Singular fit")
 @pytest.mark.parametrize("solver", ["gp", "ridge", "knn", "sgd"])
 def test_routers(tmp_path, solver):
     texts = ["add two", "a poem", "sum of three", "a verse"] * 5
