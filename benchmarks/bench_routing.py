@@ -44,8 +44,8 @@ METHODS = {
         "init": "random",
     },
 }
-#: Language models that win nearly every prompt; without them routing matters.
-TOP = ("FuseChat",)
+#: What the script runs.
+PARTS = ("worlds", "replacement", "models")
 
 
 def draw_world(seed: int, topics: np.ndarray):
@@ -145,6 +145,10 @@ def run_language_models(cache: Path | None, n_repeats: int) -> list[Record]:
     wide = table.pivot(index="item", columns="model", values="reward")
     texts = table.drop_duplicates("item").set_index("item")["text"][wide.index].tolist()
     X, rewards = encode(texts, cache), wide.to_numpy()
+    source = table.drop_duplicates("item").set_index("item")["source"][wide.index]
+    lengths = np.log1p([[len(t), len(t.split()), t.count("?")] for t in texts])
+    lengths = (lengths - lengths.mean(axis=0)) / lengths.std(axis=0)
+    more = np.hstack([X, 0.3 * pd.get_dummies(source).to_numpy(float), 0.1 * lengths])
     known = ~np.isnan(rewards)
     splits = RepeatedKFold(n_splits=10, n_repeats=n_repeats, random_state=0)
     records = []
@@ -157,10 +161,16 @@ def run_language_models(cache: Path | None, n_repeats: int) -> list[Record]:
             "best single model": np.tile(filled[train].mean(axis=0), (len(test), 1)),
             "TF-IDF ridge": Ridge(alpha=1.0).fit(A, filled[train]).predict(B),
         }
-        for name, features in (("MiniLM", X), ("hashed n-grams", texts)):
-            router = AnnotatorRouter(random_state=0)
+        for name, (features, options) in {
+            "default router": (X, {}),
+            "default router, source and length too": (more, {}),
+            "default router, hashed n-grams": (texts, {}),
+            "knn": (X, {"solver": "knn"}),
+            "knn, 100 neighbours": (X, {"solver": "knn", "n_neighbors": 100}),
+        }.items():
+            router = AnnotatorRouter(**options, random_state=0)
             router.fit(_take(features, train), rewards[train])
-            tables[f"default router, {name}"] = router.predict(_take(features, test))
+            tables[name] = router.predict(_take(features, test))
         for name, predicted in tables.items():
             predicted = np.where(known[test], predicted, -np.inf)
             chosen = rewards[test, predicted.argmax(axis=1)]
@@ -207,40 +217,57 @@ def report_language_models(records: list[Record]) -> None:
         items = np.array([record["item"] for record in own])
         sums = np.bincount(items, [record["reward"] for record in own])
         by_item[method] = sums / np.bincount(items)
-    base = by_item["best single model"]
     rows = []
     for method, values in by_item.items():
-        gap = values - base
-        error = gap.std(ddof=1) / np.sqrt(len(gap))
-        rows.append([method, values.mean(), gap.mean(), error])
-    print(show(["method", "reward", "against best single", "s.e. (prompts)"], rows))
+        row = [method, values.mean()]
+        for base in ("best single model", "TF-IDF ridge"):
+            gap = values - by_item[base]
+            row += [gap.mean(), gap.std(ddof=1) / np.sqrt(len(gap))]
+        rows.append(row)
+    print(show(["method", "reward", "- best single", "s.e.", "- TF-IDF", "s.e."], rows))
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--cache", type=Path, help="SQLite file of embeddings")
+    options.add_argument(
+        "--first-seed", type=int, default=0, metavar="N", help="seed of the first world"
+    )
+    options.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run"
+    )
     arguments = options.parse_args()
     warnings.simplefilter("ignore")
-    seeds = range(2 if arguments.quick else 8)
+    if set(arguments.parts) & {"worlds", "replacement"}:
+        simulated(arguments)
+    if "models" not in arguments.parts:
+        return
+    if not SHARED.is_dir():
+        print("route_alpacaeval is not there: rewards of language models left out.")
+        return
+    records = run_language_models(arguments.cache, 1 if arguments.quick else 5)
+    report_language_models(records)
+    save(arguments.out, records)
+
+
+def simulated(arguments) -> None:
+    n_seeds = 2 if arguments.quick else 8
+    seeds = range(arguments.first_seed, arguments.first_seed + n_seeds)
     corpus = read_corpus()
     topics = np.unique([entry.topic for entry in corpus], return_inverse=True)[1]
     X = encode([entry.text for entry in corpus], arguments.cache)
     print(f"{len(corpus)} texts on {topics.max() + 1} topics")
-    methods = [m for m in METHODS if not (arguments.quick and m == "ridge")]
-    records = run_worlds(X, topics, seeds, methods)
-    report_worlds(records)
-    save(arguments.out, records)
-    print()
-    records = run_replacement(X, topics, seeds)
-    report_replacement(records)
-    save(arguments.out, records)
-    print()
-    if not SHARED.is_dir():
-        print("route_alpacaeval is not there: rewards of language models left out.")
-        return
-    records = run_language_models(arguments.cache, 1 if arguments.quick else 3)
-    report_language_models(records)
-    save(arguments.out, records)
+    if "worlds" in arguments.parts:
+        methods = [m for m in METHODS if not (arguments.quick and m == "ridge")]
+        records = run_worlds(X, topics, seeds, methods)
+        report_worlds(records)
+        save(arguments.out, records)
+        print()
+    if "replacement" in arguments.parts:
+        records = run_replacement(X, topics, seeds)
+        report_replacement(records)
+        save(arguments.out, records)
+        print()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from bead_sklearn.encoders._pretrained import POOLINGS, PretrainedModel
+from bead_sklearn.embedding._towers import unit_rows
+from bead_sklearn.encoders._pretrained import POOLINGS, PretrainedModel, split_pairs
+
+#: Texts that are embedded together where nothing is learned from them.
+_BATCH = 64
 
 
 class LinearAdapters:
@@ -32,12 +36,28 @@ class LinearAdapters:
         *,
         shared: bool,
     ) -> None:
+        self._features = (query_features, item_features)
         self._queries = torch.as_tensor(query_features, dtype=torch.float32)
         self._items = torch.as_tensor(item_features, dtype=torch.float32)
-        self.item_module: torch.nn.Module = _layer(item_matrix)
-        self.query_module: torch.nn.Module = (
-            self.item_module if shared else _layer(query_matrix)
-        )
+        d = query_features.shape[1]
+        self.item_module: torch.nn.Module = torch.nn.Linear(d, d, bias=False)
+        self.query_module: torch.nn.Module = self.item_module
+        if not shared:
+            self.query_module = torch.nn.Linear(d, d, bias=False)
+        self.begin(query_matrix, item_matrix)
+
+    def begin(self, query_matrix: np.ndarray, item_matrix: np.ndarray) -> None:
+        """Begin at given matrices."""
+        for module, matrix in (
+            (self.query_module, query_matrix),
+            (self.item_module, item_matrix),
+        ):
+            with torch.no_grad():
+                module.get_parameter("weight").copy_(torch.as_tensor(matrix))
+
+    def vectors(self, which: int) -> np.ndarray:
+        """Return vectors of all queries (0) or items (1), of length 1."""
+        return unit_rows(self._features[which] @ self.matrices()[which].T)
 
     def queries(self, numbers: np.ndarray) -> torch.Tensor:
         """Return vectors of queries, (n, d)."""
@@ -60,13 +80,6 @@ class LinearAdapters:
         return query, item
 
 
-def _layer(matrix: np.ndarray) -> torch.nn.Linear:
-    layer = torch.nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(torch.as_tensor(matrix))
-    return layer
-
-
 class LanguageModelTower(torch.nn.Module):
     """A pretrained model with its pooling, trained as a whole or above a layer.
 
@@ -86,6 +99,7 @@ class LanguageModelTower(torch.nn.Module):
 
     def __init__(self, encoder: Any, num_fixed_layers: int) -> None:
         super().__init__()
+        self.origin = {"encoder": encoder, "num_fixed_layers": num_fixed_layers}
         device = encoder.device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = PretrainedModel(str(encoder.model), str(device), "float32")
         self.tokenizer = loaded.tokenizer
@@ -95,10 +109,26 @@ class LanguageModelTower(torch.nn.Module):
         self.device_name = str(device)
         freeze_layers(self.network, num_fixed_layers)
 
+    def to_arrays(self) -> dict[str, Any]:
+        """Return where the model came from, and its weights as arrays."""
+        weights = {
+            name: value.cpu().numpy() for name, value in self.state_dict().items()
+        }
+        return self.origin | {"weights": weights}
+
+    @classmethod
+    def from_arrays(cls, state: dict[str, Any]) -> LanguageModelTower:
+        """Return the model that :meth:`to_arrays` described."""
+        tower = cls(state["encoder"], state["num_fixed_layers"])
+        tower.load_state_dict(
+            {name: torch.tensor(value) for name, value in state["weights"].items()}
+        )
+        return tower
+
     def forward(self, texts: list[str]) -> torch.Tensor:
         """Return vectors of texts, (n, d)."""
         batch = self.tokenizer(
-            texts,
+            *split_pairs(texts),
             truncation=self.limit is not None,
             max_length=self.limit,
             padding=True,
@@ -197,3 +227,9 @@ class LanguageModelTowers:
         """Return vectors of items, (n, d)."""
         result: torch.Tensor = self.item_module([self._item_texts[i] for i in numbers])
         return result
+
+    def vectors(self, which: int) -> np.ndarray:
+        """Return vectors of all queries (0) or items (1), of length 1."""
+        module = (self.query_module, self.item_module)[which]
+        texts = (self._query_texts, self._item_texts)[which]
+        return unit_rows(module.embed(texts, _BATCH))

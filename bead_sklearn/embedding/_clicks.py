@@ -82,6 +82,11 @@ class ClickstreamPairs:
         rows: list[np.ndarray] = self.__dict__["_rows"]
         return rows
 
+    def take(self, rows: np.ndarray) -> ClickstreamPairs:
+        """Return some of the rows."""
+        parts = (self.query, self.item, self.click, self.confidence, self.session)
+        return ClickstreamPairs(*(part[rows] for part in parts))
+
     @property
     def has_clicks(self) -> np.ndarray:
         """Whether each session has a click, (n_sessions,)."""
@@ -102,7 +107,13 @@ class ClickstreamPairs:
         confidence = self.confidence.copy()
         for rows in self.sessions:
             clicks = (self.click[rows] > 0).astype(float)
-            confidence[rows] *= np.asarray(measure(ranks[rows], clicks))
+            found = np.asarray(measure(ranks[rows], clicks), dtype=np.float64)
+            if found.shape != rows.shape:
+                raise ValueError(
+                    f"click_confidence must return a confidence for each of the "
+                    f"{len(rows)} items of a session. Got shape {found.shape}."
+                )
+            confidence[rows] *= found
         return ClickstreamPairs(
             self.query, self.item, self.click, confidence, self.session
         )

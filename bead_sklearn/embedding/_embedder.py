@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,34 +11,20 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import Tags, check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
     _check_sample_weight,
     _fit_context,
 )
 from bead_sklearn.embedding._clicks import ClickstreamPairs
 from bead_sklearn.embedding._confidences import click_confidences
 from bead_sklearn.embedding._metrics import mean_reciprocal_rank
-from bead_sklearn.embedding._params import read_examples_order
-from bead_sklearn.embedding._rows import RowReader, Side, single_side
-from bead_sklearn.encoders import TransformerEncoder, fit_encoder, resolve_encoder
-from bead_sklearn.inputs import encode_levels, read_groups
-
-_LOSSES = {
-    "multiple_negatives_ranking",
-    "prob_margin",
-    "cosine_prob_margin",
-    "pairwise_logistic",
-    "margin_ranking",
-}
-
-#: Sessions with clicks that a validation part needs.
-_MIN_VALIDATION = 10
+from bead_sklearn.embedding._options import CONSTRAINTS, check_options
+from bead_sklearn.embedding._rows import RowReader, Side, read_clicks, single_side
+from bead_sklearn.embedding._towers import begin_towers
+from bead_sklearn.embedding._validation import hold_out, ranking
 
 
 class TwoTowerEmbedder(
@@ -169,40 +154,7 @@ default="all_examples"
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"groups": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"groups": True}
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "encoder": [str, callable, HasMethods(["fit", "transform"]), None],
-        "query_encoder": [str, callable, HasMethods(["fit", "transform"]), None],
-        "shared": ["boolean"],
-        "fine_tune": [StrOptions({"adapter", "full"})],
-        "loss": [StrOptions(_LOSSES)],
-        "margin": [Interval(Real, 0, None, closed="neither")],
-        "hard_negatives": ["boolean"],
-        "negative_downsampling": [Interval(Real, 0, 1, closed="right")],
-        "not_irrelevant_only": ["boolean"],
-        "min_abs_difference_threshold": [Interval(Real, 0, None, closed="left")],
-        "max_abs_difference_threshold": [Interval(Real, 0, None, closed="neither")],
-        "examples_order": "no_validation",
-        "optimizer": [StrOptions({"adam", "adamw", "sgd"})],
-        "query_lr": [Interval(Real, 0, None, closed="neither"), None],
-        "items_lr": [Interval(Real, 0, None, closed="neither"), None],
-        "query_weight_decay": [Interval(Real, 0, None, closed="left")],
-        "items_weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_step": [Interval(Integral, 1, None, closed="left"), None],
-        "lr_gamma": [Interval(Real, 0, 1, closed="right")],
-        "num_fixed_layers": [Interval(Integral, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_pool": [StrOptions({"all", "session"})],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "click_confidence": [StrOptions({"windowed"}), callable, None],
-        "query_column": [str, None],
-        "item_column": [str, None],
-        "n_query_features": [Interval(Integral, 1, None, closed="left"), None],
-        "device": [str, None],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def __init__(
         self,
@@ -304,13 +256,15 @@ default="all_examples"
             If no session has a click, the pair losses find no item without one beside
             it, a click or a confidence is negative, or a session has two queries.
         """
-        self._check_settings()
+        check_options(self)
         self._reader = RowReader(
             self.query_column, self.item_column, self.n_query_features
         )
         self._rng = check_random_state(self.random_state)
         query, item = self._reader.read(self, X, reset=True)
-        self._start(query, item)
+        self._towers = begin_towers(self, query, item)
+        self.n_components_ = self._towers.n_components
+        self._show_matrices()
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] = []
         self.best_iteration_ = 0
@@ -344,130 +298,24 @@ default="all_examples"
         """
         if not self.__sklearn_is_fitted__():
             self.fit(X)
+        check_options(self)
         query, item = self._reader.read(self, X, reset=False)
         clicks = self._clicks(query, item, y, groups, sample_weight)
         self._train(query, item, clicks, 1, False)
         return self
 
-    def _check_settings(self) -> None:
-        in_batch = self.loss == "multiple_negatives_ranking"
-        if self.hard_negatives and not in_batch:
-            raise ValueError(
-                "hard_negatives=True needs loss='multiple_negatives_ranking'; the pair "
-                f"losses use such items always. Got loss={self.loss!r}."
-            )
-        if self.min_abs_difference_threshold >= self.max_abs_difference_threshold:
-            raise ValueError(
-                "min_abs_difference_threshold must be below "
-                "max_abs_difference_threshold. Got "
-                f"{self.min_abs_difference_threshold:g} and "
-                f"{self.max_abs_difference_threshold:g}."
-            )
-        self._stages = read_examples_order(self.examples_order)
-        if in_batch and any(stage.name != "all_examples" for stage in self._stages):
-            raise ValueError(
-                "examples_order needs a pair loss such as 'pairwise_logistic'; "
-                "'multiple_negatives_ranking' has no pairs to choose from."
-            )
-        if in_batch and not self.not_irrelevant_only:
-            raise ValueError(
-                "not_irrelevant_only=False needs a pair loss such as "
-                "'pairwise_logistic'."
-            )
-        if self.num_fixed_layers and self.fine_tune != "full":
-            raise ValueError(
-                f"num_fixed_layers={self.num_fixed_layers} needs fine_tune='full'; "
-                "with 'adapter' no layer of the encoder is trained."
-            )
-
-    def _start(self, query: Side, item: Side) -> None:
-        """Fit encoders, and begin with towers that change nothing."""
-        options = {"device": self.device, "random_state": self.random_state}
-        self._encoders: tuple[Any, Any] | None = None
-        self._modules: tuple[Any, Any] | None = None
-        if not item.is_text:
-            if self.fine_tune == "full":
-                raise ValueError("fine_tune='full' needs texts. X holds numbers.")
-            d = item.values.shape[1]
-        elif self.fine_tune == "full":
-            d = self._start_language_models(options)
-        else:
-            encoder = resolve_encoder(self.encoder, **options)
-            if self.query_encoder is None:
-                texts = list(dict.fromkeys([*query.values, *item.values]))
-                fit_encoder(encoder, texts)
-                self._encoders = (encoder, encoder)
-            else:
-                other = resolve_encoder(self.query_encoder, **options)
-                self._encoders = (
-                    fit_encoder(other, query.values),
-                    fit_encoder(encoder, item.values),
-                )
-            sizes = [
-                np.shape(e.transform(side.values[:1]))[1]
-                for e, side in zip(self._encoders, (query, item), strict=True)
-            ]
-            if sizes[0] != sizes[1]:
-                raise ValueError(
-                    f"query_encoder gives {sizes[0]} features and encoder {sizes[1]}; "
-                    "query and item vectors must be of one length."
-                )
-            d = sizes[1]
-        self.n_components_ = int(d)
-        if self.fine_tune == "adapter":
-            self.query_matrix_ = np.eye(d)
-            self.item_matrix_ = np.eye(d)
-
-    def _start_language_models(self, options: dict[str, Any]) -> int:
-        from bead_sklearn.embedding._adapters import LanguageModelTower
-
-        encoders = [resolve_encoder(self.encoder, **options)]
-        if self.query_encoder is not None:
-            encoders.append(resolve_encoder(self.query_encoder, **options))
-        for encoder in encoders:
-            if not isinstance(encoder, TransformerEncoder):
-                raise ValueError(
-                    "fine_tune='full' needs a language model as encoder: its name, its "
-                    f"folder or a TransformerEncoder. Got {encoder!r}."
-                )
-            encoder.fit([""])
-        towers = [LanguageModelTower(e, int(self.num_fixed_layers)) for e in encoders]
-        if not self.shared and len(towers) == 1:
-            towers.append(LanguageModelTower(encoders[0], int(self.num_fixed_layers)))
-        self._modules = (towers[-1], towers[0])
-        return int(encoders[0].n_components_)
-
     def _clicks(
         self, query: Side, item: Side, y: Any, groups: Any, sample_weight: Any
     ) -> ClickstreamPairs:
-        n_rows = len(item.index)
-        clicks = check_array(
-            y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self
+        found = read_clicks(
+            self,
+            query,
+            item,
+            y,
+            groups,
+            sample_weight,
+            needs_pairs=self.loss != "multiple_negatives_ranking",
         )
-        clicks = clicks[:, 0] if clicks.ndim == 2 and clicks.shape[1] == 1 else clicks
-        check_consistent_length(item.index, clicks)
-        if clicks.ndim != 1:
-            raise ValueError(f"y must be a vector of clicks. Got shape {clicks.shape}.")
-        weights = _check_sample_weight(
-            sample_weight, item.index, dtype=np.float64, ensure_non_negative=True
-        )
-        session = query.index
-        if groups is not None:
-            ids = next(iter(read_groups(groups, n_rows).values()))
-            session = encode_levels(ids)[1]
-        else:
-            session = encode_levels(session)[1]
-        found = ClickstreamPairs(query.index, item.index, clicks, weights, session)
-        if not found.has_clicks.any():
-            raise ValueError("No session has a click: all of y is 0.")
-        is_pair_loss = self.loss != "multiple_negatives_ranking"
-        if is_pair_loss and not any(
-            len(np.unique(clicks[rows] > 0)) == 2 for rows in found.sessions
-        ):
-            raise ValueError(
-                f"loss={self.loss!r} compares items with and without a click of one "
-                "session, and no session has both."
-            )
         if self.click_confidence is not None:
             measure: Any = self.click_confidence
             if measure == "windowed":
@@ -483,114 +331,46 @@ default="all_examples"
         max_iter: int,
         early_stopping: bool,
     ) -> None:
-        from bead_sklearn.embedding._training import train
+        from bead_sklearn.embedding._training import Settings, train
 
-        before = None
-        if self._modules is None:
-            before = self.query_matrix_, self.item_matrix_
-        towers = self._towers(query, item)
-        validation = self._hold_out(clicks) if early_stopping else []
-        settings = self._settings(max_iter)
-        if not validation:
-            trained = train(towers, clicks, settings, self._rng)
+        trainable = self._towers.trainable(query, item)
+        settings = Settings.of(self, check_options(self), max_iter)
+        parts = None
+        if early_stopping:
+            parts = hold_out(clicks, self.validation_fraction, self._rng)
+        if parts is None:
+            trained = train(trainable, clicks, settings, self._rng)
         else:
-            kept, held_out = _split(clicks, validation)
             trained = train(
-                towers,
-                kept,
+                trainable,
+                parts[0],
                 settings,
                 self._rng,
-                self._evaluation(query, item, held_out, towers),
+                ranking(parts[1], trainable, self.validation_pool),
                 int(self.patience),
             )
-            if before is not None:
+            if self._towers.restart(trainable):
                 # The number of passes is settled: now with all sessions.
-                self.query_matrix_, self.item_matrix_ = before
-                towers = self._towers(query, item)
-                train(towers, clicks, settings, self._rng, n_passes=trained.best)
-        self._keep(towers)
+                train(trainable, clicks, settings, self._rng, passes=trained.passes)
+        if np.isnan(trained.losses).all():
+            raise ValueError(
+                "Nothing could be learned: no batch had a clicked item and another "
+                f"one to compare it with (loss={self.loss!r}, batch_size="
+                f"{self.batch_size}, {int(clicks.has_clicks.sum())} session(s) with "
+                "clicks). Fit more sessions together, raise batch_size, use "
+                "hard_negatives=True or a pair loss, or widen the thresholds of "
+                "differences."
+            )
+        self._towers.keep(trainable)
+        self._show_matrices()
         self.loss_curve_ = [*self.loss_curve_, *trained.losses]
         self.validation_scores_ = trained.scores
         self.best_iteration_ = self.n_iter_ + trained.best
         self.n_iter_ += len(trained.losses)
 
-    def _hold_out(self, clicks: ClickstreamPairs) -> list[int]:
-        """Return the sessions that are held out, none if they would be few."""
-        with_clicks = np.flatnonzero(clicks.has_clicks)
-        n = round(self.validation_fraction * len(with_clicks))
-        if n < _MIN_VALIDATION or n >= len(with_clicks):
-            return []
-        return sorted(self._rng.permutation(with_clicks)[:n].tolist())
-
-    def _evaluation(
-        self, query: Side, item: Side, held_out: ClickstreamPairs, towers: Any
-    ) -> Callable[[], float]:
-        """Return a function that ranks the clicked items of held-out sessions."""
-
-        def within_sessions() -> float:
-            self._keep(towers)
-            rows = np.concatenate(held_out.sessions)
-            index = Side(query.values, held_out.query[rows])
-            other = Side(item.values, held_out.item[rows])
-            return mean_reciprocal_rank(
-                held_out.click[rows],
-                self._similarity(index, other),
-                groups=held_out.session[rows],
-            )
-
-        def among_all() -> float:
-            self._keep(towers)
-            left = self._vectors(query, 0)
-            right = self._vectors(item, 1)
-            rows = np.flatnonzero(held_out.click > 0)
-            scores = left[held_out.query[rows]] @ right.T
-            own = scores[np.arange(len(rows)), held_out.item[rows]]
-            above = (scores > own[:, None]).sum(axis=1)
-            ranks = 1.0 + above
-            return float((1.0 / ranks).mean())
-
-        return among_all if self.validation_pool == "all" else within_sessions
-
-    def _settings(self, max_iter: int) -> Any:
-        from bead_sklearn.embedding._training import Settings
-
-        rate = 3e-4 if self.fine_tune == "adapter" else 2e-5
-        return Settings(
-            loss=self.loss,
-            margin=float(self.margin),
-            hard_negatives=bool(self.hard_negatives),
-            optimizer=self.optimizer,
-            query_lr=rate if self.query_lr is None else float(self.query_lr),
-            items_lr=rate if self.items_lr is None else float(self.items_lr),
-            query_weight_decay=float(self.query_weight_decay),
-            items_weight_decay=float(self.items_weight_decay),
-            lr_step=self.lr_step,
-            lr_gamma=float(self.lr_gamma),
-            max_iter=max_iter,
-            batch_size=int(self.batch_size),
-            negative_downsampling=float(self.negative_downsampling),
-            min_difference=float(self.min_abs_difference_threshold),
-            max_difference=float(self.max_abs_difference_threshold),
-            stages=self._stages,
-            not_irrelevant_only=bool(self.not_irrelevant_only),
-        )
-
-    def _towers(self, query: Side, item: Side) -> Any:
-        from bead_sklearn.embedding._adapters import LanguageModelTowers, LinearAdapters
-
-        if self._modules is not None:
-            return LanguageModelTowers(query.values, item.values, *self._modules)
-        return LinearAdapters(
-            self._features(query, 0),
-            self._features(item, 1),
-            self.query_matrix_,
-            self.item_matrix_,
-            shared=bool(self.shared),
-        )
-
-    def _keep(self, towers: Any) -> None:
-        if self._modules is None:
-            self.query_matrix_, self.item_matrix_ = towers.matrices()
+    def _show_matrices(self) -> None:
+        if self._towers.matrices is not None:
+            self.query_matrix_, self.item_matrix_ = self._towers.matrices
 
     # -------------------------------------------------------------- predict
 
@@ -688,9 +468,7 @@ default="all_examples"
         )
 
     def _of_rows(self, X: Any, which: int) -> np.ndarray:
-        side = None
-        if self._encoders is not None or self._modules is not None:
-            side = single_side(X)
+        side = single_side(X) if self._towers.reads_text else None
         if side is None:
             side = self._reader.read(self, X, reset=False)[which]
         return np.asarray(self._vectors(side, which)[side.index])
@@ -702,22 +480,8 @@ default="all_examples"
 
     def _vectors(self, side: Side, which: int) -> np.ndarray:
         """Vectors of the distinct queries (0) or items (1)."""
-        if self._modules is not None:
-            vectors = self._modules[which].embed(side.values, int(self.batch_size))
-        else:
-            matrix = (self.query_matrix_, self.item_matrix_)[which]
-            vectors = self._features(side, which) @ matrix.T
-        return np.asarray(vectors / _lengths(vectors))
-
-    def _features(self, side: Side, which: int) -> np.ndarray:
-        if not side.is_text:
-            return np.asarray(side.values)
-        assert self._encoders is not None
-        features = self._encoders[which].transform(side.values)
-        return np.asarray(
-            features.toarray() if hasattr(features, "toarray") else features,
-            dtype=np.float64,
-        )
+        vectors: np.ndarray = self._towers.vectors(side, which, int(self.batch_size))
+        return vectors
 
     @property
     def _n_features_out(self) -> int:
@@ -732,32 +496,3 @@ default="all_examples"
         tags.input_tags.string = True
         tags.target_tags.positive_only = True
         return tags
-
-
-def _lengths(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.where(lengths > 1e-12, lengths, 1.0))
-
-
-def _split(
-    clicks: ClickstreamPairs, held_out: list[int]
-) -> tuple[ClickstreamPairs, ClickstreamPairs]:
-    """Return the rows of the sessions that are kept, and of those held out."""
-    out = np.zeros(len(clicks.sessions), dtype=bool)
-    out[held_out] = True
-    numbers = np.empty(len(clicks.session), dtype=np.intp)
-    for number, rows in enumerate(clicks.sessions):
-        numbers[rows] = number
-    parts = []
-    for mask in (~out[numbers], out[numbers]):
-        rows = np.flatnonzero(mask)
-        parts.append(
-            ClickstreamPairs(
-                clicks.query[rows],
-                clicks.item[rows],
-                clicks.click[rows],
-                clicks.confidence[rows],
-                clicks.session[rows],
-            )
-        )
-    return parts[0], parts[1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRequest
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from bead_sklearn.inputs import encode_levels, read_groups
 
@@ -35,13 +37,15 @@ def mean_reciprocal_rank(
     Raises
     ------
     ValueError
-        If no session has a relevant item.
+        If no session has a relevant item, a grade is negative, a grade or score is
+        not finite, or k is below 1.
 
     Examples
     --------
     >>> mean_reciprocal_rank([0, 1, 1, 0], [2.0, 1.0, 3.0, 1.0], groups=[0, 0, 1, 1])
     0.75
     """
+    _check_k(k)
 
     def value(grades: np.ndarray, ranks: np.ndarray) -> float:
         first = ranks[grades > 0].min()
@@ -60,6 +64,7 @@ def recall_at_k(y: Any, scores: Any, *, groups: Any = None, k: int = 10) -> floa
     >>> recall_at_k([0, 1, 1], [3.0, 2.0, 1.0], k=2)
     0.5
     """
+    _check_k(k)
 
     def value(grades: np.ndarray, ranks: np.ndarray) -> float:
         return float((ranks[grades > 0] <= k).mean())
@@ -80,6 +85,7 @@ def normalized_dcg(
     >>> round(normalized_dcg([0, 1], [2.0, 1.0]), 4)
     0.6309
     """
+    _check_k(k)
 
     def value(grades: np.ndarray, ranks: np.ndarray) -> float:
         limit = np.inf if k is None else k
@@ -125,8 +131,12 @@ def distance_shift(
     """
     if target not in (1, -1):
         raise ValueError(f"target must be 1 or -1. Got {target!r}.")
-    grades = np.asarray(y, dtype=np.float64)
-    moved = target * (np.asarray(after, float) - np.asarray(before, float))
+    grades, first, second = (
+        _vector(values, name)
+        for name, values in (("y", y), ("before", before), ("after", after))
+    )
+    check_consistent_length(grades, first, second)
+    moved = target * (second - first)
     clicked, others = [], []
     for rows in _sessions(groups, len(grades)):
         chosen = rows[grades[rows] > 0]
@@ -141,9 +151,11 @@ def distance_shift(
 
 
 def _mean(value: Any, y: Any, scores: Any, groups: Any) -> float:
-    grades = np.asarray(y, dtype=np.float64)
-    numbers = np.asarray(scores, dtype=np.float64)
+    grades = _vector(y, "y")
+    numbers = _vector(scores, "scores")
     check_consistent_length(grades, numbers)
+    if (grades < 0).any():
+        raise ValueError(f"y must be at least 0. Got {grades.min():g}.")
     found = []
     for rows in _sessions(groups, len(grades)):
         if (grades[rows] > 0).any():
@@ -154,6 +166,20 @@ def _mean(value: Any, y: Any, scores: Any, groups: Any) -> float:
     if not found:
         raise ValueError("No session has a relevant item: all of y is 0.")
     return float(np.mean(found))
+
+
+def _vector(values: Any, name: str) -> np.ndarray:
+    return np.asarray(
+        column_or_1d(
+            check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
+        )
+    )
+
+
+def _check_k(k: Any) -> None:
+    is_whole = isinstance(k, Integral) and not isinstance(k, bool)
+    if k is not None and not (is_whole and k >= 1):
+        raise ValueError(f"k must be an integer of at least 1. Got {k!r}.")
 
 
 def _sessions(groups: Any, n_rows: int) -> list[np.ndarray]:
@@ -192,6 +218,9 @@ class RankingScorer:
             raise ValueError(
                 f"metric must be one of {sorted(RANKING_METRICS)}. Got {metric!r}."
             )
+        if k is None:
+            raise ValueError("k must be an integer of at least 1. Got None.")
+        _check_k(k)
         self.metric = metric
         self.k = k
 

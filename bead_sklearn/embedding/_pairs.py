@@ -177,7 +177,9 @@ default=None
         confidences = other.positive_confidences
         if confidences is not None or self.positive_confidences is not None:
             values["positive_confidences"] = (
-                torch.ones(n) if confidences is None else confidences[:n]
+                torch.ones_like(other.positive_ranks[:n])
+                if confidences is None
+                else confidences[:n]
             )
         self._replace(values)
 

@@ -206,7 +206,9 @@ class FineTuningParams:
 
     def to_estimator_params(self) -> dict[str, Any]:
         """Return the parameters of a :class:`TwoTowerEmbedder` with this meaning."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        params = {field.name: getattr(self, field.name) for field in fields(self)}
+        # As plain text, which a saved model may hold.
+        return params | {"examples_order": [s.name for s in self.examples_order]}
 
 
 _DEFAULTED = (
@@ -259,8 +261,10 @@ def _stage(entry: Any) -> ExamplesType:
             return ExamplesType(int(name))
         except ValueError:
             pass
-    elif type(entry) is not bool and entry in {m.value for m in ExamplesType}:
-        return ExamplesType(int(entry))
+    else:
+        number = _real(entry)
+        if number in {member.value for member in ExamplesType}:
+            return ExamplesType(number)
     raise ValueError(f"examples_order: {entry!r} is not a valid ExamplesType")
 
 

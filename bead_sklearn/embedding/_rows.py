@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
 
-from bead_sklearn.inputs import DistinctText, InputReader, read_text
+from bead_sklearn._sklearn import _check_sample_weight
+from bead_sklearn.embedding._clicks import ClickstreamPairs
+from bead_sklearn.inputs import (
+    DistinctText,
+    InputReader,
+    encode_levels,
+    read_groups,
+    read_text,
+)
 from bead_sklearn.inputs._table import as_table
 
 
@@ -118,3 +128,65 @@ def _text_side(text: DistinctText) -> Side:
 def _feature_side(rows: np.ndarray) -> Side:
     values, index = np.unique(rows, axis=0, return_inverse=True)
     return Side(values, index.reshape(-1))
+
+
+def read_clicks(
+    estimator: Any,
+    query: Side,
+    item: Side,
+    y: Any,
+    groups: Any,
+    sample_weight: Any,
+    *,
+    needs_pairs: bool,
+) -> ClickstreamPairs:
+    """Read what was clicked in which session.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in messages.
+    query, item : Side
+        Query and item of each row.
+    y : array-like of shape (n_rows,)
+        Clicks, or their grades.
+    groups : array-like of shape (n_rows,) or None
+        Session of each row; None: rows with the same query.
+    sample_weight : array-like of shape (n_rows,) or None
+        Confidences.
+    needs_pairs : bool
+        Whether some session must have an item with and one without a click.
+
+    Raises
+    ------
+    ValueError
+        If no session has a click, or pairs are needed and there are none.
+    """
+    n_rows = len(item.index)
+    clicks = check_array(
+        y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=estimator
+    )
+    clicks = clicks[:, 0] if clicks.ndim == 2 and clicks.shape[1] == 1 else clicks
+    check_consistent_length(item.index, clicks)
+    if clicks.ndim != 1:
+        raise ValueError(f"y must be a vector of clicks. Got shape {clicks.shape}.")
+    weights = _check_sample_weight(
+        sample_weight, item.index, dtype=np.float64, ensure_non_negative=True
+    )
+    session = query.index
+    if groups is not None:
+        ids = next(iter(read_groups(groups, n_rows).values()))
+        session = encode_levels(ids)[1]
+    else:
+        session = encode_levels(session)[1]
+    found = ClickstreamPairs(query.index, item.index, clicks, weights, session)
+    if not found.has_clicks.any():
+        raise ValueError("No session has a click: all of y is 0.")
+    if needs_pairs and not any(
+        len(np.unique(clicks[rows] > 0)) == 2 for rows in found.sessions
+    ):
+        raise ValueError(
+            f"loss={estimator.loss!r} compares items with and without a click of one "
+            "session, and no session has both."
+        )
+    return found

@@ -12,6 +12,9 @@ from sklearn.utils import check_random_state
 from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.inputs import encode_levels, read_groups
 
+#: Draws of items before a split is given up.
+_ATTEMPTS = 1000
+
 
 class ItemOverlapShuffleSplit:
     """Split sessions by items: a session is tested if most of its items are.
@@ -91,6 +94,8 @@ class ItemOverlapShuffleSplit:
             If groups are missing, or no draw of items leaves sessions in both parts.
         """
         n_rows = _num_samples(X)
+        if not n_rows:
+            raise ValueError("X is empty: there are no sessions to split.")
         if groups is None:
             raise ValueError("ItemOverlapShuffleSplit needs groups, the sessions.")
         _, session = encode_levels(next(iter(read_groups(groups, n_rows).values())))
@@ -116,11 +121,13 @@ class ItemOverlapShuffleSplit:
             yield np.flatnonzero(~rows), np.flatnonzero(rows)
 
 
-_ATTEMPTS = 1000
-
-
 def _items(X: Any) -> Any:
     if hasattr(X, "columns"):
         return list(X[X.columns[-1]])
     values = np.asarray(X)
+    if values.ndim == 2 and values.shape[1] > 2:
+        raise ValueError(
+            f"X has {values.shape[1]} columns, none of which is known to name the "
+            "item. Pass items, one for each row."
+        )
     return values if values.ndim == 1 else values[:, -1]

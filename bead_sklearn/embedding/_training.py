@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ _SCALE = 20.0
 
 class Towers(Protocol):
     """Vectors of queries and items, by number."""
+
+    def vectors(self, which: int) -> np.ndarray:
+        """Return vectors of all queries (0) or items (1), of length 1."""
 
     def queries(self, numbers: np.ndarray) -> torch.Tensor:
         """Return vectors, (n, d)."""
@@ -77,6 +80,36 @@ class Settings:
     stages: tuple[ExamplesType, ...]
     not_irrelevant_only: bool
 
+    @classmethod
+    def of(
+        cls, estimator: Any, stages: tuple[ExamplesType, ...], max_iter: int
+    ) -> Self:
+        """Return the settings that the parameters of an estimator say."""
+        rate = 3e-4 if estimator.fine_tune == "adapter" else 2e-5
+        query_lr, items_lr = (
+            rate if value is None else float(value)
+            for value in (estimator.query_lr, estimator.items_lr)
+        )
+        return cls(
+            loss=estimator.loss,
+            margin=float(estimator.margin),
+            hard_negatives=bool(estimator.hard_negatives),
+            optimizer=estimator.optimizer,
+            query_lr=query_lr,
+            items_lr=items_lr,
+            query_weight_decay=float(estimator.query_weight_decay),
+            items_weight_decay=float(estimator.items_weight_decay),
+            lr_step=estimator.lr_step,
+            lr_gamma=float(estimator.lr_gamma),
+            max_iter=max_iter,
+            batch_size=int(estimator.batch_size),
+            negative_downsampling=float(estimator.negative_downsampling),
+            min_difference=float(estimator.min_abs_difference_threshold),
+            max_difference=float(estimator.max_abs_difference_threshold),
+            stages=stages,
+            not_irrelevant_only=bool(estimator.not_irrelevant_only),
+        )
+
 
 @dataclass
 class Trained:
@@ -90,11 +123,14 @@ class Trained:
         Validation score before training and after each pass; empty without one.
     best : int
         Pass whose weights were kept; 0 are those at the start.
+    passes : list of int
+        Passes of each stage up to that one.
     """
 
     losses: list[float]
     scores: list[float]
     best: int
+    passes: list[int]
 
 
 def pair_sessions(
@@ -124,7 +160,7 @@ def train(
     rng: np.random.RandomState | None,
     evaluate: Callable[[], float] | None = None,
     patience: int | None = None,
-    n_passes: int | None = None,
+    passes: Sequence[int] | None = None,
 ) -> Trained:
     """Train towers in place.
 
@@ -142,17 +178,22 @@ def train(
         Returns a validation score, the higher the better. The weights of the best
         pass are kept, those at the start included.
     patience : int, default=None
-        Passes without improvement after which training ends.
-    n_passes : int, default=None
-        Passes after which training ends in any case.
+        Passes of a stage without improvement after which it ends.
+    passes : sequence of int, default=None
+        Passes of each stage; None is ``settings.max_iter`` for all of them.
 
     Returns
     -------
     trained : Trained
         Losses, scores and the pass kept.
+
+    Raises
+    ------
+    ValueError
+        If weights become infinite and there is no validation to go back to.
     """
     modules = _modules(towers)
-    result = Trained([], [], 0)
+    result = Trained([], [], 0, [])
     best = None
     if evaluate is not None:
         result.scores.append(evaluate())
@@ -167,10 +208,12 @@ def train(
             for optimizer in optimizers
         ]
     has_clicks = clicks.has_clicks
-    for stage in settings.stages:
-        for _ in range(settings.max_iter):
-            if n_passes is not None and len(result.losses) >= n_passes:
-                return result
+    if passes is None:
+        passes = [settings.max_iter] * len(settings.stages)
+    begins = []
+    for stage, n_passes in zip(settings.stages, passes, strict=True):
+        begins.append(len(result.losses))
+        for _ in range(n_passes):
             result.losses.append(
                 _pass(towers, clicks, has_clicks, settings, stage, optimizers, rng)
             )
@@ -183,11 +226,23 @@ def train(
             if score > max(result.scores):
                 result.best, best = len(result.losses), _weights(modules)
             result.scores.append(score)
-            if patience and len(result.losses) - result.best >= patience:
+            since = max(result.best, begins[-1])
+            if patience and len(result.losses) - since >= patience:
                 break
+    ends = [*begins[1:], len(result.losses)]
+    result.passes = [
+        max(0, min(end, result.best) - start)
+        for start, end in zip(begins, ends, strict=True)
+    ]
     if best is not None:
         for module, weights in zip(modules, best, strict=True):
             module.load_state_dict(weights)
+    for module in modules:
+        if not all(bool(p.isfinite().all()) for p in module.parameters()):
+            raise ValueError(
+                f"Training diverged with query_lr={settings.query_lr:g} and "
+                f"items_lr={settings.items_lr:g}. Lower them."
+            )
     return result
 
 
@@ -284,17 +339,20 @@ def _in_batch_loss(
     queries, query = np.unique(clicks.query[rows], return_inverse=True)
     items, item = np.unique(clicks.item[pool], return_inverse=True)
     logits = _SCALE * (_unit(towers.queries(queries)) @ _unit(towers.items(items)).T)
-    logits = logits[torch.as_tensor(query)]
+    device = logits.device
+    logits = logits[torch.as_tensor(query, device=device)]
     # Clicked by the same query: neither the one nor a wrong one.
     clicked = np.zeros((len(queries), len(items)), dtype=bool)
     clicked[query, item[: len(rows)]] = True
     masked = clicked[query]
     masked[np.arange(len(rows)), item[: len(rows)]] = False
-    logits = logits.masked_fill(torch.as_tensor(masked), -torch.inf)
-    target = torch.as_tensor(item[: len(rows)])
+    logits = logits.masked_fill(torch.as_tensor(masked, device=device), -torch.inf)
+    target = torch.as_tensor(item[: len(rows)], device=device)
     values = torch.nn.functional.cross_entropy(logits, target, reduction="none")
     weights = torch.as_tensor(
-        clicks.confidence[rows] * clicks.click[rows], dtype=values.dtype
+        clicks.confidence[rows] * clicks.click[rows],
+        dtype=values.dtype,
+        device=device,
     )
     total = weights.sum()
     return (weights * values).sum() / total if total > 0 else None
@@ -371,8 +429,10 @@ def _features(
     if len(rows):
         queries, query = np.unique(clicks.query[rows], return_inverse=True)
         items, item = np.unique(clicks.item[rows], return_inverse=True)
-        left = _unit(towers.queries(queries))[torch.as_tensor(query)]
-        right = _unit(towers.items(items))[torch.as_tensor(item)]
+        left = _unit(towers.queries(queries))
+        right = _unit(towers.items(items))
+        left = left[torch.as_tensor(query, device=left.device)]
+        right = right[torch.as_tensor(item, device=right.device)]
         ranks = (left * right).sum(dim=1)
     else:
         ranks = torch.zeros(0)
@@ -380,12 +440,13 @@ def _features(
         clicks.confidence[rows]
         * np.where(clicks.click[rows] > 0, clicks.click[rows], 1),
         dtype=ranks.dtype,
+        device=ranks.device,
     )
-    first, second = (torch.as_tensor(place[:, j]) for j in (0, 1))
+    first, second = (torch.as_tensor(place[:, j], device=ranks.device) for j in (0, 1))
     return PairFeatures(
         ranks[first],
         ranks[second],
-        torch.ones(len(pairs), dtype=ranks.dtype),
+        torch.ones_like(ranks[first]),
         confidence[first],
         confidence[second],
     )

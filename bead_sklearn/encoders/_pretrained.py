@@ -109,7 +109,7 @@ class PretrainedModel:
             "normalize": normalize,
             "batch_size": batch_size,
         }
-        first, second = _split_pairs(texts)
+        first, second = split_pairs(texts)
         if overflow == "truncate" or limit is None:
             encoded = self.tokenizer(first, second, padding=False, **options)
             yield from self._embed_tokens(encoded, texts, **how)
@@ -193,7 +193,7 @@ def _load(from_pretrained: Callable[..., Any], model: str, **options: Any) -> An
         ) from error
 
 
-def _split_pairs(texts: list[str]) -> tuple[list[str], list[str] | None]:
+def split_pairs(texts: list[str]) -> tuple[list[str], list[str] | None]:
     """Return the first and second texts of pairs; None where there are no pairs."""
     parts = [text.partition(PAIR_SEPARATOR) for text in texts]
     if not any(separator for _, separator, _ in parts):

@@ -104,3 +104,28 @@ def _check_capacity(
             f"annotators can give {flow} of them, {needed - flow} too few. Raise "
             "capacity, lower n_per_item, or exclude fewer annotators."
         )
+
+
+def explored(
+    utility: np.ndarray, epsilon: float, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return utilities that are drawn at random for a share of the items.
+
+    Parameters
+    ----------
+    utility : ndarray of shape (n_items, n_annotators)
+        Utilities, finite.
+    epsilon : float
+        Probability that those of an item are drawn.
+    rng : RandomState
+        Draws them, from the range of all utilities, at least 1 wide.
+
+    Returns
+    -------
+    utility : ndarray of shape (n_items, n_annotators)
+        Utilities.
+    """
+    random = rng.random_sample(len(utility)) < epsilon
+    span = max(float(np.ptp(utility)), 1.0)
+    drawn = utility.min() + span * rng.random_sample(utility.shape)
+    return np.where(random[:, None], drawn, utility)

@@ -1,12 +1,13 @@
 r"""Rewards as Gaussian processes that annotators share and deviate from.
 
-    r_{ia} = mu + m_a + f(x_i) + g_a(x_i) + d_i + e_{ia},
+    r_{ia} = mu + m_a + c_a (f(x_i) + g_a(x_i) + d_i + e_{ia}),
     m_a ~ N(0, s_m^2),  f ~ GP(0, s_f^2 k),  g_a ~ GP(0, s_g^2 k),
     d_i ~ N(0, s_d^2),  e_{ia} ~ N(0, s_e^2),
 
-independent of each other. The ratings of one annotator have the covariance
-s_m^2 J + (s_f^2 + s_g^2) K + (s_d^2 + s_e^2) I. The sum over annotators of their
-log-likelihoods is maximised in the length scale of k, s_m and these two sums: a
+independent of each other. c_a is how widely the ratings of an annotator spread, beside
+those of all. Divided by it they have the covariance
+(s_m / c_a)^2 J + (s_f^2 + s_g^2) K + (s_d^2 + s_e^2) I. The sum over annotators of
+their log-likelihoods is maximised in the length scale of k, s_m and these two sums: a
 composite likelihood (Chandler & Bate 2007, Biometrika 94, 167-183), which needs no
 matrix larger than one annotator's. Products of residuals of different annotators have
 the expectation s_f^2 k(x_i, x_j) + s_d^2 [i = j]; least squares over all of them tells
@@ -36,6 +37,8 @@ _COMPONENTS = (10, 20, 40, 80)
 _N_DISTANCES = 200
 #: Beyond this many rows and columns principal components are approximate.
 _MAX_DENSE = 2000
+#: Ratings that the spread of all counts for in that of one annotator.
+_PRIOR = 20.0
 #: Squared distances below this share of the largest are rounding.
 _SAME = 1e-12
 _BOUND = np.log(1e6)
@@ -46,6 +49,8 @@ _CG_MAX = 1000
 @dataclass(frozen=True)
 class Variances:
     """Variance components, in squared units of the reward.
+
+    Of an annotator whose ratings spread as widely as those of all.
 
     Attributes
     ----------
@@ -70,6 +75,44 @@ class Variances:
     mean: float
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How widely ratings spread about the means of their annotators.
+
+    The mean square of an annotator counts as one of ``_PRIOR`` ratings more, which
+    spread like those of all.
+
+    Attributes
+    ----------
+    overall : float
+        Standard deviation about the mean of all ratings.
+    by_annotator : ndarray of shape (n_annotators,)
+        c_a, whose mean square over ratings is about 1; 1 without ratings.
+    """
+
+    overall: float
+    by_annotator: np.ndarray
+
+    @classmethod
+    def of(cls, cells: Cells, n_annotators: int) -> Spread:
+        """Return the spread of ratings."""
+        weight = np.bincount(cells.annotator, cells.weight, n_annotators)
+        total = np.bincount(cells.annotator, cells.weight * cells.reward, n_annotators)
+        mean = total / np.where(weight > 0, weight, 1.0)
+        about_all = cells.reward - total.sum() / weight.sum()
+        about_own = cells.reward - mean[cells.annotator]
+        overall = np.sqrt(
+            (cells.weight @ about_all**2 + cells.within.sum()) / weight.sum()
+        )
+        squares = cells.weight * about_own**2 + cells.within
+        own = np.bincount(cells.annotator, squares, n_annotators)
+        pooled = own.sum() / weight.sum()
+        if pooled <= _SAME * max(1.0, overall) ** 2:
+            return cls(float(overall), np.ones(n_annotators))
+        ratio = (own / pooled + _PRIOR) / (weight + _PRIOR)
+        return cls(float(overall), np.sqrt(ratio))
+
+
 class GaussianProcessHead:
     """Posterior mean rewards of annotators.
 
@@ -88,19 +131,18 @@ class GaussianProcessHead:
     ) -> None:
         self.coordinates = Coordinates(cells.features, rng)
         items = self.coordinates(cells.features)
+        spread = Spread.of(cells, n_annotators)
+        self.scales = spread.by_annotator
         found = _estimate(
-            cells,
-            _tuning_cells(cells, rng),
-            items,
-            _spread(cells),
-            several=n_annotators > 1,
+            cells, _tuning_cells(cells, rng), items, spread, several=n_annotators > 1
         )
         self.kernel = Kernel(items, found.length, rng)
         reward, weight = cells.tables(n_annotators)
-        found = self.variances = _share(found, self.kernel, reward, weight)
-        solved = _solve(found, self.kernel, reward, weight)
+        residual = (reward - found.mean) / self.scales
+        found = self.variances = _share(found, self.kernel, residual, weight)
+        solved = _solve(found, self.kernel, residual, weight, self.scales)
         total = solved.sum(axis=1, keepdims=True)
-        self.offsets = found.mean + found.annotator * solved.sum(axis=0)
+        self.offsets = found.mean + found.annotator * solved.sum(axis=0) / self.scales
         self.weights = self.kernel.weights(
             np.hstack([found.own * solved, found.shared * total])
         )
@@ -109,17 +151,8 @@ class GaussianProcessHead:
         """Return rewards of each annotator (n, A), and of a new one (n,)."""
         parts = self.kernel.at(self.coordinates(features), self.weights)
         shared = parts[:, -1]
-        return parts[:, :-1] + shared[:, None] + self.offsets, (
-            self.variances.mean + shared
-        )
-
-
-def _spread(cells: Cells) -> float:
-    """Return the standard deviation of the ratings."""
-    n = cells.weight.sum()
-    center = cells.weight @ cells.reward / n
-    between = cells.weight @ (cells.reward - center) ** 2
-    return float(np.sqrt((between + cells.within) / n))
+        rewards = self.offsets + self.scales * (parts[:, :-1] + shared[:, None])
+        return rewards, self.variances.mean + shared
 
 
 def _tuning_cells(cells: Cells, rng: np.random.RandomState) -> np.ndarray:
@@ -151,23 +184,27 @@ def _estimate(
     cells: Cells,
     chosen: np.ndarray,
     items: np.ndarray,
-    spread: float,
+    spread: Spread,
     *,
     several: bool,
 ) -> Variances:
     """Maximise the sum of the annotators' marginal likelihoods."""
     mean = float(np.average(cells.reward, weights=cells.weight))
-    if spread <= 1e-12 * max(1.0, abs(mean)):
+    unit = spread.overall
+    if unit <= 1e-12 * max(1.0, abs(mean)):
         return Variances(1.0, 0.0, 0.0, 0.0, 0.0, 1.0, mean)
     share = cells.weight[chosen].sum() / cells.weight.sum()
-    within = cells.within / spread**2 * share
+    scales = unit * spread.by_annotator
+    within = float((cells.within / scales[cells.annotator] ** 2).sum()) * share
     tried: dict[int, _Composite] = {}
 
     def value(place: int) -> float:
         if not 0 <= place < len(_LENGTHS):
             return -np.inf
         if place not in tried:
-            tried[place] = _Composite(cells, chosen, items, _LENGTHS[place], spread)
+            tried[place] = _Composite(
+                cells, chosen, items, _LENGTHS[place], unit, spread.by_annotator
+            )
             tried[place].maximise(within, several=several)
         return tried[place].value
 
@@ -180,11 +217,11 @@ def _estimate(
     return Variances(
         length=length,
         shared=0.0,
-        own=found.own * spread**2,
-        annotator=found.annotator * spread**2,
+        own=found.own * unit**2,
+        annotator=found.annotator * unit**2,
         item=0.0,
-        residual=found.residual * spread**2,
-        mean=found.mean * spread + mean,
+        residual=found.residual * unit**2,
+        mean=found.mean * unit + mean,
     )
 
 
@@ -254,13 +291,15 @@ class _Composite:
         chosen: np.ndarray,
         items: np.ndarray,
         length: float,
-        spread: float,
+        unit: float,
+        scales: np.ndarray,
     ) -> None:
         mean = np.average(cells.reward, weights=cells.weight)
         values, ys, ones, starts = [], [], [], [0]
         bases: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
         for own in _by_annotator(cells, chosen):
             root = np.sqrt(cells.weight[own])
+            scale = scales[cells.annotator[own[0]]]
             key = _rows_key(cells, own)
             if key not in bases:
                 rows = items[cells.item[own]]
@@ -268,8 +307,8 @@ class _Composite:
                 bases[key] = np.linalg.eigh(kernel * np.outer(root, root))
             eigenvalues, vectors = bases[key]
             values.append(np.maximum(eigenvalues, 0.0))
-            ys.append(vectors.T @ (root * (cells.reward[own] - mean) / spread))
-            ones.append(vectors.T @ root)
+            ys.append(vectors.T @ (root * (cells.reward[own] - mean) / (unit * scale)))
+            ones.append(vectors.T @ root / scale)
             starts.append(starts[-1] + len(own))
         self.eigenvalues = np.concatenate(values)
         self.y = np.concatenate(ys)
@@ -317,10 +356,10 @@ class _Composite:
 
 
 def _share(
-    found: Variances, kernel: Kernel, reward: np.ndarray, weight: np.ndarray
+    found: Variances, kernel: Kernel, residual: np.ndarray, weight: np.ndarray
 ) -> Variances:
     """Split kernel and residual variance into what annotators share and the rest."""
-    residual = weight * (reward - found.mean)
+    residual = weight * residual
     total, weights = residual.sum(axis=1), weight.sum(axis=1)
     same = (total**2).sum() - (residual**2).sum()
     n_same = (weights**2).sum() - (weight**2).sum()
@@ -361,7 +400,11 @@ def _nonnegative(normal: np.ndarray, right: np.ndarray) -> tuple[float, float]:
 
 
 def _solve(
-    found: Variances, kernel: Kernel, reward: np.ndarray, weight: np.ndarray
+    found: Variances,
+    kernel: Kernel,
+    residual: np.ndarray,
+    weight: np.ndarray,
+    scales: np.ndarray,
 ) -> np.ndarray:
     """Solve the covariance of the rated cells against their residuals, (n, A).
 
@@ -369,12 +412,13 @@ def _solve(
     rated drop out and the residual variance is the same for all.
     """
     root = np.sqrt(weight)
-    right = root * (reward - found.mean)
+    right = root * residual
+    annotator = found.annotator / scales**2
 
     def product(values: np.ndarray) -> np.ndarray:
         scaled = root * values
         total = scaled.sum(axis=1, keepdims=True)
-        result = found.annotator * scaled.sum(axis=0) + found.item * total
+        result = annotator * scaled.sum(axis=0) + found.item * total
         if found.own > 0:
             result = result + found.own * kernel.product(scaled)
         if found.shared > 0:

@@ -72,7 +72,7 @@ class Ratings:
             self.annotator[start],
             mean,
             weight,
-            float(spread.sum()),
+            np.bincount(cell, spread),
             n_items,
         )
 
@@ -89,8 +89,8 @@ class Cells:
         The pair.
     reward, weight : ndarray of shape (n_cells,)
         Mean of its ratings, and their total weight.
-    within : float
-        Weighted sum of squares of ratings about the mean of their cell.
+    within : ndarray of shape (n_cells,)
+        Weighted sum of squares of the ratings of a cell about its mean.
     n_items : int
         Number of distinct items.
     """
@@ -100,7 +100,7 @@ class Cells:
     annotator: np.ndarray
     reward: np.ndarray
     weight: np.ndarray
-    within: float
+    within: np.ndarray
     n_items: int
 
     def tables(self, n_annotators: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import Tags, check_array, check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
 from bead_sklearn._threads import blas_threads
-from bead_sklearn.inputs import encode_levels, match_levels, read_groups
-from bead_sklearn.inputs._ids import read_ids
-from bead_sklearn.routing._assignment import assign
+from bead_sklearn.inputs import match_levels
 from bead_sklearn.routing._features import ItemFeatures
+from bead_sklearn.routing._gain import masked_r2
 from bead_sklearn.routing._gaussian_process import GaussianProcessHead
 from bead_sklearn.routing._losses import LOSSES
 from bead_sklearn.routing._neighbors import NeighborHead
-from bead_sklearn.routing._ratings import (
-    Ratings,
-    column_names,
-    long_ratings,
-    wide_ratings,
+from bead_sklearn.routing._ratings import Ratings
+from bead_sklearn.routing._rewards import (
+    as_array,
+    check_ids,
+    one_annotator,
+    read_rewards,
 )
 from bead_sklearn.routing._ridge import RidgeHead
+from bead_sklearn.routing._route import ItemRouting
 from bead_sklearn.routing._sgd import LinearHeads, Schedule
 
 #: Losses of each solver.
@@ -51,7 +50,7 @@ def _has_scores(router: Any) -> bool:
     return True
 
 
-class AnnotatorRouter(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class AnnotatorRouter(ItemRouting, MultiOutputMixin, RegressorMixin, BaseEstimator):
     r"""Predict the reward expected of each annotator, and route items to them.
 
     An annotator is whoever can be asked about an item: a person, a crowd worker, a
@@ -59,7 +58,7 @@ class AnnotatorRouter(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     ``solver="gp"``, the default, is a Gaussian process [1]_ over items,
 
-    .. math:: r_{ia} = \mu + m_a + f(x_i) + g_a(x_i) + d_i + e_{ia},
+    .. math:: r_{ia} = \mu + m_a + c_a (f(x_i) + g_a(x_i) + d_i + e_{ia}),
 
     with a squared-exponential kernel whose length scale and variances are estimated.
     ``"ridge"`` is the suite's random-slopes model: a linear head per annotator, with
@@ -284,27 +283,37 @@ default="squared_error"
         )
         self._rng = check_random_state(self.random_state)
         self._seed = int(self._rng.randint(2**31))  # of whatever is learned at once
-        self._ids: list[Any] = _check_ids(self.annotators, "annotators")
         features = self._items.read(self, X, reset=True)
-        ratings, self._is_single = self._read(features, y, groups, sample_weight)
+        read = read_rewards(
+            self,
+            features,
+            y,
+            groups,
+            sample_weight,
+            ids=check_ids(self.annotators, "annotators"),
+            fixed=self.annotators is not None,
+        )
+        ratings = read.ratings
         if not ratings.n_ratings:
             raise ValueError("y holds no rating: all of it is NaN or has weight 0.")
-        self._ratings = ratings
+        self._ids: list[Any] = read.ids
+        self._is_single = read.is_single
         if self.solver != "sgd":
             if any(part is not None for part in start):
                 raise ValueError(
                     "coef_init and intercept_init need solver='sgd'. Got "
                     f"solver={self.solver!r}."
                 )
+            self._ratings = ratings
             self._learn()
             return self
         self._heads = LinearHeads(
-            len(self._ids), features.shape[1], self._schedule(), self._rng
+            len(self._ids), features.shape[1], Schedule.of(self), self._rng
         )
-        self._start(*start)
+        self._heads.begin(*start)
         self.loss_curve_: list[float] = []
         for _ in range(n_passes):
-            self._pass(ratings)
+            self._pass(ratings, afresh=True)
         self._set_ids()
         return self
 
@@ -337,16 +346,20 @@ default="squared_error"
         if not self.__sklearn_is_fitted__():
             return self._fit(X, y, groups, sample_weight, (None, None), 1)
         features = self._items.read(self, X, reset=False)
-        before = len(self._ids)
-        ratings, _ = self._read(features, y, groups, sample_weight, known=True)
+        read = read_rewards(
+            self, features, y, groups, sample_weight, ids=self._ids, fixed=False
+        )
+        ratings, before = read.ratings, len(self._ids)
         if not ratings.n_ratings:
             return self
+        self._ids = read.ids
+        self._is_single = self._is_single and len(self._ids) == 1
         if self.solver == "sgd":
             positions = np.full(len(self._ids), -1)
             positions[:before] = np.arange(before)
             if len(self._ids) > before:
                 self._heads.relabel(positions, len(self._ids), self.init, self._rng)
-            self._pass(ratings)
+            self._pass(ratings, afresh=False)
         else:
             self._ratings = self._ratings.joined(ratings)
             self._learn()
@@ -376,7 +389,7 @@ default="squared_error"
             If ids repeat, or none is left that has ratings ("gp", "ridge", "knn").
         """
         check_is_fitted(self)
-        wanted = _check_ids(ids, "ids")
+        wanted = check_ids(ids, "ids")
         if not wanted:
             raise ValueError("ids must name at least one annotator. Got none.")
         if self.solver == "sgd":
@@ -396,113 +409,10 @@ default="squared_error"
         self._set_ids()
         return self
 
-    def _read(
-        self,
-        features: np.ndarray,
-        y: Any,
-        groups: Any,
-        sample_weight: Any,
-        *,
-        known: bool = False,
-    ) -> tuple[Ratings, bool]:
-        """Read rewards in either form; extends the ids. Tells if y is a vector."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but "
-                "the target y is None."
-            )
-        rewards = check_array(
-            y,
-            ensure_2d=False,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            input_name="y",
-            estimator=self,
-        )
-        check_consistent_length(features, rewards)
-        if rewards.ndim > 2:
-            raise ValueError(f"y must have 1 or 2 dimensions. Got {rewards.ndim}.")
-        if self.loss == "log_loss":
-            bad = rewards[(rewards < 0) | (rewards > 1)]
-            if len(bad):
-                raise ValueError(
-                    "loss='log_loss' needs rewards between 0 and 1. Got "
-                    f"{len(bad)} outside, first {bad[0]:g}."
-                )
-        weights = _check_sample_weight(
-            sample_weight, features, dtype=np.float64, ensure_non_negative=True
-        )
-        if groups is not None:
-            if rewards.ndim == 2 and rewards.shape[1] == 1:
-                rewards = rewards[:, 0]
-            if rewards.ndim != 1:
-                raise ValueError(
-                    "With groups, y holds one reward per row. Got y of shape "
-                    f"{rewards.shape}."
-                )
-            codes = self._long_codes(_one_factor(groups, len(rewards)), known)
-            return long_ratings(features, rewards, codes, weights), False
-        single = rewards.ndim == 1
-        table = rewards[:, None] if single else rewards
-        columns = self._wide_codes(y, table.shape[1], known)
-        ratings = wide_ratings(features, table, weights)
-        return ratings.relabelled(columns) if ratings.n_ratings else ratings, single
-
-    def _long_codes(self, ids: np.ndarray, known: bool) -> np.ndarray:
-        levels, codes = encode_levels(ids)
-        fixed = self.annotators is not None and not known
-        if not self._ids and not fixed:
-            self._ids = list(levels)
-            return codes
-        found = match_levels(self._ids, levels)
-        new = [level for level, code in zip(levels, found, strict=True) if code < 0]
-        if new and fixed:
-            raise ValueError(
-                f"groups has annotators that the parameter annotators lacks: {new[:5]}."
-            )
-        self._ids = [*self._ids, *new]
-        return np.asarray(match_levels(self._ids, levels)[codes])
-
-    def _wide_codes(self, y: Any, n_columns: int, known: bool) -> np.ndarray:
-        named = getattr(y, "columns", None) is not None
-        if self._ids and not named:
-            if n_columns != len(self._ids):
-                raise ValueError(
-                    f"y has {n_columns} column(s) and there are {len(self._ids)} "
-                    "annotators. Pass a column for each, or a DataFrame whose columns "
-                    "are named after them."
-                )
-            return np.arange(n_columns)
-        names = column_names(y, n_columns)
-        _check_ids(names, "The columns of y")
-        return self._long_codes(np.fromiter(names, object, n_columns), known)
-
-    def _start(self, coef: Any, intercept: Any) -> None:
-        for name, given in (("coef", coef), ("intercept", intercept)):
-            if given is None:
-                continue
-            own = getattr(self._heads, name)
-            values = np.array(given, dtype=np.float64)
-            if values.shape != own.shape:
-                raise ValueError(
-                    f"{name}_init must have the shape {own.shape}. Got {values.shape}."
-                )
-            setattr(self._heads, name, values)
-
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            self.loss,
-            float(self.learning_rate),
-            float(self.momentum),
-            int(self.batch_size),
-            bool(self.shuffle),
-            bool(self.accumulate_grad),
-            self.init,
-        )
-
-    def _pass(self, ratings: Ratings) -> None:
-        self.loss_curve_.append(self._heads.train(ratings, self._schedule(), self._rng))
-        self._heads.calibrate(ratings, self.loss)
+    def _pass(self, ratings: Ratings, *, afresh: bool) -> None:
+        loss = self._heads.train(ratings, Schedule.of(self), self._rng)
+        self.loss_curve_.append(loss)
+        self._heads.calibrate(ratings, self.loss, afresh=afresh)
 
     def _learn(self) -> None:
         """Learn from all ratings at once."""
@@ -522,7 +432,7 @@ default="squared_error"
         self._set_ids()
 
     def _set_ids(self) -> None:
-        self.annotators_ = _as_array(self._ids)
+        self.annotators_ = as_array(self._ids)
         self.n_iter_ = 1
         if self.solver == "sgd":
             self.coef_ = self._heads.coef
@@ -551,7 +461,7 @@ default="squared_error"
         table, of_new = self._rewards(X)
         if groups is None:
             return table[:, 0] if self._is_single else table
-        codes = match_levels(self._ids, _one_factor(groups, len(table)))
+        codes = match_levels(self._ids, one_annotator(groups, len(table)))
         of_known = table[np.arange(len(table)), codes]
         return np.where(codes >= 0, of_known, of_new)
 
@@ -604,175 +514,7 @@ default="squared_error"
             Share of the variance of rewards that is explained.
         """
         predicted = self.predict(X, groups=groups)
-        rewards = np.asarray(y, dtype=np.float64)
-        if rewards.ndim == 2 and predicted.ndim == 1:
-            predicted = predicted[:, None]
-        if rewards.shape != predicted.shape:
-            raise ValueError(
-                f"y has the shape {rewards.shape} and the predictions have "
-                f"{predicted.shape}. In long form pass groups too."
-            )
-        weights = _check_sample_weight(sample_weight, rewards, dtype=np.float64)
-        weights = weights.reshape(-1, *(1,) * (rewards.ndim - 1))
-        weights = np.where(np.isnan(rewards), 0.0, weights)
-        if not weights.any():
-            raise ValueError("y holds no rating: all of it is NaN.")
-        rewards = np.where(np.isnan(rewards), 0.0, rewards)
-        mean = np.average(rewards, weights=weights)
-        residual = float((weights * (rewards - predicted) ** 2).sum())
-        total = float((weights * (rewards - mean) ** 2).sum())
-        if total == 0.0:
-            return 1.0 if residual == 0.0 else 0.0
-        return 1.0 - residual / total
-
-    # ---------------------------------------------------------------- route
-
-    def route(
-        self,
-        X: Any,
-        n_per_item: int = 1,
-        *,
-        capacity: Any = None,
-        cost: Any = None,
-        trade_off: float = 0.0,
-        exclude: Any = None,
-        epsilon: float = 0.0,
-        random_state: Any = None,
-    ) -> np.ndarray:
-        """Choose whom to ask about each item.
-
-        Maximises the sum of reward - trade_off * cost over all items together, exactly
-        also under capacities.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame, list of str or list of dict
-            What is to be answered.
-        n_per_item : int, default=1
-            Number of annotators per item, all different.
-        capacity : int, mapping or array-like of shape (n_annotators,), default=None
-            Largest number of items of each annotator; a mapping gives it by id, and
-            who is not in it has no limit.
-        cost : mapping or array-like of shape (n_annotators,) or \
-(n_items, n_annotators), default=None
-            Cost of an answer; a mapping gives it by id, and who is not in it has none.
-        trade_off : float, default=0.0
-            Reward that one unit of cost is worth.
-        exclude : array-like of ids, or of bool of shape (n_items, n_annotators), \
-default=None
-            Who is not asked, at all or about an item.
-        epsilon : float, default=0.0
-            Probability that an item is given to annotators at random, to learn about
-            them.
-        random_state : int, RandomState instance or None, default=None
-            Draws what epsilon asks for; None uses the parameter of the router.
-
-        Returns
-        -------
-        annotators : ndarray of shape (n_items,) or (n_items, n_per_item)
-            Ids, those with the largest utility first.
-
-        Raises
-        ------
-        ValueError
-            If capacities cannot be met (it says by how much), or an argument names
-            annotators that are not known or has the wrong shape or range.
-        """
-        table, _ = self._rewards(X)
-        n_items, n_annotators = table.shape
-        is_whole = isinstance(n_per_item, Integral)
-        if not (is_whole and 1 <= n_per_item <= n_annotators):
-            raise ValueError(
-                "n_per_item must be an integer from 1 to the number of annotators, "
-                f"{n_annotators}. Got {n_per_item!r}."
-            )
-        for name, value, high in (
-            ("trade_off", trade_off, np.inf),
-            ("epsilon", epsilon, 1.0),
-        ):
-            is_number = isinstance(value, Real)
-            if not (is_number and 0 <= value <= high and value < np.inf):
-                limit = "at least 0" if high == np.inf else "from 0 to 1"
-                raise ValueError(f"{name} must be a number {limit}. Got {value!r}.")
-        if trade_off and cost is None:
-            raise ValueError(f"trade_off={trade_off:g} needs cost.")
-        utility = table
-        if cost is not None:
-            utility = table - float(trade_off) * self._costs(cost, n_items)
-        if epsilon:
-            seed = self.random_state if random_state is None else random_state
-            rng = check_random_state(seed)
-            random = rng.random_sample(n_items) < epsilon
-            span = max(float(np.ptp(utility)), 1.0)
-            drawn = utility.min() + span * rng.random_sample(utility.shape)
-            utility = np.where(random[:, None], drawn, utility)
-        chosen = assign(
-            utility,
-            int(n_per_item),
-            self._capacities(capacity),
-            self._allowed(exclude, n_items),
-        )
-        names = self.annotators_[chosen]
-        return names[:, 0] if n_per_item == 1 else names
-
-    def _by_id(self, values: Mapping[Any, Any], name: str, other: float) -> np.ndarray:
-        self._check_known(list(values), name)
-        return np.array([float(values.get(key, other)) for key in self._ids])
-
-    def _check_known(self, ids: list[Any], name: str) -> None:
-        codes = match_levels(self._ids, ids)
-        unknown = [key for key, code in zip(ids, codes, strict=True) if code < 0]
-        if unknown:
-            raise ValueError(f"{name} names unknown annotators: {unknown[:5]}.")
-
-    def _costs(self, cost: Any, n_items: int) -> np.ndarray:
-        if isinstance(cost, Mapping):
-            return self._by_id(cost, "cost", 0.0)
-        values = np.asarray(cost, dtype=np.float64)
-        shape = (n_items, len(self._ids))
-        if values.shape not in (shape, shape[1:]) or not np.isfinite(values).all():
-            raise ValueError(
-                f"cost must be finite and of shape {shape[1:]} or {shape}. Got shape "
-                f"{values.shape}."
-            )
-        return values
-
-    def _capacities(self, capacity: Any) -> np.ndarray | None:
-        if capacity is None:
-            return None
-        n = len(self._ids)
-        if isinstance(capacity, Mapping):
-            values = self._by_id(capacity, "capacity", float(np.iinfo(np.int32).max))
-        else:
-            values = np.asarray(capacity, dtype=np.float64)
-            values = np.full(n, float(values)) if values.ndim == 0 else values
-        if (
-            values.shape != (n,)
-            or not (
-                (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
-            ).all()
-        ):
-            raise ValueError(
-                f"capacity must be whole numbers of at least 0, one or {n}. Got "
-                f"{capacity!r}."
-            )
-        return np.minimum(values, np.iinfo(np.int32).max).astype(np.int64)
-
-    def _allowed(self, exclude: Any, n_items: int) -> np.ndarray:
-        allowed = np.ones((n_items, len(self._ids)), dtype=bool)
-        if exclude is None:
-            return allowed
-        values = np.asarray(exclude)
-        if values.ndim == 2 and values.dtype == bool:
-            if values.shape != allowed.shape:
-                raise ValueError(
-                    f"exclude must have the shape {allowed.shape}. Got {values.shape}."
-                )
-            return ~values
-        ids = list(exclude)
-        self._check_known(ids, "exclude")
-        allowed[:, match_levels(self._ids, ids)] = False
-        return allowed
+        return masked_r2(y, predicted, sample_weight)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "annotators_")
@@ -784,79 +526,3 @@ default=None
         # 50 neighbours may be most rows, and 5 passes with small steps too few.
         tags.regressor_tags.poor_score = self.solver in ("knn", "sgd")
         return tags
-
-
-def routing_gain(rewards: Any, chosen: Any) -> float:
-    """Return the share of the gap between random and best annotators that is closed.
-
-    Parameters
-    ----------
-    rewards : array-like of shape (n_items, n_annotators)
-        Rewards, or expected rewards, of all annotators; NaN where there is none.
-    chosen : array-like of int of shape (n_items,) or (n_items, n_per_item)
-        Columns of the annotators asked.
-
-    Returns
-    -------
-    gain : float
-        (mean reward of those asked - mean of all) / (mean of the best - mean of all):
-        1 for an oracle, 0 for choice at random.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, somebody asked has no reward, or all rewards of every
-        item are the same.
-
-    Examples
-    --------
-    >>> routing_gain([[1.0, 0.0], [0.0, 1.0]], [0, 1])
-    1.0
-    """
-    table = check_array(
-        rewards, dtype=np.float64, ensure_all_finite="allow-nan", input_name="rewards"
-    )
-    columns = np.asarray(chosen)
-    if columns.ndim == 1:
-        columns = columns[:, None]
-    if len(columns) != len(table) or columns.dtype.kind not in "iu":
-        raise ValueError(
-            f"chosen must hold columns of the {len(table)} items. Got shape "
-            f"{columns.shape} of {columns.dtype}."
-        )
-    asked = np.take_along_axis(table, columns, axis=1)
-    if np.isnan(asked).any():
-        raise ValueError("An annotator that was chosen has no reward for the item.")
-    n_per_item = columns.shape[1]
-    best = -np.sort(-table, axis=1)[:, :n_per_item].mean()
-    random = np.nanmean(table, axis=1).mean()
-    if not best > random:
-        raise ValueError("All annotators have the same rewards: nothing can be gained.")
-    return float((asked.mean() - random) / (best - random))
-
-
-def _one_factor(groups: Any, n_rows: int) -> np.ndarray:
-    factors = read_groups(groups, n_rows)
-    if len(factors) != 1:
-        raise ValueError(
-            f"groups must hold one annotator per row. Got {len(factors)} columns."
-        )
-    return next(iter(factors.values()))
-
-
-def _check_ids(ids: Any, name: str) -> list[Any]:
-    if ids is None:
-        return []
-    listed = list(read_ids(list(ids), name=name))
-    if len(set(listed)) < len(listed):
-        repeated = next(key for key in listed if listed.count(key) > 1)
-        raise ValueError(f"{name} must all differ. Got {repeated!r} more than once.")
-    return listed
-
-
-def _as_array(ids: list[Any]) -> np.ndarray:
-    """Return ids as an array, of strings or integers where all of them are."""
-    kinds = {type(key) for key in ids}
-    if kinds <= {str} or kinds <= {int}:
-        return np.array(ids)
-    return np.fromiter(ids, object, len(ids))

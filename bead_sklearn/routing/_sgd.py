@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
 
 from bead_sklearn.routing._losses import LOSSES, RELATIVE
 from bead_sklearn.routing._ratings import Ratings
+
+#: Shares of a variance below this one are rounding.
+_SAME = 1e-12
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,19 @@ class Schedule:
     accumulate_grad: bool
     init: str
 
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Return the schedule that the parameters of an estimator say."""
+        return cls(
+            estimator.loss,
+            float(estimator.learning_rate),
+            float(estimator.momentum),
+            int(estimator.batch_size),
+            bool(estimator.shuffle),
+            bool(estimator.accumulate_grad),
+            estimator.init,
+        )
+
 
 class LinearHeads:
     """Scores W x + b of annotators, and what the optimizer remembers of each.
@@ -68,6 +85,26 @@ class LinearHeads:
             self.intercept = rng.uniform(-bound, bound, n_annotators)
         self._clear()
         self.calibration = (0.0, 1.0)
+        self.moments = np.zeros((3, 3))
+
+    def begin(self, coef: Any, intercept: Any) -> None:
+        """Begin with given heads; None keeps those that are there.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit.
+        """
+        for name, given in (("coef", coef), ("intercept", intercept)):
+            if given is None:
+                continue
+            own = getattr(self, name)
+            values = np.array(given, dtype=np.float64)
+            if values.shape != own.shape:
+                raise ValueError(
+                    f"{name}_init must have the shape {own.shape}. Got {values.shape}."
+                )
+            setattr(self, name, values)
 
     def _clear(self) -> None:
         self.grad_coef, self.step_coef = np.zeros_like(self.coef), 0.0 * self.coef
@@ -135,17 +172,35 @@ class LinearHeads:
             self.intercept -= schedule.learning_rate * self.step_intercept
         return float(loss.sum())
 
-    def calibrate(self, ratings: Ratings, loss: str) -> None:
-        """Learn the line from centred scores to rewards, where scores need one."""
+    def calibrate(self, ratings: Ratings, loss: str, *, afresh: bool) -> None:
+        """Learn the line from centred scores to rewards, where scores need one.
+
+        Parameters
+        ----------
+        ratings : Ratings
+            Ratings that were passed over.
+        loss : str
+            Name of the loss.
+        afresh : bool
+            Whether to forget the ratings of earlier calls, whose scores were those of
+            their time.
+        """
         if loss not in RELATIVE:
             return
         scores = self._centred(ratings.features)[ratings.row, ratings.annotator]
-        mean = np.average(ratings.reward, weights=ratings.weight)
-        center = np.average(scores, weights=ratings.weight)
-        spread = ratings.weight @ (scores - center) ** 2
-        covariance = ratings.weight @ ((scores - center) * (ratings.reward - mean))
-        slope = max(0.0, float(covariance / spread)) if spread > 0 else 0.0
-        self.calibration = (float(mean - slope * center), slope)
+        columns = np.vstack([np.ones_like(scores), scores, ratings.reward])
+        moments = (ratings.weight * columns) @ columns.T
+        self.moments = moments if afresh else self.moments + moments
+        covariance = self.moments[1:, 1:] / self.moments[0, 0]
+        center, mean = self.moments[0, 1:] / self.moments[0, 0]
+        spread = covariance[0, 0] - center**2
+        slope = 0.0
+        if spread > _SAME * covariance[0, 0]:
+            # The order of scores is kept also where they say nothing about rewards.
+            least = _SAME * max(0.0, covariance[1, 1] - mean**2) / spread
+            slope = (covariance[0, 1] - center * mean) / spread
+            slope = max(slope, float(np.sqrt(least)))
+        self.calibration = (float(mean - slope * center), float(slope))
 
     def predict(self, features: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:
         """Return rewards of each annotator (n, A), and of a new one (n,)."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from bead_sklearn.encoders import resolve_encoder
+from bead_sklearn.encoders import fit_encoder, resolve_encoder
 from bead_sklearn.inputs import dense_matrix
 from bead_sklearn.tasks._shares import Evidence
 
@@ -65,7 +65,7 @@ class ContextSpace:
         columns = list(zip(*contexts.texts, strict=True))
         distinct = [list(dict.fromkeys(column)) for column in columns]
         self.encoders_ = [
-            resolve_encoder(self.encoder, **self.encoder_options).fit(values)
+            fit_encoder(resolve_encoder(self.encoder, **self.encoder_options), values)
             for values in distinct
         ]
         self.features_ = self._encode(contexts)

@@ -322,10 +322,10 @@ def test_frozen_layers_stay(tiny):
         "max_iter": 1,
         "device": "cpu",
     }
-    start = TwoTowerEmbedder(tiny, **options).fit(rows)._modules[1].state_dict()
+    start = TwoTowerEmbedder(tiny, **options).fit(rows)._towers.modules[1].state_dict()
     start = {name: value.clone() for name, value in start.items()}
     fitted = TwoTowerEmbedder(tiny, num_fixed_layers=1, random_state=0, **options)
-    network = fitted.fit(rows, y, groups=groups)._modules[1]
+    network = fitted.fit(rows, y, groups=groups)._towers.modules[1]
     moved = {
         name
         for name, value in network.state_dict().items()
@@ -461,6 +461,121 @@ def test_only_clicks_still_teach_in_batch():
     fitted = embedder(early_stopping=False)
     fitted.fit(X[clicked], Y[clicked], groups=GROUPS[clicked])
     assert not np.array_equal(fitted.item_matrix_, np.eye(6))
+
+
+def test_nothing_to_compare():
+    one = Y == 1
+    with pytest.raises(ValueError, match="Nothing could be learned"):
+        embedder(batch_size=1).fit(X, Y, groups=GROUPS)
+    with pytest.raises(ValueError, match="Nothing could be learned"):
+        embedder().partial_fit(X[one][:1], Y[one][:1], groups=GROUPS[one][:1])
+    embedder(batch_size=1, hard_negatives=True).fit(X, Y, groups=GROUPS)
+    wide = {"min_abs_difference_threshold": 1.99, "examples_order": "hard_all"}
+    with pytest.raises(ValueError, match="widen the thresholds"):
+        embedder(loss="margin_ranking", **wide).fit(X, Y, groups=GROUPS)
+
+
+def test_weights_that_grow_without_end():
+    options = {"optimizer": "adamw", "items_lr": 1e30, "items_weight_decay": 1e30}
+    with pytest.raises(ValueError, match=r"diverged with .* items_lr=1e\+30"):
+        embedder(**options, early_stopping=False).fit(X, Y, groups=GROUPS)
+
+
+def test_collapse_is_not_the_best_ranking():
+    """Equal vectors rank all items alike, and not every clicked one first."""
+    from bead_sklearn.embedding._validation import ranking
+
+    class Collapsed:
+        def vectors(self, which):
+            return np.ones((9, 3))
+
+    session = np.repeat(np.arange(3), 3)
+    held_out = ClickstreamPairs(
+        session, np.arange(9), np.tile([1.0, 0, 0], 3), np.ones(9), session
+    )
+    assert ranking(held_out, Collapsed(), "all")() == pytest.approx(1 / 5)
+    assert ranking(held_out, Collapsed(), "session")() == pytest.approx(1 / 2)
+    Collapsed.vectors = lambda self, which: np.full((9, 3), np.nan)
+    for pool in ("all", "session"):
+        assert ranking(held_out, Collapsed(), pool)() == -np.inf
+
+
+def test_each_stage_has_its_patience():
+    """A stage after one that did not help is given its passes too."""
+    options = {"loss": "margin_ranking", "patience": 2, "max_iter": 6}
+    stages = ["soft_positive", "all_examples"]
+    fitted = embedder(
+        **options,
+        examples_order=stages,
+        min_abs_difference_threshold=1e-9,
+        query_lr=1e-7,
+        items_lr=1e-7,
+    ).fit(X, Y, groups=GROUPS)
+    # Nothing is soft, and steps are too small to change a ranking: two passes each.
+    assert fitted.n_iter_ == 4
+    assert np.isnan(fitted.loss_curve_[:2]).all()
+
+
+def test_passes_of_stages_are_repeated_with_all_sessions(monkeypatch):
+    from bead_sklearn.embedding import _training
+
+    asked = []
+    original = _training.train
+
+    def recorded(*arguments, passes=None, **options):
+        asked.append(passes)
+        return original(*arguments, passes=passes, **options)
+
+    monkeypatch.setattr(_training, "train", recorded)
+    fitted = embedder(loss="pairwise_logistic", examples_order=[11, 11]).fit(
+        X, Y, groups=GROUPS
+    )
+    assert asked[0] is None
+    assert sum(asked[1]) == fitted.best_iteration_
+    assert len(asked[1]) == 2
+
+
+def test_confidences_of_a_function():
+    options = {"loss": "margin_ranking"}
+    for bad, message in (
+        (lambda ranks, clicks: [1.0], "a confidence for each of the 6 items"),
+        (lambda ranks, clicks: -clicks, "at least 0"),
+        (lambda ranks, clicks: clicks * np.nan, "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            embedder(**options, click_confidence=bad).fit(X, Y, groups=GROUPS)
+
+
+def test_what_rankings_refuse():
+    for metric in (mean_reciprocal_rank, recall_at_k, normalized_dcg):
+        with pytest.raises(ValueError, match="scores contains NaN"):
+            metric([1, 0], [np.nan, 0.0])
+        with pytest.raises(ValueError, match="y must be at least 0"):
+            metric([1, -1], [0.5, 0.0])
+        with pytest.raises(ValueError, match="k must be an integer of at least 1"):
+            metric([1, 0], [0.5, 0.0], k=0)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        distance_shift([1, 0], [0.1], [0.1, 0.2])
+    for k in (0, 1.5, None):
+        with pytest.raises(ValueError, match="k must be an integer"):
+            make_ranking_scorer(k=k)
+
+
+def test_items_of_features_must_be_named():
+    with pytest.raises(ValueError, match="12 columns, none of which"):
+        next(ItemOverlapShuffleSplit().split(X, groups=GROUPS))
+
+
+def test_settings_that_training_cannot_follow(tiny):
+    from bead_sklearn.encoders import TransformerEncoder
+
+    rows, y, _ = texts(4)
+    options = {"fine_tune": "full", "device": "cpu"}
+    with pytest.raises(ValueError, match="query_encoder must be None"):
+        TwoTowerEmbedder(tiny, query_encoder=tiny, shared=True, **options).fit(rows, y)
+    encoder = TransformerEncoder(tiny, overflow="mean")
+    with pytest.raises(ValueError, match="overflow='truncate'"):
+        TwoTowerEmbedder(encoder, **options).fit(rows, y)
 
 
 def test_full_fine_tuning_needs_a_language_model():

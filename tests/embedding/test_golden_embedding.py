@@ -587,3 +587,9 @@ def test_similarities_and_distance_shift(golden):
         values = dict(cases[f"distance_shift_{name}"])
         assert found[0] == pytest.approx(values["not_irrelevant_dist_shift"], abs=1e-6)
         assert found[1] == pytest.approx(values["irrelevant_dist_shift"], abs=1e-6)
+    clicks, after = similarities(1)
+    before = list(inputs["sessions"][1]["ranks"].values())
+    found = distance_shift(clicks.click, before, after)
+    values = dict(cases["distance_shift_[(s1,None)]"])
+    assert found[0] == pytest.approx(values["not_irrelevant_dist_shift"], abs=1e-6)
+    assert found[1] == values["irrelevant_dist_shift"] == 0.0

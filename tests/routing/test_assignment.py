@@ -124,8 +124,13 @@ def test_exploration(router):
         ({"n_per_item": 0}, "n_per_item must be"),
         ({"trade_off": 1.0}, "needs cost"),
         ({"trade_off": -1.0, "cost": {"a": 1}}, "trade_off must be"),
-        ({"cost": [1.0, 2.0], "trade_off": 1.0}, "cost must be finite"),
+        ({"cost": [1.0, 2.0], "trade_off": 1.0}, "cost must be of shape"),
         ({"cost": [1.0, 2.0, np.nan], "trade_off": 1.0}, "cost must be finite"),
+        ({"cost": {"a": np.nan}, "trade_off": 1.0}, "cost must be finite"),
+        ({"cost": {"a": "dear"}, "trade_off": 1.0}, "cost of 'a' must be a number"),
+        ({"capacity": {"a": None}}, "capacity of 'a' must be a number"),
+        ({"exclude": "a"}, "exclude must be a list of annotators"),
+        ({"n_per_item": True}, "n_per_item must be an integer"),
         ({"epsilon": 1.5}, "epsilon must be a number from 0 to 1"),
     ],
 )
@@ -147,3 +152,5 @@ def test_gain():
         routing_gain([[np.nan, 1.0, 0.0]], [0])
     with pytest.raises(ValueError, match="columns"):
         routing_gain(rewards, [0.5, 1.0])
+    with pytest.raises(ValueError, match=r"columns from 0 to 2\. Got -1 to 5"):
+        routing_gain(rewards, [-1, 5])

@@ -165,6 +165,27 @@ def test_partial_fit_adds_annotators(solver):
 
 
 @pytest.mark.parametrize("solver", ALL)
+def test_new_annotator_without_a_rating_changes_nothing(solver):
+    X, Y, _ = draw()
+    router = AnnotatorRouter(solver=solver, random_state=0).fit(X, Y)
+    before = router.predict(X)
+    router.partial_fit(X[:3], np.full(3, np.nan), groups=["new"] * 3)
+    np.testing.assert_array_equal(router.predict(X), before)
+    assert router.predict(X, groups=["new"] * len(X)).shape == (len(X),)
+    router.partial_fit(X, Y)
+    assert router.annotators_.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("solver", ALL)
+def test_a_second_annotator_ends_the_vector_form(solver):
+    X, Y, _ = draw(50, 1, 1.0)
+    router = AnnotatorRouter(solver=solver, random_state=0).fit(X, Y[:, 0])
+    assert router.predict(X).shape == (50,)
+    router.partial_fit(X[:9], Y[:9, 0], groups=["second"] * 9)
+    assert router.predict(X).shape == (50, 2)
+
+
+@pytest.mark.parametrize("solver", ALL)
 def test_replaced_annotator_is_learned_anew(solver):
     X, Y, expected = draw(400, 5, 1.0)
     options = {"solver": solver, "n_neighbors": 20, "random_state": 0}
@@ -236,6 +257,35 @@ def test_losses_of_sgd_rank_and_calibrate(loss):
     slope = np.polyfit(predicted.ravel(), Y.ravel(), 1)[0]
     assert 0.8 < slope < 1.25
     assert router.loss_curve_[-1] < router.loss_curve_[0]
+
+
+@pytest.mark.parametrize("loss", ["listwise", "softmax_mse"])
+def test_calibration_outlives_single_rows(loss):
+    """One row says nothing about a slope; all of them together do."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    expected = 1 / (1 + np.exp(-X @ rng.normal(size=(3, 4))))
+    rate = {"softmax_mse": 0.2, "listwise": 0.02}[loss]
+    router = AnnotatorRouter(solver="sgd", loss=loss, learning_rate=rate)
+    for row in range(300):
+        router.partial_fit(X[[row]], expected[[row]])
+    predicted = router.predict(X)
+    assert routing_gain(expected, predicted.argmax(axis=1)) > 0.6
+    np.testing.assert_array_equal(
+        predicted.argmax(axis=1), router.predict_scores(X).argmax(axis=1)
+    )
+    assert 0.7 < np.polyfit(predicted.ravel(), expected.ravel(), 1)[0] < 1.8
+
+
+def test_order_of_scores_is_kept_where_they_say_nothing():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(50, 3)), rng.random((50, 3))
+    router = AnnotatorRouter(solver="sgd", loss="listwise", learning_rate=1e-3)
+    router.fit(X, Y, coef_init=rng.normal(size=(3, 3)), intercept_init=np.zeros(3))
+    router.partial_fit(X, 1.0 - router.predict_scores(X))
+    np.testing.assert_array_equal(
+        router.predict(X).argmax(axis=1), router.predict_scores(X).argmax(axis=1)
+    )
 
 
 def test_gradient_of_the_default_losses_does_not_vanish():
@@ -310,8 +360,11 @@ def test_estimated_variances_are_those_of_the_simulation():
 
 def test_posterior_mean_by_brute_force():
     X, Y, _ = draw(30, 3, 0.5)
+    Y[:, 1] *= 0.2
     router = AnnotatorRouter(random_state=0).fit(X, Y)
     found, head = router.variances_, router._head
+    scales = head.scales
+    assert scales[1] < 0.9 * min(scales[0], scales[2])
     new = np.random.default_rng(5).normal(size=(7, 3))
     row, annotator = np.nonzero(~np.isnan(Y))
     places = head.coordinates(np.vstack([X, new]))
@@ -319,18 +372,23 @@ def test_posterior_mean_by_brute_force():
     kernel = np.exp(-squared / (2 * found.length**2))
     same = annotator[:, None] == annotator
     covariance = kernel[np.ix_(row, row)] * (found.shared + found.own * same)
-    covariance += found.annotator * same + found.item * (row[:, None] == row)
+    covariance += found.item * (row[:, None] == row)
     covariance += found.residual * np.eye(len(row))
+    covariance *= np.outer(scales[annotator], scales[annotator])
+    covariance += found.annotator * same
     weights = np.linalg.solve(covariance, Y[row, annotator] - found.mean)
     for a in range(3):
         between = kernel[30:][:, row] * (found.shared + found.own * (annotator == a))
+        between *= scales[a] * scales[annotator]
         between += found.annotator * (annotator == a)
         np.testing.assert_allclose(
             router.predict(new)[:, a], found.mean + between @ weights, atol=1e-7
         )
-    unknown = found.mean + found.shared * kernel[30:][:, row] @ weights
+    between = found.shared * kernel[30:][:, row] * scales[annotator]
     np.testing.assert_allclose(
-        router.predict(new, groups=["unknown"] * 7), unknown, atol=1e-7
+        router.predict(new, groups=["unknown"] * 7),
+        found.mean + between @ weights,
+        atol=1e-7,
     )
 
 
@@ -341,8 +399,12 @@ def test_marginal_likelihood_by_brute_force():
     router = AnnotatorRouter(random_state=0)
     router.fit(np.vstack([X, X[:5]]), np.vstack([Y, Y[:5] + 0.3]))
     cells = router._ratings.cells()
-    composite = _Composite(cells, np.arange(len(cells.item)), cells.features, 0.8, 1.0)
-    composite.maximise(cells.within, several=True)
+    scales = np.array([1.0, 0.5, 2.0])
+    composite = _Composite(
+        cells, np.arange(len(cells.item)), cells.features, 0.8, 1.0, scales
+    )
+    within = (cells.within / scales[cells.annotator] ** 2).sum()
+    composite.maximise(within, several=True)
     total = 0.0
     center = np.average(cells.reward, weights=cells.weight)
     ratings = router._ratings
@@ -352,10 +414,30 @@ def test_marginal_likelihood_by_brute_force():
         y = ratings.reward[chosen] - center - composite.mean
         squared = ((places[:, None] - places[None]) ** 2).sum(axis=-1)
         covariance = composite.own * np.exp(-squared / (2 * 0.8**2))
-        covariance += composite.annotator + composite.residual * np.eye(len(y))
+        covariance += composite.residual * np.eye(len(y))
+        covariance *= scales[a] ** 2
+        covariance += composite.annotator
         determinant = np.linalg.slogdet(covariance)[1]
         total -= 0.5 * (determinant + y @ np.linalg.solve(covariance, y))
+        total += len(y) * np.log(scales[a])  # the same for all variances
     assert total == pytest.approx(composite.value - 0.5 * composite.n, abs=1e-6)
+
+
+def test_annotators_whose_rewards_spread_less():
+    """Noise of one must not drown what is known of another."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    expected = np.column_stack([X[:, 0], 0.05 * X[:, 1]])
+    noise = rng.normal(size=expected.shape) * [0.5, 0.01]
+    router = AnnotatorRouter(random_state=0).fit(X[:200], (expected + noise)[:200])
+    error = router.predict(X[200:]) - expected[200:]
+    assert (error.std(axis=0) < 0.3 * expected.std(axis=0)).all()
+    # A unit of its own for one annotator is no loss for it.
+    fine = AnnotatorRouter(random_state=0)
+    fine.fit(X[:200], (expected + noise)[:200] * [1.0, 20.0])
+    np.testing.assert_allclose(
+        fine.predict(X[200:])[:, 1] / 20.0, router.predict(X[200:])[:, 1], atol=0.01
+    )
 
 
 def test_landmarks_stand_for_the_kernel(monkeypatch):
@@ -504,6 +586,8 @@ def test_shapes_and_ids_that_do_not_fit():
         AnnotatorRouter().fit(X, Y[:, 0], groups=[""] * len(X))
     with pytest.raises(ValueError, match="all differ"):
         AnnotatorRouter(annotators=["a", "a"]).fit(X, Y[:, :2])
+    with pytest.raises(ValueError, match="ids must be a list of annotators"):
+        AnnotatorRouter().fit(X, Y).set_annotators("abcd")
     with pytest.raises(ValueError, match="infinity"):
         AnnotatorRouter().fit(X, np.full_like(Y, np.inf))
     with pytest.raises(ValueError, match="sgd"):
