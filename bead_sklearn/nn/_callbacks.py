@@ -49,7 +49,7 @@ class BestWeights(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier training."""
-        self.best_loss_ = np.inf
+        self.best_loss_ = self.first_loss_ = np.inf
         self.best_epoch_ = -1
         self.epoch_ = 0
         self.weights_: dict[str, torch.Tensor] | None = None
@@ -58,6 +58,8 @@ class BestWeights(Callback):
     def record(self, net: Any, loss: float, epoch: int) -> None:
         """Note the held-out loss after an epoch, 0 being before training."""
         self.epoch_ = epoch
+        if epoch == 0:
+            self.first_loss_ = loss
         if loss < self.best_loss_:
             self.best_loss_, self.best_epoch_ = loss, epoch
             self.weights_ = net.trained_weights()

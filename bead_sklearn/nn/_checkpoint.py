@@ -68,7 +68,12 @@ def write_checkpoint(folder: str | os.PathLike[str], net: Any) -> None:
         "format": _FORMAT,
         "fingerprint": net.fingerprint_,
         "epoch": len(net.history),
-        "best": [best.best_loss_, best.best_epoch_, best.epoch_],
+        "best": [
+            best.best_loss_,
+            best.best_epoch_,
+            best.epoch_,
+            best.first_loss_,
+        ],
         "state": state_to_json(net.state_),
         "best_state": None if best.state_ is None else state_to_json(best.state_),
         "history": net.history.to_list(),
@@ -132,7 +137,7 @@ def read_checkpoint(folder: str | os.PathLike[str], net: Any) -> bool:
         torch.cuda.set_rng_state(tensors["rng.cuda"], net.device)
     net.f_[...] = tensors["f"].numpy()
     best = net.best_weights()
-    best.best_loss_, best.best_epoch_, best.epoch_ = meta["best"]
+    best.best_loss_, best.best_epoch_, best.epoch_, best.first_loss_ = meta["best"]
     best.weights_ = _part(tensors, "best.") or None
     if meta["best_state"] is not None:
         best.state_ = state_from_json(meta["best_state"], net.state_)

@@ -194,6 +194,7 @@ class TextPredictor(torch.nn.Module):
         texts: Mapping[str, Tensor],
         numeric: Tensor | None = None,
         participants: Tensor | None = None,
+        offset: Tensor | None = None,
         **more_texts: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
         """Return linear predictors (n, J) and features (n, d).
@@ -206,6 +207,8 @@ class TextPredictor(torch.nn.Module):
             Numeric columns.
         participants : Tensor of int of shape (n,), default=None
             Codes of participants, if they have adapters.
+        offset : Tensor of shape (n, J), default=None
+            Known part of the linear predictors.
         **more_texts : mapping of str to Tensor
             Other text columns.
         """
@@ -215,6 +218,8 @@ class TextPredictor(torch.nn.Module):
         f = self.head_bias + features @ self.head_text.T
         if numeric is not None:
             f = f + numeric.to(f) @ self.head_numeric.T
+        if offset is not None:
+            f = f + offset.to(f)
         return f, features
 
     def _encode(
@@ -247,6 +252,11 @@ class TextPredictor(torch.nn.Module):
         if self.normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors
+
+    def head_parameters(self) -> list[torch.nn.Parameter]:
+        """Return the parameters of the head that are trained."""
+        own = [self.head_bias, self.head_numeric, self.head_text]
+        return [parameter for parameter in own if parameter.requires_grad]
 
     def penalty(self) -> Tensor:
         """Return the negative log-prior of the coefficients of features."""

@@ -112,6 +112,9 @@ class MixedEffectsNet(NeuralNet):
         Whether G is estimated; slopes and adapters keep the prior variance.
     lr : float, default=1e-3
         Learning rate of the module.
+    head_lr : float, default=None
+        Learning rate of what the module calls its ``head_parameters()``; None is
+        ``lr``.
     effects_lr : float, default=0.05
         Learning rate of tables of effects.
     max_grad_norm : float or None, default=1.0
@@ -186,6 +189,7 @@ class MixedEffectsNet(NeuralNet):
         rank: int | None = None,
         prior_variance: float = 1.0,
         estimate_variances: bool = True,
+        head_lr: float | None = None,
         effects_lr: float = 0.05,
         max_grad_norm: float | None = 1.0,
         patience: int | None = 3,
@@ -225,6 +229,7 @@ class MixedEffectsNet(NeuralNet):
         self.rank = rank
         self.prior_variance = prior_variance
         self.estimate_variances = estimate_variances
+        self.head_lr = head_lr
         self.effects_lr = effects_lr
         self.max_grad_norm = max_grad_norm
         self.patience = patience
@@ -419,18 +424,28 @@ class MixedEffectsNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly: Any = None) -> MixedEffectsNet:
         """Make the optimizer; tables have a learning rate of their own."""
         options = {"lr": self.lr, **self.get_params_for("optimizer")}
-        own = [p for p in self.module_.parameters() if p.requires_grad]
-        inner = getattr(self.module_, "participant_adapters", None)
-        fast = set() if inner is None else {id(p) for p in inner.parameters()}
+        tables = list(self.tables_.parameters())
+        adapters = getattr(self.module_, "participant_adapters", None)
+        if adapters is not None:
+            tables += adapters.parameters()
+        head: list[Any] = []
+        if self.head_lr is not None:
+            if not hasattr(self.module_, "head_parameters"):
+                raise ValueError(
+                    f"head_lr={self.head_lr!r} needs a module with head_parameters(). "
+                    f"{type(self.module_).__name__} has none."
+                )
+            head = self.module_.head_parameters()
+        apart = {id(p) for p in (*tables, *head)}
+        others = [
+            p
+            for p in self.module_.parameters()
+            if p.requires_grad and id(p) not in apart
+        ]
         groups: list[dict[str, Any]] = [
-            {"params": [p for p in own if id(p) not in fast]},
-            {
-                "params": [
-                    *(p for p in own if id(p) in fast),
-                    *self.tables_.parameters(),
-                ],
-                "lr": self.effects_lr,
-            },
+            {"params": others},
+            {"params": head, "lr": self.head_lr},
+            {"params": tables, "lr": self.effects_lr},
         ]
         self.optimizer_ = self.optimizer(
             [group for group in groups if group["params"]], **options
