@@ -1,7 +1,7 @@
 """Networks with effects of participants. Importing this package imports torch."""
 
 from bead_sklearn.nn._choices import choice_log_likelihood, softmax_log_likelihood
-from bead_sklearn.nn._data import HeldOut, JudgmentBatches, JudgmentDataset
+from bead_sklearn.nn._data import HeldOut, HeldOutRows, JudgmentBatches, JudgmentDataset
 from bead_sklearn.nn._likelihood import (
     bernoulli_log_likelihood,
     log_likelihood,
@@ -28,6 +28,7 @@ __all__ = [
     "HeadStart",
     "EffectTerm",
     "HeldOut",
+    "HeldOutRows",
     "JudgmentBatches",
     "JudgmentDataset",
     "TableAdamW",

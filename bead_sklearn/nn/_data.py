@@ -205,6 +205,19 @@ class JudgmentBatches:
             begin = end
 
 
+@dataclass(frozen=True)
+class HeldOutRows:
+    """Rows that are known to be held out.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Their positions.
+    """
+
+    rows: np.ndarray
+
+
 class HeldOut:
     """Set some units aside for validation.
 

@@ -255,8 +255,9 @@ class ParticipantLoRA(torch.nn.Module):
     target_modules : iterable of str, default=None
         As in :func:`find_projections`.
     prior_variance : float, default=1.0
-        Prior variance of the entries of B. Entries of A have that of their start,
-        1 / (3 in_features).
+        Prior variance of the entries of B. A, which only says which directions of the
+        input B acts on, has no prior: one that drew it to 0 together with B would
+        leave both there.
 
     Attributes
     ----------
@@ -371,12 +372,12 @@ class ParticipantLoRA(torch.nn.Module):
         shares : Tensor of shape (n,)
             Share of each row in its participant.
         """
-        squares = shares[:, None] * self.table(codes) ** 2
-        total = squares.new_zeros(())
-        for first, (_, n_inputs), second, _ in self.slots.values():
-            total = total + 1.5 * n_inputs * squares[:, first].sum()
-            total = total + 0.5 / self.prior_variance * squares[:, second].sum()
-        return total
+        rows = self.table(codes)
+        total = torch.zeros_like(shares)
+        for _, _, second, _ in self.slots.values():
+            total = total + rows[:, second].pow(2).sum(dim=1)
+        penalty: Tensor = 0.5 / self.prior_variance * (shares * total).sum()
+        return penalty
 
     def adapter(self, code: int) -> dict[str, tuple[Tensor, Tensor]]:
         """Return A (r, in) and B (out, r) of one participant, by layer."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.families import ConditionalLogit, Family, QuadraticFamily
+from bead_sklearn.nn._intercepts import has_single_effects, laplace_single_effects
 from bead_sklearn.solvers import DenseBlock, Design
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._scales import parameter_slices
@@ -148,14 +149,32 @@ def marginal_log_likelihood(
         Summed over rows.
     """
     flat = np.asarray(f.detach().cpu(), dtype=np.float64).ravel()
-    objective = _objective(flat, y, weights, factors, state.family)
-    theta = state.theta_of(objective.design)
-    value, *_ = objective(np.zeros(0), theta, state.family.parameters)
-    rho = torch.as_tensor(objective.rho, dtype=f.dtype, device=f.device)
+    value, by_eta = _value_and_gradient(flat, y, weights, factors, state)
+    rho = torch.as_tensor(by_eta, dtype=f.dtype, device=f.device)
     result: Tensor = _Marginal.apply(  # type: ignore[no-untyped-call]
         f, value, rho.reshape(f.shape)
     )
     return result
+
+
+def _value_and_gradient(
+    flat: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    factors: tuple[RandomFactor, ...],
+    state: EffectState,
+) -> tuple[float, np.ndarray]:
+    if has_single_effects(factors, state.family):
+        factor = factors[0]
+        a = float(state.scale(factor)[0, 0]) * factor.z[:, 0]
+        codes = np.unique(factor.codes, return_inverse=True)[1]
+        found = laplace_single_effects(flat, y, weights, a, codes, state.family)
+        if found is not None:
+            return found
+    objective = _objective(flat, y, weights, factors, state.family)
+    theta = state.theta_of(objective.design)
+    value, *_ = objective(np.zeros(0), theta, state.family.parameters)
+    return value, objective.rho
 
 
 def _objective(

@@ -201,6 +201,34 @@ class SlopeEffects(torch.nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("slope_scale", torch.ones(()))
 
+    def begin_at(self, intercepts: Tensor, slopes: Tensor) -> None:
+        """Let the effects begin at heads that are known.
+
+        Directions become those that the coefficients of all levels vary most in.
+
+        Parameters
+        ----------
+        intercepts : Tensor of shape (q, J)
+            Intercepts of each level.
+        slopes : Tensor of shape (q, d, J)
+            Coefficients of each level.
+        """
+        if self.directions is not None:
+            stacked = slopes.transpose(1, 2).flatten(0, 1)
+            _, sizes, right = torch.linalg.svd(stacked, full_matrices=False)
+            found = int((sizes > 1e-6 * sizes.max().clamp(min=1e-12)).sum())
+            n = min(found, self.width)
+            with torch.no_grad():
+                self.directions[:, :n] = right[:n].T
+            slopes = torch.einsum("dk,qdj->qkj", self.directions.detach(), slopes)
+            slopes[:, n:] = 0.0
+        parts = [slopes / self.slope_scale] if self.slope_scale > 0 else [0.0 * slopes]
+        if self.intercept:
+            first = intercepts[:, None]
+            scaled = first / self.scale if self.scale > 0 else 0.0 * first
+            parts.insert(0, scaled)
+        self.table.set_effects(torch.cat(parts, dim=1).flatten(1))
+
     def forward(self, codes: Tensor, features: Tensor | None = None) -> Tensor:
         """Return what the heads add to eta, (n, J).
 

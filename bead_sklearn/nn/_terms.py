@@ -31,11 +31,14 @@ class EffectTerm:
     theta : ndarray or None
         Variance parameters at the start; None is the prior variance of the net. Of
         slopes the standard deviations of intercept and coefficients.
+    modes : tuple of ndarray or None
+        Where slopes begin: intercepts (q, J) and coefficients (q, d, J); None is 0.
     """
 
     kind: str
     structure: CovarianceStructure | None = None
     theta: np.ndarray | None = None
+    modes: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def read_terms(effects: Any) -> dict[str, EffectTerm]:

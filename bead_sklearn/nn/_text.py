@@ -82,7 +82,8 @@ class TextPredictor(torch.nn.Module):
     participant_rank : int, default=None
         Rank of the adapters of participants; None is no such adapters.
     start : HeadStart, default=None
-        Where the head begins; None is 0.
+        Where the head begins; None is random coefficients of features, as a linear
+        layer has, and else 0.
 
     Attributes
     ----------
@@ -153,7 +154,7 @@ class TextPredictor(torch.nn.Module):
             start = HeadStart(
                 np.zeros(n_outputs),
                 np.zeros((n_outputs, n_numeric)),
-                np.zeros((n_outputs, d)),
+                _random_weights(n_outputs, d),
                 np.zeros(d),
                 np.inf,
                 np.eye(n_outputs),
@@ -324,6 +325,12 @@ def freeze_unused(network: torch.nn.Module) -> None:
     if isinstance(pooler, torch.nn.Module):
         for parameter in pooler.parameters():
             parameter.requires_grad_(False)
+
+
+def _random_weights(n_outputs: int, n_features: int) -> np.ndarray:
+    """Return weights as a linear layer starts, by torch's seed."""
+    limit = n_features**-0.5
+    return torch.empty(n_outputs, n_features).uniform_(-limit, limit).numpy()
 
 
 def _parameter(values: np.ndarray) -> torch.nn.Parameter:

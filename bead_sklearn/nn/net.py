@@ -22,6 +22,7 @@ from bead_sklearn.nn._checkpoint import fingerprint, read_checkpoint
 from bead_sklearn.nn._criterion import FamilyLoss
 from bead_sklearn.nn._data import (
     HeldOut,
+    HeldOutRows,
     JudgmentBatches,
     JudgmentDataset,
     RowSubset,
@@ -412,6 +413,9 @@ class MixedEffectsNet(NeuralNet):
             sds = np.asarray(term.theta)
         slopes.scale.fill_(float(sds[0]))
         slopes.slope_scale.fill_(float(sds[1]))
+        if term.modes is not None:
+            first, others = (torch.as_tensor(part).float() for part in term.modes)
+            slopes.begin_at(first, others)
         return slopes
 
     def _set_scales(self) -> None:
@@ -495,6 +499,9 @@ class MixedEffectsNet(NeuralNet):
         split = self.train_split
         if split is None:
             return dataset, None
+        if isinstance(split, HeldOutRows):
+            train = np.setdiff1d(np.arange(len(dataset)), split.rows)
+            return RowSubset(dataset, train), RowSubset(dataset, split.rows)
         if not isinstance(split, HeldOut):
             raise TypeError(
                 f"train_split must be None or a HeldOut. Got {type(split).__name__}."
@@ -562,6 +569,10 @@ class MixedEffectsNet(NeuralNet):
         resumed = False
         if self.checkpoint is not None and self.resume:
             resumed = read_checkpoint(self.checkpoint, self)
+        if not resumed and self.kind_ == "joint" and self.structures_:
+            # Tables begin at the modes given the network, not at 0.
+            self._held_out_loss(self.get_iterator(train))
+            self._profile(self.train_rows_, estimate=False)
         if not resumed and held_out is not None:
             best.record(self, self._held_out_loss(held_out), 0)
         on_epoch = {"dataset_train": train, "dataset_valid": valid}

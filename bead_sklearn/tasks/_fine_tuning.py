@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
 
-from bead_sklearn._sklearn import HasMethods, Interval, StrOptions
-from bead_sklearn.effects import RandomFactor
+from bead_sklearn._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+)
+from bead_sklearn.effects import ALTERNATIVE, RandomFactor
+from bead_sklearn.effects._structure import combine_ids
 from bead_sklearn.encoders import TransformerEncoder
-from bead_sklearn.families import QuadraticFamily
-from bead_sklearn.inputs import dense_matrix
+from bead_sklearn.families import Family, QuadraticFamily
+from bead_sklearn.inputs import dense_matrix, encode_levels, match_levels
 
 if TYPE_CHECKING:
     from bead_sklearn.tasks._base import MixedModel
@@ -36,6 +43,22 @@ FINE_TUNING: dict[str, list[Any]] = {
     ],
     "net": [HasMethods(["train", "set_params"]), None],
 }
+
+#: Parameters of the module that the encoder and the task set.
+_OF_ENCODER = (
+    "model",
+    "tune",
+    "pooling",
+    "normalize",
+    "max_length",
+    "n_outputs",
+    "n_numeric",
+    "n_texts",
+    "has_intercept",
+    "n_participants",
+    "participant_rank",
+    "start",
+)
 
 #: Standard deviations, in units of the family, below which training does not begin:
 #: EM steps multiply, and do not leave 0.
@@ -97,6 +120,7 @@ def tune_encoder(
         If there is no text, or the encoder is none that can be trained.
     """
     from bead_sklearn.encoders import TunedEncoder
+    from bead_sklearn.nn import HeldOutRows
 
     encoder = _trainable_encoder(model)
     if not rows.judgments.texts:
@@ -104,12 +128,12 @@ def tune_encoder(
             f"fine_tune={model.fine_tune!r} needs a column of text in X; there is "
             "none. Use fine_tune='frozen'."
         )
-    X, y, groups, sample_weight = arguments
-    start = clone(model).set_params(fine_tune="frozen", net=None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        start.fit(X, y, groups=groups, sample_weight=sample_weight)
     net = _make_net(model, encoder)
+    held_out = _held_out(model, rows, net)
+    start = _start(model, rows, arguments, held_out)
+    net.set_params(train_split=None)
+    if held_out is not None:
+        net.set_params(train_split=HeldOutRows(np.flatnonzero(held_out)))
     columns = _columns(start, rows, net)
     net.train(columns, rows.target)
     best = net.best_weights()
@@ -125,6 +149,76 @@ def tune_encoder(
     )
     tuned = TunedEncoder.from_encoder(encoder, net.module_.tuned_weights())
     return FrozenEstimator(tuned), tuning
+
+
+def _held_out(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
+    """Return which rows are held out; None where the net holds out none.
+
+    Whole participants where their effects will be integrated out, else judgments.
+    """
+    split = net.train_split
+    if split is None:
+        return None
+    effects = model._mixed_effects
+    factors = {term.factor for term in model._terms(effects, rows.ids, [])}
+    by = split.by
+    if by == "auto":
+        alone = len(factors) == 1 and not _is_head(model)
+        by = "groups" if alone and ALTERNATIVE not in next(iter(factors)) else ""
+    judgment = getattr(rows, "judgment", np.arange(rows.judgments.n_rows))
+    units = judgment
+    if by == "groups":
+        if not factors:
+            raise ValueError(
+                "HeldOut(by='groups') of net needs effects of participants; there are "
+                "none here."
+            )
+        ids = combine_ids(rows.ids, next(iter(factors)))
+        units = encode_levels(ids)[1]
+    if len(np.unique(units)) < 2:
+        return None
+    random_state = check_random_state(net.random_state)
+    _, valid = split.split(units, random_state)
+    held_out = np.zeros(len(units), dtype=bool)
+    held_out[valid] = True
+    return held_out
+
+
+def _start(
+    model: MixedModel,
+    rows: Rows,
+    arguments: tuple[Any, Any, Any, Any],
+    held_out: np.ndarray | None,
+) -> MixedModel:
+    """Fit the task to frozen features of the rows that are trained on.
+
+    Where these lack a label, all rows are taken.
+    """
+    X, y, groups, sample_weight = arguments
+    n = len(y)
+    weights = _check_sample_weight(sample_weight, np.arange(n), dtype=np.float64)
+    parts = [weights]
+    if held_out is not None:
+        judgment = getattr(rows, "judgment", np.arange(len(held_out)))
+        out = np.zeros(int(judgment[-1]) + 1, dtype=bool)
+        out[judgment] = held_out
+        kept = np.flatnonzero(weights > 0)
+        trained = weights.copy()
+        trained[kept[out]] = 0.0
+        parts.insert(0, trained)
+    for k, part in enumerate(parts):
+        start = clone(model).set_params(fine_tune="frozen", net=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                start.fit(X, y, groups=groups, sample_weight=part)
+            except ValueError:
+                if k + 1 < len(parts):
+                    continue
+                raise
+        if start._target_labels() == model._target_labels():
+            return start
+    return start
 
 
 def _trainable_encoder(model: MixedModel) -> TransformerEncoder:
@@ -175,6 +269,13 @@ def _make_net(model: MixedModel, encoder: TransformerEncoder) -> Any:
                     f"{name} of net is decided by the task, by its own parameters. "
                     f"Got net with {name}={given.get(name)!r}."
                 )
+        for name in _OF_ENCODER:
+            if f"module__{name}" in given:
+                raise ValueError(
+                    f"{name} of net is decided by the task, by its encoder and "
+                    f"fine_tune. Got net with module__{name}="
+                    f"{given[f'module__{name}']!r}."
+                )
     if net.random_state is None:
         net.set_params(random_state=model.random_state)
     if encoder.device is not None or net.device == "cpu":
@@ -207,13 +308,13 @@ def _columns(start: MixedModel, rows: Rows, net: Any) -> dict[str, Any]:
     if features.ridge_text_:
         assert features.ridge_center_ is not None
         middle = features.ridge_center_[:n_text]
-    family = start._family
+    family = _family(start, rows)
     n_outputs = family.n_outputs
     held = start._options.variances.zero_factors
     texts = features._join(rows.judgments).texts
     net.set_params(
         family=family,
-        effects=_terms(start, design.factors),
+        effects=_terms(start, rows, design.factors),
         module__n_outputs=n_outputs,
         module__n_numeric=numeric.shape[1],
         module__n_texts=len(texts),
@@ -242,8 +343,8 @@ def _columns(start: MixedModel, rows: Rows, net: Any) -> dict[str, Any]:
     for factor in design.factors:
         if factor.name in held:
             continue
-        result[f"factor:{factor.name}"] = factor.codes
-        if not _is_head(start, factor):
+        result[f"factor:{factor.name}"] = _levels(start, rows, factor)[1]
+        if not _is_head(start):
             result[f"factor:{factor.name}.z"] = factor.z
     return result
 
@@ -285,13 +386,65 @@ def _text_sd(
     return max(float(np.sqrt(start._ridge_variance())), least)
 
 
-def _is_head(start: MixedModel, factor: RandomFactor) -> bool:
-    """Whether the effects of a factor are heads over features of text."""
-    heads = start._mixed_effects.mode == "random_slopes"
-    return heads and start._mixed_effects.formula is None
+def _family(start: MixedModel, rows: Rows) -> Family:
+    """Return the fitted family, for all rows."""
+    from bead_sklearn.nn import learned_parameters, with_learned_parameters
+
+    family = start._family
+    if family.sets is None:
+        return family
+    return with_learned_parameters(rows.family, learned_parameters(family))
 
 
-def _terms(start: MixedModel, factors: tuple[RandomFactor, ...]) -> dict[str, Any]:
+def _is_head(model: MixedModel) -> bool:
+    """Whether effects are heads over features of text."""
+    effects = model._mixed_effects
+    return effects.mode == "random_slopes" and effects.formula is None
+
+
+def _levels(
+    start: MixedModel, rows: Rows, factor: RandomFactor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the levels of a factor and that of each row, held-out ones included."""
+    sources = next(s.sources for s in start._structures if s.name == factor.name)
+    return encode_levels(combine_ids(rows.ids, sources))
+
+
+def _head_modes(
+    start: MixedModel, rows: Rows, factor: RandomFactor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return intercepts (q, J) and coefficients of text features (q, d, J).
+
+    Of all levels in the order of `_levels`, as the frozen fit has them.
+    """
+    features = start._features
+    effects = start.effects_[factor.name]
+    levels = _levels(start, rows, factor)[0]
+    n_outputs = start._family.n_outputs
+    modes = effects.modes - effects.structure.prior.mean
+    by_column = modes.reshape(len(modes), -1, n_outputs)
+    intercepts, slopes = by_column[:, 0], by_column[:, 1:]
+    n_text = len(features.text_names_)
+    coefficients = np.zeros((len(modes), n_text, n_outputs))
+    basis = features.ridge_basis_
+    if features.ridge_text_:
+        n_ridge = len(features.ridge_names_) if basis is None else basis.shape[1]
+        ridge = slopes[:, slopes.shape[1] - n_ridge :]
+        if basis is None:
+            coefficients = ridge[:, :n_text]
+        else:
+            coefficients = np.einsum("dk,qkj->qdj", basis[:n_text], ridge)
+    place = match_levels(effects.levels, levels)
+    known = (place >= 0)[:, None]
+    return (
+        np.where(known, intercepts[place], 0.0),
+        np.where(known[:, :, None], coefficients[place], 0.0),
+    )
+
+
+def _terms(
+    start: MixedModel, rows: Rows, factors: tuple[RandomFactor, ...]
+) -> dict[str, Any]:
     """Return the effects of the frozen fit as those of the net."""
     from bead_sklearn.nn import EffectTerm
 
@@ -309,11 +462,10 @@ def _terms(start: MixedModel, factors: tuple[RandomFactor, ...]) -> dict[str, An
             continue
         sds = np.sqrt((structure.factor(theta) ** 2).sum(axis=1))
         n_outputs = factor.n_outputs
-        if _is_head(start, factor):
-            first = sds[:n_outputs].mean()
-            slopes = sds[n_outputs:]
-            pair = np.array([first, slopes.mean() if len(slopes) else 0.0])
-            terms[f"factor:{factor.name}"] = EffectTerm("slopes", None, pair)
+        if _is_head(start):
+            pair = np.array([sds[:n_outputs].mean(), sds[n_outputs:].mean()])
+            modes = _head_modes(start, rows, factor)
+            terms[f"factor:{factor.name}"] = EffectTerm("slopes", None, pair, modes)
             continue
         size = np.sqrt((factor.z**2).mean(axis=0)).repeat(n_outputs)
         size = np.where(size > 0, size, 1.0)

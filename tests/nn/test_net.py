@@ -21,15 +21,24 @@ from bead_sklearn.effects import RandomFactor  # noqa: E402
 from bead_sklearn.effects._covariance import full_covariance  # noqa: E402
 from bead_sklearn.families import (  # noqa: E402
     Bernoulli,
+    BernoulliProbit,
     ConditionalLogit,
     CumulativeLogit,
+    LogNormal,
     MultinomialLogit,
     Normal,
+    OrderedBeta,
+    TruncatedNormal,
 )
 from bead_sklearn.nn import HeldOut, MixedEffectsNet  # noqa: E402
 from bead_sklearn.nn._data import JudgmentBatches, JudgmentDataset  # noqa: E402
+from bead_sklearn.nn._intercepts import (  # noqa: E402
+    has_single_effects,
+    laplace_single_effects,
+)
 from bead_sklearn.nn._marginal import (  # noqa: E402
     EffectState,
+    _objective,
     marginal_log_likelihood,
     profile,
 )
@@ -119,6 +128,31 @@ def test_marginal_gradient_is_that_of_the_marginal_likelihood(family):
     up, down = (float(value(torch.tensor(f + s * direction))) for s in (step, -step))
     found = float((at.grad.numpy() * direction).sum())
     assert found == pytest.approx((up - down) / (2 * step), rel=1e-5)
+
+
+SINGLE = [
+    *FAMILIES[:3],
+    BernoulliProbit(),
+    TruncatedNormal(0.0, 1.0, sigma=0.5),
+    OrderedBeta(),
+    LogNormal(0.5),
+]
+
+
+@pytest.mark.parametrize("family", SINGLE, ids=lambda family: family.name)
+def test_single_effects_are_as_by_the_solvers(family):
+    f, y, factors = problem(family)
+    weights = np.random.default_rng(3).integers(1, 4, len(f)).astype(float)
+    state = EffectState(family, {"g": np.array([1.3])})
+    assert has_single_effects(factors, family)
+    found = laplace_single_effects(
+        f, y, weights, 1.3 * factors[0].z[:, 0], factors[0].codes, family
+    )
+    assert found is not None
+    objective = _objective(f, y, weights, factors, family)
+    value, *_ = objective(np.zeros(0), state.theta["g"], family.parameters)
+    assert found[0] == pytest.approx(value, abs=1e-7)
+    assert np.allclose(found[1], objective.rho, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
