@@ -43,6 +43,12 @@ class EmbeddingCache:
         self.path = path
         self._prefix = json.dumps(settings).encode() + b"\0"
 
+    def with_setting(self, setting: str) -> EmbeddingCache:
+        """Return the same file for embeddings that depend on one thing more."""
+        cache = EmbeddingCache(self.path, [])
+        cache._prefix = self._prefix + json.dumps(setting).encode() + b"\0"
+        return cache
+
     def get(self, texts: Iterable[str]) -> dict[str, np.ndarray]:
         """Return the embeddings that are there, by text."""
         keys = {self._key(text): text for text in texts}

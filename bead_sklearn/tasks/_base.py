@@ -57,6 +57,7 @@ from bead_sklearn.solvers import (
     satterthwaite,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
+from bead_sklearn.tasks._fine_tuning import tune_encoder
 from bead_sklearn.tasks._identifiability import (
     has_free_residual,
     twin_factors,
@@ -101,6 +102,11 @@ class MixedModel(MixedModelInference, BaseEstimator):
     _response: ClassVar[str]
     _n_quadrature = 1
     _joins_texts = False
+
+    #: How the encoder is trained, and the net that does it; classes that can be
+    #: fine-tuned have parameters of these names.
+    fine_tune: Any = "frozen"
+    net: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "mixed_effects": [str, MixedEffects],
@@ -198,8 +204,12 @@ class MixedModel(MixedModelInference, BaseEstimator):
 
         self._reader = reader
         self._mixed_effects = clone(mixed_effects)
+        encoder = self.encoder
+        if self.fine_tune != "frozen":
+            given = X, y, groups, sample_weight
+            encoder, self.tuning_ = tune_encoder(self, rows, given)
         self._features = FeatureBuilder(
-            self.encoder,
+            encoder,
             self.alpha,
             {"device": self.device, "random_state": self.random_state},
             joint=self._joins_texts,

@@ -13,6 +13,7 @@ from bead_sklearn.families import Family
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._rows import Rows
 
 
@@ -30,6 +31,7 @@ class BinaryClassifier(MixedModelClassifier):
     ----------
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     {alpha}
     {population}
     positive_class : str, int or bool, default=None
@@ -77,6 +79,7 @@ class BinaryClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        **FINE_TUNING,
         "family": [str, Family],
         "positive_class": [str, int, float, "boolean", None],
         "n_quadrature": [Interval(Integral, 0, None, closed="left")],
@@ -87,6 +90,8 @@ class BinaryClassifier(MixedModelClassifier):
         *,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: str = "marginal",
         positive_class: Any = None,
@@ -113,6 +118,8 @@ class BinaryClassifier(MixedModelClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.positive_class = positive_class
         self.family = family
         self.n_quadrature = n_quadrature

@@ -11,6 +11,7 @@ from bead_sklearn.families import Family, MultinomialLogit
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 
 
 @fill_docs
@@ -31,6 +32,7 @@ class CategoricalClassifier(MixedModelClassifier):
     ----------
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     encoding : {"dual", "joint"}, default="dual"
         How several texts of a row, such as a premise and a hypothesis, are encoded:
         each by itself, the features side by side; or together as a pair, which Hugging
@@ -79,6 +81,7 @@ class CategoricalClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        **FINE_TUNING,
         "encoding": [StrOptions({"dual", "joint"})],
     }
 
@@ -88,6 +91,8 @@ class CategoricalClassifier(MixedModelClassifier):
         mixed_effects: Any = "auto",
         encoder: Any = None,
         encoding: str = "dual",
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: Any = "marginal",
         text_columns: Any = None,
@@ -111,6 +116,8 @@ class CategoricalClassifier(MixedModelClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.encoding = encoding
 
     @property

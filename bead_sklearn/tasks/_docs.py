@@ -43,6 +43,17 @@ encoder : str, transformer or callable, default=None
     transformer or a function from a list of str to an array.
 """
 
+_FINE_TUNING = """\
+fine_tune : {"frozen", "full", "lora"} or int, default="frozen"
+    Whether the encoder, which must then be a Hugging Face model, is trained too:
+    all of it, low-rank adapters, or its last so many layers. Afterwards everything
+    else is fitted to the tuned features as to others.
+net : MixedEffectsNet, default=None
+    How the encoder is trained; None is
+    ``MixedEffectsNet(lr=5e-5, head_lr=1e-3, max_epochs=10, patience=2)``, with
+    ``lr=5e-4`` for adapters. Its parameters are searchable as ``net__lr``.
+"""
+
 _ALPHA = """\
 alpha : float or "auto", default="auto"
     Ridge precision: the penalty is ``alpha / 2 * sum(coef ** 2)``. 0 leaves
@@ -130,6 +141,7 @@ _PARTS = {
     "n_alternatives": _N_ALTERNATIVES,
     "encoder": _ENCODER,
     "alpha": _ALPHA,
+    "fine_tuning": _FINE_TUNING,
     "population": _POPULATION,
     "text_columns": _TEXT_COLUMNS,
     "n_quadrature": _N_QUADRATURE,

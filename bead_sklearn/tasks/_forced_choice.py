@@ -29,6 +29,7 @@ from bead_sklearn.tasks._base import MixedModel
 from bead_sklearn.tasks._choice import ChoiceClassifier
 from bead_sklearn.tasks._docs import fill_docs
 from bead_sklearn.tasks._features import Columns, takes_ridge
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._options import resolve_options
 from bead_sklearn.tasks._rows import Rows
 
@@ -64,6 +65,7 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         alternatives themselves, as told apart by their texts: ``(1 | option)`` gives
         each a random strength (a Bradley-Terry model).
     {encoder}
+    {fine_tuning}
     encoding : {"dual", "joint"}, default="dual"
         Whether the text of an option is encoded by itself, or as a pair with what
         it stands beside: the ``text_columns``, and the other options, sorted.
@@ -130,6 +132,7 @@ class ForcedChoiceClassifier(ChoiceClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ChoiceClassifier._parameter_constraints,
+        **FINE_TUNING,
         "options": ["array-like", dict, None],
         "outside_option": [str, int, float, "boolean", None],
         "encoding": [StrOptions({"dual", "joint"})],
@@ -143,6 +146,8 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         mixed_effects: Any = "auto",
         encoder: Any = None,
         encoding: str = "dual",
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: Any = "marginal",
         text_columns: Any = None,
@@ -166,6 +171,8 @@ class ForcedChoiceClassifier(ChoiceClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.options = options
         self.outside_option = outside_option
         self.encoding = encoding

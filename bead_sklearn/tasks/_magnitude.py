@@ -15,6 +15,7 @@ from bead_sklearn.families import (
     get_family,
 )
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._regressor import MixedModelRegressor
 
 
@@ -36,6 +37,7 @@ class MagnitudeRegressor(MixedModelRegressor):
     ----------
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     alpha : float or "auto", default="auto"
         Ridge precision relative to the residual variance, as in
         :class:`sklearn.linear_model.Ridge`; for the truncated normal family absolute,
@@ -106,6 +108,7 @@ class MagnitudeRegressor(MixedModelRegressor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelRegressor._parameter_constraints,
+        **FINE_TUNING,
         "family": [str, Family],
         "bounds": ["array-like", None],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
@@ -118,6 +121,8 @@ class MagnitudeRegressor(MixedModelRegressor):
         *,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: str = "marginal",
         family: Any = "normal",
@@ -146,6 +151,8 @@ class MagnitudeRegressor(MixedModelRegressor):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.family = family
         self.bounds = bounds
         self.sigma = sigma

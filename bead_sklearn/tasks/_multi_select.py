@@ -18,6 +18,7 @@ from bead_sklearn.inputs import Judgments, check_target_present
 from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._rows import Rows
 
 
@@ -41,6 +42,7 @@ class MultiSelectClassifier(MixedModelClassifier):
         or the numbers of the columns.
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     {alpha}
     {population}
     family : {"bernoulli", "bernoulli_probit"} or Family, default="bernoulli"
@@ -90,6 +92,7 @@ class MultiSelectClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        **FINE_TUNING,
         "family": [str, Family],
         "options": ["array-like", None],
     }
@@ -100,6 +103,8 @@ class MultiSelectClassifier(MixedModelClassifier):
         options: Any = None,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: Any = "marginal",
         family: Any = "bernoulli",
@@ -124,6 +129,8 @@ class MultiSelectClassifier(MixedModelClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.options = options
         self.family = family
 

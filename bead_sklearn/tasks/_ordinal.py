@@ -14,6 +14,7 @@ from bead_sklearn.families import Cumulative, Family, get_family
 from bead_sklearn.inputs import Judgments, declared_order, match_levels
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._rows import Rows
 
 
@@ -36,6 +37,7 @@ class OrdinalScaleClassifier(MixedModelClassifier):
     ----------
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     {alpha}
     {population}
     categories : array-like of shape (n_categories,), default=None
@@ -104,6 +106,7 @@ class OrdinalScaleClassifier(MixedModelClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelClassifier._parameter_constraints,
+        **FINE_TUNING,
         "family": [str, Family],
         "categories": ["array-like", None],
         "thresholds": [StrOptions({"flexible", "equidistant"})],
@@ -115,6 +118,8 @@ class OrdinalScaleClassifier(MixedModelClassifier):
         *,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: str = "marginal",
         categories: Any = None,
@@ -142,6 +147,8 @@ class OrdinalScaleClassifier(MixedModelClassifier):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.categories = categories
         self.thresholds = thresholds
         self.family = family

@@ -17,6 +17,7 @@ from bead_sklearn.families import (
 )
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._regressor import MixedModelRegressor
 from bead_sklearn.tasks._rows import Rows
 
@@ -46,6 +47,7 @@ class OrdinalScaleRegressor(MixedModelRegressor):
     ----------
     {mixed_effects}
     {encoder}
+    {fine_tuning}
     {alpha}
     {population}
     scale : (float, float), default=(0.0, 1.0)
@@ -116,6 +118,7 @@ class OrdinalScaleRegressor(MixedModelRegressor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MixedModelRegressor._parameter_constraints,
+        **FINE_TUNING,
         "family": [str, Family],
         "scale": ["array-like"],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
@@ -127,6 +130,8 @@ class OrdinalScaleRegressor(MixedModelRegressor):
         *,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: str | int = "frozen",
+        net: Any = None,
         alpha: float | str = "auto",
         population: str = "marginal",
         scale: Any = (0.0, 1.0),
@@ -154,6 +159,8 @@ class OrdinalScaleRegressor(MixedModelRegressor):
             random_state=random_state,
             verbose=verbose,
         )
+        self.fine_tune = fine_tune
+        self.net = net
         self.scale = scale
         self.family = family
         self.sigma = sigma

