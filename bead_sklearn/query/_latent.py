@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.families import Family
-from bead_sklearn.query._members import last_step
+from bead_sklearn.query._members import wrapped
 from bead_sklearn.solvers import DenseBlock, Design, Posterior, covariance_roots
 from bead_sklearn.solvers._separate import SeparateCovariances
 from bead_sklearn.solvers._variances import Covariances
@@ -397,21 +397,28 @@ def _absent(like: OwnTerms, table: Floats) -> OwnTerms:
     )
 
 
-def at_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the task model in an estimator, and X as it reaches that model."""
-    while not hasattr(estimator, "_posterior"):
+def at_last_step(estimator: Any, X: Any, *, transform: bool = True) -> tuple[Any, Any]:
+    """Return the innermost estimator, and X as it reaches that estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A Pipeline, a search or a learner, or an estimator itself.
+    X : array-like of shape (n_samples, ...)
+        Rows.
+    transform : bool, default=True
+        Whether X goes through the steps of a Pipeline; otherwise it stays.
+    """
+    while True:
         if hasattr(estimator, "steps"):
-            for _, step in estimator.steps[:-1]:
+            for _, step in estimator.steps[:-1] if transform else ():
                 X = step.transform(X) if hasattr(step, "transform") else X
             estimator = estimator.steps[-1][1]
-        else:
-            inner = last_step(estimator)
-            if inner is estimator:
-                break
-            estimator = getattr(
-                estimator, "best_estimator_", getattr(estimator, "estimator_", inner)
-            )
-    return estimator, X
+            continue
+        inner = wrapped(estimator)
+        if inner is None:
+            return estimator, X
+        estimator = inner
 
 
 def participant_factors(model: Any, participant: str | None) -> tuple[str, ...]:
