@@ -11,12 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bead_sklearn.agreement._krippendorff import (
-    LEVELS,
-    alpha_of,
-    encode,
-    squared_distances,
-)
+from bead_sklearn.agreement._krippendorff import alpha_of, squared_distances
+from bead_sklearn.agreement._ratings import check_level, encode
 
 #: Evidence below which nothing is said about a participant.
 MIN_GOLD = 4
@@ -263,8 +259,7 @@ def _read(
     gold: Mapping[Any, Any],
     level: str,
 ) -> _Table:
-    if level not in LEVELS:
-        raise ValueError(f"level must be one of {LEVELS}. Got {level!r}.")
+    check_level(level)
     n = len(answers)
     for name, column in {
         "items": items,
@@ -289,7 +284,7 @@ def _read(
     if np.any((sure < 0) | (sure > 1)):
         raise ValueError("confidence must be in [0, 1].")
     # Right answers are coded along, so that they have distances too.
-    codes, labels = encode([*values, *gold.values()], level)
+    codes, labels = encode([*values, *gold.values()])
     margins = np.bincount(codes[:n], minlength=len(labels)).astype(float)
     distances = squared_distances(labels, margins, level)
     expected = (
