@@ -305,7 +305,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
         strategy = get_query_strategy(self.strategy)
         drawing = seeded(strategy, self._seed, self._n_queries)
         known = {} if groups is None else {"groups_labeled": self.groups_training_}
-        utilities = drawing(
+        scored = drawing.score_pool(
             estimator,
             X_pool,
             groups=groups,
@@ -314,7 +314,7 @@ class ActiveLearner(DelegatingMixin, MetaEstimatorMixin, BaseEstimator):
             **known,
         )
         self._n_queries += 1
-        indices = strategy.select(utilities, n_instances)
+        indices = scored.select(n_instances)
         return indices, _safe_indexing(X_pool, indices)
 
     # Scoring and routing ------------------------------------------------------------

@@ -35,6 +35,7 @@ def plan_rounds(
 ) -> Rounds:
     """Put a run together and check that its parts fit."""
     strategy = get_query_strategy(search.strategy)
+    strategy.check(search.estimator)
     scorer = search._scorer()
     check_warm_start(search.estimator, search.warm_start)
     rules = as_rules(search.stopping)

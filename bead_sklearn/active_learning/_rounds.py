@@ -88,6 +88,7 @@ class Rounds:
     fitted: Any = None
     iteration: int = 0
     records: list[dict[str, float]] = field(default_factory=list)
+    _scored: Any = None
     _fitted_labels: Any = None
     _start_order: NDArray[np.intp] | None = None
 
@@ -210,13 +211,14 @@ class Rounds:
             )["groups"]
         started = perf_counter()
         strategy = seeded(self.strategy, self.seed, len(rows))
-        utilities: NDArray[np.float64] = strategy(
+        self._scored = strategy.score_pool(
             self.fitted,
             _safe_indexing(self.X, pool),
             X_labeled=_safe_indexing(self.X, rows),
             y_labeled=self.ledger.labels,
             **params,
         )
+        utilities = self._scored.utilities
         record = self.records[-1]
         record["query_time"] = perf_counter() - started
         for name, value in zip(
@@ -254,8 +256,8 @@ class Rounds:
         """
         seed = child_seed(self.seed, _TIES_STREAM, len(self.ledger))
         order = np.random.RandomState(seed).permutation(len(utilities))
-        picks = self.strategy.select(utilities[order], min(n, self.room()))
-        rows: NDArray[np.intp] = self.ledger.pool[order[picks]]
+        picks = self._scored.select(min(n, self.room()), order)
+        rows: NDArray[np.intp] = self.ledger.pool[picks]
         return rows
 
     def history(self) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,17 @@
 """Query strategies: which rows to ask people about next."""
 
 from bead_sklearn.query._base import ModalStrategy, QueryStrategy
+from bead_sklearn.query._capabilities import Capabilities
+from bead_sklearn.query._committee import CommitteeClassifier
 from bead_sklearn.query._function import FunctionStrategy, make_query_strategy
+from bead_sklearn.query._members import align_classes
+from bead_sklearn.query._query_by_committee import (
+    CommitteeStrategy,
+    ConsensusEntropySampling,
+    MaxKLSampling,
+    MeanKLSampling,
+    VoteEntropySampling,
+)
 from bead_sklearn.query._random import RandomSampling
 from bead_sklearn.query._registry import (
     create_strategy,
@@ -9,6 +19,7 @@ from bead_sklearn.query._registry import (
     get_query_strategy_names,
 )
 from bead_sklearn.query._regression import PredictiveStdSampling
+from bead_sklearn.query._scored import ScoredPool
 from bead_sklearn.query._selection import select_top_k
 from bead_sklearn.query._uncertainty import (
     EntropySampling,
@@ -18,18 +29,27 @@ from bead_sklearn.query._uncertainty import (
 )
 
 __all__ = [
+    "Capabilities",
+    "CommitteeClassifier",
+    "CommitteeStrategy",
+    "ConsensusEntropySampling",
     "EntropySampling",
+    "FunctionStrategy",
     "LeastConfidenceSampling",
     "MarginSampling",
+    "MaxKLSampling",
+    "MeanKLSampling",
+    "ModalStrategy",
     "PredictiveStdSampling",
+    "QueryStrategy",
     "RandomSampling",
+    "ScoredPool",
+    "UncertaintyStrategy",
+    "VoteEntropySampling",
+    "align_classes",
+    "create_strategy",
     "get_query_strategy",
     "get_query_strategy_names",
     "make_query_strategy",
-    "create_strategy",
     "select_top_k",
-    "QueryStrategy",
-    "UncertaintyStrategy",
-    "FunctionStrategy",
-    "ModalStrategy",
 ]

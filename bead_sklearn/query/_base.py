@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.base import BaseEstimator
 
 from bead_sklearn._sklearn import _num_samples, _safe_indexing
 from bead_sklearn.model_selection._groups import ScoreRequestMixin
+from bead_sklearn.query._capabilities import Capabilities, check_capabilities
+from bead_sklearn.query._scored import ScoredPool
 from bead_sklearn.query._selection import (
     check_batch_size,
     check_utilities,
@@ -26,9 +29,11 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
     more. It holds no state but its parameters, so ``strategy__...`` can be searched.
 
     A new strategy overrides `_utilities`; one whose batch is more than the rows with
-    the highest utilities also overrides `select`.
+    the highest utilities overrides `_score_pool`. ``_capabilities`` says what it needs
+    of an estimator.
     """
 
+    _capabilities: ClassVar[Capabilities] = Capabilities()
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     def __call__(
@@ -72,7 +77,94 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
         ValueError
             If the estimator cannot give what the strategy needs, naming both.
         """
+        pool = self.score_pool(
+            estimator,
+            X,
+            groups=groups,
+            X_labeled=X_labeled,
+            y_labeled=y_labeled,
+            groups_labeled=groups_labeled,
+        )
+        if n_instances is None:
+            return pool.utilities
+        indices = pool.select(check_batch_size(n_instances, "n_instances"))
+        return indices, _safe_indexing(X, indices)
+
+    def score_pool(
+        self,
+        estimator: Any,
+        X: Any,
+        *,
+        groups: Any = None,
+        X_labeled: Any = None,
+        y_labeled: Any = None,
+        groups_labeled: Any = None,
+    ) -> ScoredPool:
+        """Score every row of the pool and keep what choosing a batch needs.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted estimator.
+        X : array-like of shape (n_pool, ...)
+            The pool.
+        groups, X_labeled, y_labeled, groups_labeled
+            As for calling the strategy.
+
+        Returns
+        -------
+        pool : ScoredPool
+            Its ``utilities`` are what calling the strategy returns;
+            ``pool.select(n)`` chooses a batch, with regard to how its rows complement
+            each other if the strategy is one for batches.
+
+        Raises
+        ------
+        ValueError
+            If the estimator cannot give what the strategy needs, naming both.
+        """
         self._validate_params()
+        self.check(estimator)
+        return self._score_pool(
+            estimator,
+            X,
+            groups=groups,
+            X_labeled=X_labeled,
+            y_labeled=y_labeled,
+            groups_labeled=groups_labeled,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the strategy needs of an estimator, and how it behaves."""
+        return self._capabilities
+
+    def check(self, estimator: Any) -> None:
+        """Check that an estimator suits the strategy, before it is fitted.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted or not.
+
+        Raises
+        ------
+        ValueError
+            If the estimator cannot give what the strategy needs, naming both.
+        """
+        check_capabilities(type(self).__name__, self.capabilities, estimator)
+
+    def _score_pool(
+        self,
+        estimator: Any,
+        X: Any,
+        *,
+        groups: Any,
+        X_labeled: Any,
+        y_labeled: Any,
+        groups_labeled: Any,
+    ) -> ScoredPool:
+        """Score the pool; strategies for batches override this."""
         utilities = self._utilities(
             estimator,
             X,
@@ -81,15 +173,14 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
             y_labeled=y_labeled,
             groups_labeled=groups_labeled,
         )
-        utilities = check_utilities(
-            utilities, f"utilities of {type(self).__name__}", _num_samples(X)
-        )
-        if n_instances is None:
-            return utilities
-        indices = self.select(utilities, check_batch_size(n_instances, "n_instances"))
-        return indices, _safe_indexing(X, indices)
+        utilities = self._checked(utilities, X)
+        return ScoredPool(utilities, _ByUtility(self, utilities))
 
-    @abstractmethod
+    def _checked(self, utilities: ArrayLike, X: Any) -> NDArray[np.float64]:
+        """Check that every row of the pool has a utility."""
+        name = f"utilities of {type(self).__name__}"
+        return check_utilities(utilities, name, _num_samples(X))
+
     def _utilities(
         self,
         estimator: Any,
@@ -101,9 +192,19 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
         groups_labeled: Any,
     ) -> ArrayLike:
         """Utilities of the pool; arguments as in `__call__`."""
+        return self._score_pool(
+            estimator,
+            X,
+            groups=groups,
+            X_labeled=X_labeled,
+            y_labeled=y_labeled,
+            groups_labeled=groups_labeled,
+        ).utilities
 
     def select(self, utilities: ArrayLike, n: int) -> NDArray[np.intp]:
-        """Choose a batch from the utilities.
+        """Choose a batch from the utilities alone.
+
+        A strategy for batches needs the rows too: use `score_pool`.
 
         Parameters
         ----------
@@ -146,6 +247,20 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
             ``(indices, X_pool[indices])``.
         """
         return ModalStrategy(self)
+
+
+@dataclass(frozen=True)
+class _ByUtility:
+    """A batch of what `QueryStrategy.select` takes."""
+
+    strategy: QueryStrategy
+    utilities: NDArray[np.float64]
+
+    def __call__(self, n: int, priority: NDArray[np.intp] | None) -> NDArray[np.intp]:
+        if priority is None:
+            return self.strategy.select(self.utilities, n)
+        order = np.argsort(priority)
+        return order[self.strategy.select(self.utilities[order], n)]
 
 
 class ModalStrategy:

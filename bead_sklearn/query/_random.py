@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._probabilities import is_output_list
 
 
@@ -32,6 +33,7 @@ class RandomSampling(QueryStrategy):
     array([0.549, 0.715])
     """
 
+    _capabilities: ClassVar[Capabilities] = Capabilities(is_random=True)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "random_state": ["random_state"]
     }

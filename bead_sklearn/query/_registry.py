@@ -7,6 +7,12 @@ from typing import Any
 
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._function import make_query_strategy
+from bead_sklearn.query._query_by_committee import (
+    ConsensusEntropySampling,
+    MaxKLSampling,
+    MeanKLSampling,
+    VoteEntropySampling,
+)
 from bead_sklearn.query._random import RandomSampling
 from bead_sklearn.query._regression import PredictiveStdSampling
 from bead_sklearn.query._uncertainty import (
@@ -16,11 +22,15 @@ from bead_sklearn.query._uncertainty import (
 )
 
 _STRATEGIES: dict[str, type[QueryStrategy]] = {
+    "consensus_entropy": ConsensusEntropySampling,
     "entropy": EntropySampling,
     "least_confidence": LeastConfidenceSampling,
     "margin": MarginSampling,
+    "max_kl": MaxKLSampling,
+    "mean_kl": MeanKLSampling,
     "predictive_std": PredictiveStdSampling,
     "random": RandomSampling,
+    "vote_entropy": VoteEntropySampling,
 }
 
 
@@ -35,8 +45,8 @@ def get_query_strategy_names() -> list[str]:
     Examples
     --------
     >>> from bead_sklearn.query import get_query_strategy_names
-    >>> get_query_strategy_names()
-    ['entropy', 'least_confidence', 'margin', 'predictive_std', 'random']
+    >>> get_query_strategy_names()[:3]
+    ['consensus_entropy', 'entropy', 'least_confidence']
     """
     return sorted(_STRATEGIES)
 

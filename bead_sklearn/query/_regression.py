@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bead_sklearn.model_selection._groups import groups_kwargs
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._capabilities import Capabilities
 
 
 class PredictiveStdSampling(QueryStrategy):
@@ -30,6 +30,8 @@ class PredictiveStdSampling(QueryStrategy):
     array([1, 2])
     """
 
+    _capabilities: ClassVar[Capabilities] = Capabilities(needs="std", classifiers=False)
+
     def _utilities(
         self,
         estimator: Any,
@@ -40,12 +42,6 @@ class PredictiveStdSampling(QueryStrategy):
         y_labeled: Any,
         groups_labeled: Any,
     ) -> ArrayLike:
-        if not _returns_std(estimator):
-            raise ValueError(
-                f"{type(self).__name__} needs a regressor whose predict takes "
-                f"return_std, which that of {type(estimator).__name__} does not. Use "
-                "the strategy 'random'."
-            )
         _, std = estimator.predict(
             X,
             return_std=True,
@@ -53,11 +49,3 @@ class PredictiveStdSampling(QueryStrategy):
         )
         std = np.asarray(std, dtype=np.float64)
         return std if std.ndim == 1 else np.sqrt(np.square(std).sum(axis=1))
-
-
-def _returns_std(estimator: Any) -> bool:
-    """Whether predict takes return_std; a Pipeline passes it on to its last step."""
-    if hasattr(estimator, "steps"):
-        return _returns_std(estimator.steps[-1][1])
-    predict = getattr(estimator, "predict", None)
-    return predict is not None and "return_std" in signature(predict).parameters

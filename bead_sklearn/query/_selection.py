@@ -40,7 +40,7 @@ def select_top_k(scores: ArrayLike, k: int) -> NDArray[np.intp]:
     >>> select_top_k([0.1, 0.9, 0.9, 0.2], k=3)
     array([1, 2, 3])
     """
-    _check_integer(k, "k")
+    check_integer(k, "k")
     values = check_utilities(scores, "scores")
     n_samples = len(values)
     if k <= 0:
@@ -95,7 +95,7 @@ def check_utilities(
     return array
 
 
-def _check_integer(value: Any, name: str) -> None:
+def check_integer(value: Any, name: str) -> None:
     """Refuse what is not an integer; True and False are not."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}.")
@@ -103,7 +103,7 @@ def _check_integer(value: Any, name: str) -> None:
 
 def check_batch_size(n: Any, name: str) -> int:
     """Check a number of rows to pick: a positive integer."""
-    _check_integer(n, name)
+    check_integer(n, name)
     if n < 1:
         raise ValueError(f"{name} must be at least 1, got {n}.")
     return int(n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from scipy.special import xlogy
 
 from bead_sklearn.model_selection._groups import groups_kwargs
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._probabilities import as_distributions, is_multi_label
 
 
@@ -21,6 +22,10 @@ class UncertaintyStrategy(QueryStrategy):
     With several outputs (multi-label or multi-output targets) the scores of the
     outputs are summed; a yes/no label is an output with the probabilities (1 - p, p).
     """
+
+    _capabilities: ClassVar[Capabilities] = Capabilities(
+        needs="predict_proba", regressors=False
+    )
 
     def compute_scores(
         self,
@@ -69,13 +74,6 @@ class UncertaintyStrategy(QueryStrategy):
         y_labeled: Any,
         groups_labeled: Any,
     ) -> ArrayLike:
-        if not hasattr(estimator, "predict_proba"):
-            raise ValueError(
-                f"{type(self).__name__} needs class probabilities, but "
-                f"{type(estimator).__name__} has no predict_proba. Use the strategy "
-                "'random' or, for a regressor whose predict takes return_std, "
-                "'predictive_std'."
-            )
         probabilities = estimator.predict_proba(
             X,
             **groups_kwargs(

@@ -20,7 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from bead_sklearn import CategoricalClassifier
 from bead_sklearn.query import (
+    CommitteeClassifier,
     EntropySampling,
     FunctionStrategy,
     PredictiveStdSampling,
@@ -45,7 +47,9 @@ def make(name):
 
 
 NAMES = get_query_strategy_names()
-DETERMINISTIC = [name for name in NAMES if name != "random"]
+DETERMINISTIC = [
+    name for name in NAMES if not get_query_strategy(name).capabilities.is_random
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +60,11 @@ def data():
 
 def fitted(name, data):
     X, y = data
-    model = (
-        BayesianRidge()
-        if name == "predictive_std"
-        else LogisticRegression(max_iter=500)
-    )
+    model = {
+        "std": BayesianRidge(),
+        "committee": CommitteeClassifier(random_state=0),
+        "posterior": CategoricalClassifier(),
+    }.get(get_query_strategy(name).capabilities.needs, LogisticRegression(max_iter=500))
     return model.fit(X[::3], y[::3])
 
 
