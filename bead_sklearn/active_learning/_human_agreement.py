@@ -88,7 +88,7 @@ class HumanAgreement(StoppingRule):
     'HumanAgreement'
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "metric": [StrOptions(set(COEFFICIENTS))],
         "X": "no_validation",
         "ratings": "no_validation",

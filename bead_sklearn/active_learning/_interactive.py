@@ -29,11 +29,14 @@ class InteractiveMixin:
     """Ask and tell, over a session that can be saved and resumed."""
 
     _session: Session | None = None
+    checkpoint: str | PathLike[str] | None
 
     def start(
         self, X: Any, *, groups: Any = None, labeled: Any = None, y: Any = None
     ) -> Self:
         """Begin an interactive session: the rows are known, the labels are not.
+
+        If the file of ``checkpoint`` is there, the session continues from it.
 
         Parameters
         ----------
@@ -74,6 +77,8 @@ class InteractiveMixin:
             groups_hash=None if groups is None else fingerprint(as_groups(groups)),
             groups=np.full(_num_samples(X), None, dtype=object),
         )
+        if self.checkpoint is not None and Path(self.checkpoint).exists():
+            self.load(self.checkpoint)
         return self
 
     def _check_interactive(self) -> None:
@@ -156,6 +161,8 @@ class InteractiveMixin:
             (None or NaN) or an id (also an empty one), or if lengths differ.
         """
         self._require_session().tell(indices, y, groups)
+        if self.checkpoint is not None:
+            self.save(self.checkpoint)
         return self
 
     def save(self, path: str | PathLike[str]) -> None:

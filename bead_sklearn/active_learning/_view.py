@@ -64,8 +64,6 @@ class ModelView:
     def _respond(self, method: str, rows: NDArray[np.intp]) -> Any:
         params = {}
         if self.groups is not None:
-            params = _check_method_params(
-                self.X, {"groups": self.groups}, indices=rows
-            )
+            params = _check_method_params(self.X, {"groups": self.groups}, indices=rows)
         named = groups_kwargs(self.estimator, method, params.get("groups"))
         return getattr(self.estimator, method)(_safe_indexing(self.X, rows), **named)
