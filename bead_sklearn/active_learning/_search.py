@@ -115,8 +115,8 @@ default="random"
         ``oracle(indices) -> labels`` is asked instead of reading ``y``. Labels that are
         None or NaN are no answers; it may also return the pair ``(indices, labels)``,
         or a dict, of the rows answered, or None. What is not answered is not asked
-        again, and a batch without any answer ends the search. Use ``checkpoint`` to
-        keep the answers.
+        again, and as many rows in a row as a batch has, all without an answer, end the
+        search. Use ``checkpoint`` to keep the answers.
     validation : float, tuple or None, default=None
         What the learning curve is scored on, never a training row. A tuple
         ``(X, y)`` or ``(X, y, groups)``; or a share between 0 and 1 of the rows, which

@@ -74,8 +74,12 @@ def simulate(
     if checkpoint is not None and (known := checkpoint.load(rounds)) is not None:
         start, queries, pending = known
 
+    silence = 0  # rows asked about since the last answer
+
     def ask(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        nonlocal silence
         answered, labels = reveal(rows)
+        silence = 0 if len(answered) else silence + len(rows)
         rounds.ledger.add(answered, labels)
         rounds.ledger.declined[np.setdiff1d(rows, answered)] = True
         return answered
@@ -87,7 +91,7 @@ def simulate(
     while len(rows := rounds.next_start_rows()):
         start.append(ask(rows))
         keep()
-        if not len(start[-1]):
+        if silence >= max(batch_size, rounds.n_initial):
             break
     if not rounds.can_fit() and rounds.ledger.declined.any():
         raise ValueError(
@@ -121,11 +125,10 @@ def simulate(
         queries[-1] = np.concatenate([queries[-1], answered])
         if not len(pending):
             rounds.iteration += 1
-        if not len(answered):
+        if silence >= batch_size:
             stopped_by = "oracle"
         keep()
-    if stopped_by == "oracle":
-        queries = [rows for rows in queries if len(rows)]
+    queries = [rows for rows in queries if len(rows)]
     _end(context, search, callback_data, rounds.fitted)
     return Bunch(
         initial=np.concatenate([np.empty(0, dtype=np.intp), *start]),
