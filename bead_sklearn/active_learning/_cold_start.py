@@ -76,7 +76,7 @@ def cold_start_selection(
     >>> cold_start_selection(X, 3, "k_means", random_state=0)
     array([3, 0, 5])
     >>> cold_start_selection(X, 3, "k_center")
-    array([2, 5, 0])
+    array([2, 0, 5])
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")

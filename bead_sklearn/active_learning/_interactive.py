@@ -114,8 +114,9 @@ class InteractiveMixin:
         Parameters
         ----------
         n : int, default=None
-            How many rows. None: what the starting set lacks at first, then
-            ``batch_size``. Fewer are returned when fewer are left or allowed.
+            How many rows (or items, with ``query_by``). None: what the starting set
+            lacks at first, then ``batch_size``. Fewer are returned when fewer are left
+            or allowed.
 
         Returns
         -------
@@ -125,9 +126,7 @@ class InteractiveMixin:
         """
         session = self._require_session()
         if n is None:
-            n = (
-                len(session.rounds.next_start_rows()) or self.batch_size  # type: ignore[attr-defined]
-            )
+            return session.ask(None, self._batch_size)  # type: ignore[attr-defined]
         return session.ask(check_batch_size(n, "n"))
 
     def tell(self, indices: ArrayLike, y: Any, *, groups: Any = None) -> Self:

@@ -101,7 +101,7 @@ class StabilizingPredictions(StoppingRule):
         if rounds is None:
             return False
         values = state.history["prediction_agreement"][rounds]
-        return bool(np.mean(values) >= self.threshold)  # NaN does not stop
+        return bool(np.mean(values) > self.threshold - 1e-9)  # NaN does not stop
 
 
 class OverallUncertainty(StoppingRule):

@@ -46,6 +46,7 @@ from bead_sklearn.active_learning._simulation import simulate
 from bead_sklearn.active_learning._stopping import Rule
 from bead_sklearn.active_learning._warm import may_end_elsewhere
 from bead_sklearn.query import get_query_strategy, get_query_strategy_names
+from bead_sklearn.query._selection import check_batch_size
 
 
 class ActiveLearningSearch(
@@ -74,8 +75,10 @@ class ActiveLearningSearch(
     strategy : str, QueryStrategy or callable, default="entropy"
         Query strategy, see `bead_sklearn.query.get_query_strategy_names`. Regressors
         need ``"random"`` or ``"predictive_std"``.
-    batch_size : int, default=10
-        Rows (or items, see ``query_by``) per batch; the last batch may be smaller.
+    batch_size : int or callable, default=10
+        Rows (or items, see ``query_by``) per batch; the last batch may be smaller. A
+        function ``batch_size(n_labels) -> int`` such as `GrowingBatches` begins with
+        small batches and makes them larger as more is known.
     n_initial : int, default=10
         Size of the starting set, rows marked as labelled in `fit` included. If a
         classifier has seen one class only, further rows are added one at a time until
@@ -237,7 +240,7 @@ default="random"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit"])],
         "strategy": [StrOptions(set(get_query_strategy_names())), callable],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), callable],
         "n_initial": [Interval(Integral, 1, None, closed="left")],
         "cold_start": [StrOptions(set(COLD_STARTS)), callable],
         "max_labels": [Interval(Integral, 1, None, closed="left"), None],
@@ -272,7 +275,7 @@ default="random"
         estimator: Any,
         strategy: Any = "entropy",
         *,
-        batch_size: int = 10,
+        batch_size: int | Callable[[int], int] = 10,
         n_initial: int = 10,
         cold_start: str | Callable[..., Any] = "random",
         max_labels: int | None = None,
@@ -390,7 +393,7 @@ default="random"
             delayed(simulate)(
                 rounds,
                 Reveal(self.oracle, labels),
-                batch_size=self.batch_size,
+                batch_size=self._batch_size,
                 check_every=self.check_every,
                 checkpoint=checkpoint,
                 search=self,
@@ -424,6 +427,12 @@ default="random"
         for run in runs:
             del run["estimator"], run["labels"], run["rows"]
         self.runs_ = runs
+
+    def _batch_size(self, n_labels: int) -> int:
+        """Return the size of the next batch."""
+        if not callable(self.batch_size):
+            return self.batch_size
+        return check_batch_size(self.batch_size(n_labels), "What batch_size returns")
 
     def _scorer(self) -> Any:
         return check_scoring(self.estimator, self.scoring, allow_none=True)

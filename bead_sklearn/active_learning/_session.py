@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,20 @@ class Session:
             self._utilities = None
         return self.rounds.fitted
 
-    def ask(self, n: int) -> NDArray[np.intp]:
-        """Choose rows to ask about; empty when the session is over."""
+    def ask(
+        self, n: int | None, otherwise: Callable[[int], int] | None = None
+    ) -> NDArray[np.intp]:
+        """Choose rows to ask about; empty when the session is over.
+
+        None asks for what the starting set lacks, or as many rows or items as
+        ``otherwise`` says for the number of labels.
+        """
         self.stopped_by = None
         start = self.rounds.next_start_rows()
+        if len(start) and n is None:
+            return start
+        if n is None:
+            n = 1 if otherwise is None else otherwise(len(self.rounds.ledger))
         if len(start):
             # More may be asked at once than fitting needs.
             return self.rounds.first_rows(n)

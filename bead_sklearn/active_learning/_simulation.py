@@ -22,7 +22,7 @@ def simulate(
     rounds: Rounds,
     reveal: Ask,
     *,
-    batch_size: int,
+    batch_size: Callable[[int], int],
     check_every: int | None,
     checkpoint: Checkpoint | None,
     search: Any,
@@ -40,8 +40,8 @@ def simulate(
         The run; rows known at the start are in its ledger.
     reveal : callable
         ``reveal(rows) -> (rows, labels)`` of those answered.
-    batch_size : int
-        Rows per batch.
+    batch_size : callable
+        ``batch_size(n_labels)`` is the number of rows, or items, of the next batch.
     check_every : int or None
         Labels after which, within a batch, the estimator is fitted and the stopping
         rules are asked; None does so between batches only.
@@ -91,7 +91,7 @@ def simulate(
     while len(rows := rounds.next_start_rows()):
         start.append(ask(rows))
         keep()
-        if silence >= max(batch_size, rounds.n_initial):
+        if silence >= max(batch_size(len(rounds.ledger)), rounds.n_initial):
             break
     if not rounds.can_fit() and rounds.ledger.declined.any():
         raise ValueError(
@@ -114,7 +114,7 @@ def simulate(
             break
         is_new = not len(pending)
         if is_new:
-            pending = rounds.select(utilities, batch_size)
+            pending = rounds.select(utilities, batch_size(len(rounds.ledger)))
             if not len(pending):
                 stopped_by = "no_candidates"
                 break
@@ -125,7 +125,7 @@ def simulate(
         queries[-1] = np.concatenate([queries[-1], answered])
         if not len(pending):
             rounds.iteration += 1
-        if silence >= batch_size:
+        if silence >= batch_size(len(rounds.ledger)):
             stopped_by = "oracle"
         keep()
     queries = [rows for rows in queries if len(rows)]
