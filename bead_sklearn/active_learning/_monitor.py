@@ -79,9 +79,9 @@ class LearningCurveMonitor:
     >>> for n, score in [(10, 0.60), (40, 0.80), (70, 0.86), (100, 0.88), (130, 0.885)]:
     ...     advice = monitor.track(n, score).advice()
     >>> round(monitor.efficiency().relative, 2)
-    0.17
+    0.18
     >>> advice.status
-    'continue'
+    'consider'
     """
 
     def __init__(self, *, greater_is_better: bool = True, window: int = 50) -> None:
