@@ -29,11 +29,14 @@ class InteractiveMixin:
     """Ask and tell, over a session that can be saved and resumed."""
 
     _session: Session | None = None
+    checkpoint: str | PathLike[str] | None
 
     def start(
         self, X: Any, *, groups: Any = None, labeled: Any = None, y: Any = None
     ) -> Self:
         """Begin an interactive session: the rows are known, the labels are not.
+
+        If the file of ``checkpoint`` is there, the session continues from it.
 
         Parameters
         ----------
@@ -74,6 +77,8 @@ class InteractiveMixin:
             groups_hash=None if groups is None else fingerprint(as_groups(groups)),
             groups=np.full(_num_samples(X), None, dtype=object),
         )
+        if self.checkpoint is not None and Path(self.checkpoint).exists():
+            self.load(self.checkpoint)
         return self
 
     def _check_interactive(self) -> None:
@@ -109,8 +114,9 @@ class InteractiveMixin:
         Parameters
         ----------
         n : int, default=None
-            How many rows. None: what the starting set lacks at first, then
-            ``batch_size``. Fewer are returned when fewer are left or allowed.
+            How many rows (or items, with ``query_by``). None: what the starting set
+            lacks at first, then ``batch_size``. Fewer are returned when fewer are left
+            or allowed.
 
         Returns
         -------
@@ -120,9 +126,7 @@ class InteractiveMixin:
         """
         session = self._require_session()
         if n is None:
-            n = (
-                len(session.rounds.next_start_rows()) or self.batch_size  # type: ignore[attr-defined]
-            )
+            return session.ask(None, self._batch_size)  # type: ignore[attr-defined]
         return session.ask(check_batch_size(n, "n"))
 
     def tell(self, indices: ArrayLike, y: Any, *, groups: Any = None) -> Self:
@@ -156,6 +160,8 @@ class InteractiveMixin:
             (None or NaN) or an id (also an empty one), or if lengths differ.
         """
         self._require_session().tell(indices, y, groups)
+        if self.checkpoint is not None:
+            self.save(self.checkpoint)
         return self
 
     def save(self, path: str | PathLike[str]) -> None:

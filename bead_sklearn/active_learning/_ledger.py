@@ -29,6 +29,7 @@ class LabelLedger:
         self.n_rows = n_rows
         self.labeled = np.zeros(n_rows, dtype=bool)
         self.held_out = np.zeros(n_rows, dtype=bool)
+        self.declined = np.zeros(n_rows, dtype=bool)
         self._batches: list[NDArray[np.intp]] = []
         self._labels: list[Any] = []
 
@@ -44,7 +45,12 @@ class LabelLedger:
     @property
     def pool(self) -> NDArray[np.intp]:
         """Rows that can be asked about, in ascending order."""
-        return np.flatnonzero(~(self.labeled | self.held_out))
+        return np.flatnonzero(self.open)
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Whether a row can be asked about: no label, not held out, not declined."""
+        return ~(self.labeled | self.held_out | self.declined)
 
     @property
     def labels(self) -> Any:
@@ -127,3 +133,4 @@ class LabelLedger:
         self._labels = [joined]
         self._batches.append(rows)
         self.labeled[rows] = True
+        self.declined[rows] = False

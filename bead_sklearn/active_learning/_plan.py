@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bead_sklearn._sklearn import _check_method_params, _num_samples, _safe_indexing
+from bead_sklearn.active_learning._costs import read_costs
 from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._metadata import (
     route_fit,
@@ -17,6 +17,7 @@ from bead_sklearn.active_learning._metadata import (
 from bead_sklearn.active_learning._rounds import Rounds, ValidationData
 from bead_sklearn.active_learning._seeding import child_seed
 from bead_sklearn.active_learning._stopping import as_rules
+from bead_sklearn.active_learning._units import read_units
 from bead_sklearn.active_learning._validation import draw_held_out, unpack_validation
 from bead_sklearn.active_learning._warm import check_warm_start
 from bead_sklearn.query import get_query_strategy
@@ -50,6 +51,10 @@ def plan_rounds(
         raise ValueError(
             f"{type(search.estimator).__name__} has no score method; pass scoring."
         )
+    if search.max_cost is not None and search.cost is None:
+        raise ValueError(
+            f"max_cost={search.max_cost} limits what labels cost; pass cost too."
+        )
     ledger = LabelLedger(_num_samples(X))
     if labeled is not None:
         mask = _check_mask(labeled)
@@ -76,6 +81,10 @@ def plan_rounds(
         max_iterations=search.max_iterations,
         rules=rules,
         warm_start=search.warm_start,
+        units=read_units(X, search.query_by, search.n_judgments),
+        costs=read_costs(X, search.cost),
+        max_cost=search.max_cost,
+        groups=groups,
     )
 
 
@@ -111,21 +120,6 @@ def _validation_data(
         _safe_indexing(labels, rows),
         _check_method_params(X, score_params, indices=rows),
     )
-
-
-class Reveal:
-    """Give the labels of rows, from the oracle or from y."""
-
-    def __init__(
-        self, oracle: Callable[[NDArray[np.intp]], Any] | None, labels: Any
-    ) -> None:
-        self.oracle = oracle
-        self.labels = labels
-
-    def __call__(self, rows: NDArray[np.intp]) -> Any:
-        if self.oracle is not None:
-            return self.oracle(rows)
-        return _safe_indexing(self.labels, rows)
 
 
 def _check_mask(labeled: Any) -> NDArray[np.bool_]:

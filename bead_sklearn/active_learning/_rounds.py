@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,22 @@ from sklearn.base import is_classifier
 
 from bead_sklearn._callbacks import propagate_callbacks
 from bead_sklearn._sklearn import _check_method_params, _safe_indexing
+from bead_sklearn.active_learning._cold_start import cold_start_selection
+from bead_sklearn.active_learning._costs import affordable
 from bead_sklearn.active_learning._ledger import LabelLedger
+from bead_sklearn.active_learning._rows import as_row_container, fingerprint
 from bead_sklearn.active_learning._seeding import child_seed, seeded
-from bead_sklearn.active_learning._stopping import Rule, SearchState, rule_name
+from bead_sklearn.active_learning._stopping import (
+    Rule,
+    SearchState,
+    fired,
+    record_all,
+)
+from bead_sklearn.active_learning._units import Units
+from bead_sklearn.active_learning._view import ModelView
 from bead_sklearn.active_learning._warm import WarmStart, fit_next
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
+from bead_sklearn.query._selection import select_top_k
 
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
@@ -68,6 +80,18 @@ class Rounds:
     warm_start : "auto" or bool
         Whether a round continues from the estimator of the round before, see
         `bead_sklearn.active_learning._warm.fit_next`.
+    units : Units or None
+        Items that are asked about, or None for rows. Sizes of batches and of the
+        starting set then count items.
+    costs : ndarray of shape (n_rows,) or None
+        What the label of each row costs.
+    max_cost : float or None
+        What may be spent.
+    groups : array-like or None
+        Participant ids of all rows, for the stopping rules.
+    predictions : list of (int, ndarray)
+        Numbers of labels and predictions of the last two rounds in which stopping
+        rules have read predictions.
     """
 
     estimator: Any
@@ -85,6 +109,11 @@ class Rounds:
     max_iterations: int | None
     rules: Sequence[Rule]
     warm_start: WarmStart
+    units: Units | None = None
+    costs: NDArray[np.float64] | None = None
+    max_cost: float | None = None
+    groups: Any = None
+    predictions: list[tuple[int, NDArray[Any]]] = field(default_factory=list)
     fitted: Any = None
     iteration: int = 0
     records: list[dict[str, float]] = field(default_factory=list)
@@ -100,35 +129,66 @@ class Rounds:
         Returns
         -------
         rows : ndarray
-            What is missing of the starting set; one row more, drawn at random, as long
-            as a classifier has seen a single class only; empty when fitting can begin
-            or when no row may be asked any more.
+            What is missing of the starting set; one row (or item) more, drawn at
+            random, as long as a classifier has seen a single class only; empty when
+            fitting can begin or when no row may be asked any more.
         """
-        missing = self.n_initial - len(self.ledger)
+        missing = self.n_initial - self._n_begun()
         if missing <= 0:
             missing = 0 if self.can_fit() else 1
-        missing = min(missing, self.room())
-        if missing <= 0:
-            return np.empty(0, dtype=np.intp)
-        return self.start_order()[:missing]
+        return self.first_rows(missing)
+
+    def first_rows(self, n: int) -> NDArray[np.intp]:
+        """Return the rows of the next n rows, or items, of the starting order."""
+        order = self.start_order()
+        if n <= 0 or not len(order):
+            return order[:0]
+        if self.units is None:
+            rows = order[:n]
+        else:
+            codes = self.units.codes[order]
+            first = np.sort(np.unique(codes, return_index=True)[1])[:n]
+            rows = self.units.rows_of(codes[first], order)
+        return self._payable(rows)
+
+    def _n_begun(self) -> int:
+        """Rows, or items, that have labels or were asked about in vain."""
+        if self.units is None:
+            return len(self.ledger)
+        begun = self.ledger.labeled | self.ledger.declined
+        return len(np.unique(self.units.codes[begun]))
 
     def start_order(self) -> NDArray[np.intp]:
-        """Unlabelled rows in the order in which the start takes them."""
+        """Rows that may be asked about in the order in which the start takes them."""
         if self._start_order is None:
             self._start_order = self._draw_start_order()
         order = self._start_order
-        return order[~(self.ledger.labeled | self.ledger.held_out)[order]]
+        order = order[self.ledger.open[order]]
+        if self.units is None or not len(order):
+            return order
+        # Items that have been begun are not the start's business any more.
+        begun = self.ledger.labeled | self.ledger.declined
+        fresh = ~np.isin(self.units.codes[order], self.units.codes[begun])
+        return order[fresh] if fresh.any() else order
 
     def _draw_start_order(self) -> NDArray[np.intp]:
         rng = np.random.RandomState(child_seed(self.seed, _START_STREAM))
         # Rows are permuted before the labelled ones are left out, so that a resumed
         # session, in which more rows are labelled, continues in the same order.
         order = rng.permutation(self.ledger.n_rows)
-        n_first = min(self.n_initial - len(self.ledger), self.room())
+        n_first = min(self.n_initial - self._n_begun(), self.room())
         if self.cold_start == "random" or n_first <= 0:
             return order
         pool = self.ledger.pool
-        picked = np.asarray(self.cold_start(_safe_indexing(self.X, pool), n_first, rng))
+        if self.units is not None:  # one row speaks for its item
+            pool = pool[np.unique(self.units.codes[pool], return_index=True)[1]]
+            n_first = min(n_first, len(pool))
+        rows = _safe_indexing(self.X, pool)
+        picked = np.asarray(
+            cold_start_selection(rows, n_first, self.cold_start, random_state=rng)
+            if isinstance(self.cold_start, str)
+            else self.cold_start(rows, n_first, rng)
+        )
         if picked.shape != (n_first,) or picked.dtype.kind not in "iu":
             raise ValueError(
                 f"cold_start must return {n_first} positions, got shape {picked.shape} "
@@ -159,6 +219,24 @@ class Rounds:
             room = min(room, self.max_labels - len(self.ledger))
         return max(room, 0)
 
+    @property
+    def spent(self) -> float:
+        """What the labels known have cost."""
+        return (
+            0.0 if self.costs is None else float(self.costs[self.ledger.labeled].sum())
+        )
+
+    def _payable(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of the rows, best first, that the limits allow."""
+        if self.costs is not None and self.max_cost is not None:
+            rows = affordable(rows, self.costs, self.max_cost - self.spent)
+        return rows[: self.room()]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the rows."""
+        return fingerprint(as_row_container(self.X))
+
     # One round ----------------------------------------------------------------------
 
     def fit(self, context: Any = None) -> None:
@@ -187,6 +265,8 @@ class Rounds:
             "n_labels": len(rows),
             "fit_time": perf_counter() - started,
         }
+        if self.costs is not None:
+            record["cost"] = self.spent
         if self.validation is not None:
             record["score"] = self._score(self.validation)
         self.records.append(record)
@@ -233,39 +313,108 @@ class Rounds:
             return "pool_exhausted"
         if self.room() == 0:
             return "max_labels"
+        if not len(self._payable(self._cheapest())):
+            return "max_cost"
         if self.max_iterations is not None and self.iteration >= self.max_iterations:
             return "max_iterations"
         return None
 
+    def _cheapest(self) -> NDArray[np.intp]:
+        pool = self.ledger.pool
+        return pool[:1] if self.costs is None else pool[[self.costs[pool].argmin()]]
+
     def rule_fired(self, utilities: NDArray[np.float64]) -> str | None:
         """Name of the first stopping rule that says stop, if one does."""
+        if not self.rules:
+            return None
+        n_labels = len(self.ledger)
+        # A round that is asked about again, or resumed, is compared with the one before
+        # it and not with itself.
+        earlier = [entry for entry in self.predictions if entry[0] < n_labels]
+        view = ModelView(
+            self.fitted,
+            self.X,
+            np.flatnonzero(~self.ledger.held_out),
+            self.ledger.pool,
+            self.groups,
+            earlier[-1][1] if earlier else None,
+        )
         state = SearchState(
             iteration=self.iteration,
-            n_labels=len(self.ledger),
+            n_labels=n_labels,
             history=self.history(),
             estimator=self.fitted,
             utilities=utilities,
+            view=view,
         )
-        return next((rule_name(rule) for rule in self.rules if rule(state)), None)
+        self.records[-1].update(record_all(self.rules, state))
+        if view.seen is not None:
+            self.predictions = [*earlier[-1:], (n_labels, view.seen)]
+        state = replace(state, history=self.history())
+        for rule in self.rules:
+            if names := fired(rule, state):
+                return " & ".join(names)
+        return None
 
     def select(self, utilities: NDArray[np.float64], n: int) -> NDArray[np.intp]:
         """Rows of X to ask about next; ties are broken at random.
 
         A table is often sorted by item or participant, and a model that knows little
         yet finds all rows equally informative: the first rows would be one item's.
+
+        Returns
+        -------
+        rows : ndarray
+            Best first; empty if the strategy allows none.
         """
         seed = child_seed(self.seed, _TIES_STREAM, len(self.ledger))
         order = np.random.RandomState(seed).permutation(len(utilities))
-        picks = self._scored.select(min(n, self.room()), order)
-        rows: NDArray[np.intp] = self.ledger.pool[picks]
-        return rows
+        pool = self.ledger.pool
+        if self.units is not None:
+            rows = self._rows_of_best_units(utilities, pool, order, n)
+        else:
+            rows = pool[self._scored.select(min(n, self.room()), order)]
+        paid = self._payable(rows)
+        if len(rows) and not len(paid):  # all too dear: the best that can be paid
+            ranked = pool[order[select_top_k(utilities[order], len(order))]]
+            paid = self._payable(ranked)[:n]
+        return paid
+
+    def _rows_of_best_units(
+        self,
+        utilities: NDArray[np.float64],
+        pool: NDArray[np.intp],
+        order: NDArray[np.intp],
+        n: int,
+    ) -> NDArray[np.intp]:
+        """Rows of the n best items, an item being as good as its rows on average.
+
+        A strategy that chooses the rows of a batch with regard to each other names
+        items by choosing rows, until they are of n items.
+        """
+        units = cast(Units, self.units)
+        ranked = pool[order[select_top_k(utilities[order], len(order))]]
+        if not self.strategy.capabilities.batch_aware:
+            return units.rows_of(units.best(utilities, pool, order, n), ranked)
+        n_rows = n
+        while True:
+            picks = pool[self._scored.select(min(n_rows, len(pool)), order)]
+            codes = units.codes[picks]
+            first = np.sort(np.unique(codes, return_index=True)[1])
+            if len(first) >= n or n_rows >= len(pool):
+                return units.rows_of(codes[first[:n]], ranked)
+            n_rows *= 2
 
     def history(self) -> dict[str, NDArray[Any]]:
         """Return the records as columns, NaN where a round has no value."""
         names = ["iteration", "n_labels"]
+        if self.costs is not None:
+            names.append("cost")
         if self.validation is not None:
             names.append("score")
         names += [f"utility_{name}" for name in _QUANTILES]
+        for rule in self.rules:
+            names += [c for c in getattr(rule, "columns", ()) if c not in names]
         names += ["fit_time", "query_time"]
         columns = {
             name: np.array([record.get(name, np.nan) for record in self.records])

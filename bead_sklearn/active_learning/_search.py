@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,10 +30,14 @@ from bead_sklearn._sklearn import (
     _num_samples,
     _routing_enabled,
 )
+from bead_sklearn.active_learning._answers import Reveal
 from bead_sklearn.active_learning._assigning import AssigningMixin, route_rows
+from bead_sklearn.active_learning._checkpoint import checkpoints_of
+from bead_sklearn.active_learning._cold_start import METHODS as COLD_STARTS
+from bead_sklearn.active_learning._costs import Cost
 from bead_sklearn.active_learning._delegation import DelegatingMixin
 from bead_sklearn.active_learning._interactive import InteractiveMixin
-from bead_sklearn.active_learning._plan import Reveal, plan_rounds
+from bead_sklearn.active_learning._plan import plan_rounds
 from bead_sklearn.active_learning._results import ResultsMixin
 from bead_sklearn.active_learning._rounds import fit_rows
 from bead_sklearn.active_learning._rows import as_labels, check_labels
@@ -41,6 +46,7 @@ from bead_sklearn.active_learning._simulation import simulate
 from bead_sklearn.active_learning._stopping import Rule
 from bead_sklearn.active_learning._warm import may_end_elsewhere
 from bead_sklearn.query import get_query_strategy, get_query_strategy_names
+from bead_sklearn.query._selection import check_batch_size
 
 
 class ActiveLearningSearch(
@@ -69,29 +75,51 @@ class ActiveLearningSearch(
     strategy : str, QueryStrategy or callable, default="entropy"
         Query strategy, see `bead_sklearn.query.get_query_strategy_names`. Regressors
         need ``"random"`` or ``"predictive_std"``.
-    batch_size : int, default=10
-        Rows per batch; the last batch may be smaller.
+    batch_size : int or callable, default=10
+        Rows (or items, see ``query_by``) per batch; the last batch may be smaller. A
+        function ``batch_size(n_labels) -> int`` such as `GrowingBatches` begins with
+        small batches and makes them larger as more is known.
     n_initial : int, default=10
         Size of the starting set, rows marked as labelled in `fit` included. If a
         classifier has seen one class only, further rows are added one at a time until
         it has seen two; they count as labels.
-    cold_start : "random" or callable, default="random"
-        How the starting set is chosen: at random, or by
-        ``cold_start(X, n, random_state) -> positions in X``, where X are the rows that
-        may be asked about and random_state is a RandomState. Labels are not used.
+    cold_start : {"random", "k_means", "k_center", "stratified"} or callable, \
+default="random"
+        How the starting set is chosen, without labels: by `cold_start_selection`, or
+        by ``cold_start(X, n, random_state) -> positions in X``, where X are the rows
+        that may be asked about and random_state is a RandomState.
     max_labels : int, default=None
         Number of labels, the starting set included, at which the search ends. None: no
         limit.
     max_iterations : int, default=None
         Number of batches after which the search ends. None: no limit.
     stopping : callable or list of callable, default=None
-        Stopping rules, such as `Convergence`; the first that says stop ends the search.
-    query_by : {"row"}, default="row"
-        What is asked about: single rows.
+        Stopping rules, such as `StabilizingPredictions`; the first that says stop ends
+        the search. ``a & b`` asks for both.
+    check_every : int, default=None
+        Labels after which, within a batch, the estimator is fitted and the stopping
+        rules are asked; the rest of a batch is not asked about when one says stop. It
+        makes large batches as easy to stop as small ones. None: between batches only.
+    query_by : "row", str or int, default="row"
+        What is asked about: single rows, or items with all their rows, named by a
+        column of a data frame or by the position of one in an array. An item is as
+        good as its rows on average. ``batch_size`` and ``n_initial`` then count items;
+        labels are counted row by row all the same.
+    n_judgments : int, default=None
+        Rows of an item asked about at a time: those with the highest utilities. None:
+        all that are left. Needs ``query_by``.
+    cost : float, str or callable, default=None
+        What a label costs: the same for all, a column of a data frame, or
+        ``cost(X) -> costs``. Kept in ``history_["cost"]``; `bead_sklearn.query.PerCost`
+        makes a strategy heed it.
+    max_cost : float, default=None
+        What may be spent, the starting set included. Rows too dear are passed over.
     oracle : callable, default=None
-        ``oracle(indices) -> labels`` is asked instead of reading ``y``. If `fit` does
-        not come to its end, what the oracle said is lost: ask people with `ask` and
-        `tell`.
+        ``oracle(indices) -> labels`` is asked instead of reading ``y``. Labels that are
+        None or NaN are no answers; it may also return the pair ``(indices, labels)``,
+        or a dict, of the rows answered, or None. What is not answered is not asked
+        again, and as many rows in a row as a batch has, all without an answer, end the
+        search. Use ``checkpoint`` to keep the answers.
     validation : float, tuple or None, default=None
         What the learning curve is scored on, never a training row. A tuple
         ``(X, y)`` or ``(X, y, groups)``; or a share between 0 and 1 of the rows, which
@@ -120,6 +148,12 @@ class ActiveLearningSearch(
         ``router(X) -> ids``, for instance
         ``functools.partial(router.route, capacity=5)``. `fit` keeps the assignment of
         each batch in ``assignments_``; in a session `assign` asks for it.
+    checkpoint : path-like, default=None
+        File in which `fit` keeps the labels and its state after every batch (durably;
+        with several repeats one file each, numbered). If the file is there, `fit`
+        continues from it, asks about nothing again, and goes on as if it had not been
+        interrupted; limits and stopping rules may be others then. In a session it is
+        written by every `tell` and read by `start`.
     random_state : int, RandomState instance or None, default=None
         Seed of starting sets, held-out rows and random strategies. Searches with the
         same int begin with the same rows, whatever their strategy.
@@ -139,7 +173,8 @@ class ActiveLearningSearch(
         Rows whose labels are known (first run).
     history_ : dict of str to ndarray
         A row per round of every run: ``repeat``, ``iteration`` (batches before the
-        fit), ``n_labels``, ``score`` if there is validation data, ``utility_min``,
+        fit), ``n_labels``, ``cost`` if labels have one, ``score`` if there is
+        validation data, what stopping rules record, ``utility_min``,
         ``utility_q25``, ``utility_median``, ``utility_q75`` and ``utility_max`` over
         the pool, ``fit_time`` and ``query_time`` in seconds. NaN where a round has no
         value: the last one may ask nothing.
@@ -154,8 +189,10 @@ class ActiveLearningSearch(
         runs. Needs validation data.
     stopped_by_ : str or None
         What ended the first run: ``"pool_exhausted"``, ``"max_labels"``,
-        ``"max_iterations"``, ``"callback"`` or the name of a rule. None while a session
-        is under way.
+        ``"max_iterations"``, ``"max_cost"``, ``"callback"``, ``"oracle"`` (it answered
+        nothing), ``"no_candidates"`` (the strategy allows no row) or the name of a rule
+        (of several, joined by " & ", if they had to agree). None while a session is
+        under way.
     runs_ : list of Bunch
         Everything about every run: ``initial``, ``queries``, ``labeled``, ``held_out``,
         ``history``, ``stopped_by``. Not in a session.
@@ -203,13 +240,18 @@ class ActiveLearningSearch(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit"])],
         "strategy": [StrOptions(set(get_query_strategy_names())), callable],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), callable],
         "n_initial": [Interval(Integral, 1, None, closed="left")],
-        "cold_start": [StrOptions({"random"}), callable],
+        "cold_start": [StrOptions(set(COLD_STARTS)), callable],
         "max_labels": [Interval(Integral, 1, None, closed="left"), None],
         "max_iterations": [Interval(Integral, 0, None, closed="left"), None],
         "stopping": [callable, list, tuple, None],
-        "query_by": [StrOptions({"row"})],
+        "max_cost": [Interval(Real, 0, None, closed="neither"), None],
+        "cost": [Interval(Real, 0, None, closed="neither"), str, callable, None],
+        "query_by": [str, Integral],
+        "n_judgments": [Interval(Integral, 1, None, closed="left"), None],
+        "check_every": [Interval(Integral, 1, None, closed="left"), None],
+        "checkpoint": [str, PathLike, None],
         "oracle": [callable, None],
         "validation": [Interval(Real, 0, 1, closed="neither"), tuple, None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -233,13 +275,17 @@ class ActiveLearningSearch(
         estimator: Any,
         strategy: Any = "entropy",
         *,
-        batch_size: int = 10,
+        batch_size: int | Callable[[int], int] = 10,
         n_initial: int = 10,
         cold_start: str | Callable[..., Any] = "random",
         max_labels: int | None = None,
         max_iterations: int | None = None,
         stopping: Rule | list[Rule] | None = None,
-        query_by: str = "row",
+        check_every: int | None = None,
+        query_by: str | int = "row",
+        n_judgments: int | None = None,
+        cost: Cost | None = None,
+        max_cost: float | None = None,
         oracle: Callable[[NDArray[np.intp]], Any] | None = None,
         validation: float | tuple[Any, ...] | None = None,
         scoring: str | Callable[..., float] | None = None,
@@ -248,6 +294,7 @@ class ActiveLearningSearch(
         n_repeats: int = 1,
         n_jobs: int | None = None,
         router: Any = None,
+        checkpoint: str | PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -259,7 +306,11 @@ class ActiveLearningSearch(
         self.max_labels = max_labels
         self.max_iterations = max_iterations
         self.stopping = stopping
+        self.check_every = check_every
         self.query_by = query_by
+        self.n_judgments = n_judgments
+        self.cost = cost
+        self.max_cost = max_cost
         self.oracle = oracle
         self.validation = validation
         self.scoring = scoring
@@ -268,6 +319,7 @@ class ActiveLearningSearch(
         self.n_repeats = n_repeats
         self.n_jobs = n_jobs
         self.router = router
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
@@ -336,11 +388,14 @@ class ActiveLearningSearch(
             context.subcontext(task_name="run", task_id=i, max_subtasks=None)
             for i in range(self.n_repeats)
         ]
+        checkpoints = checkpoints_of(self.checkpoint, self, self.n_repeats)
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(simulate)(
                 rounds,
                 Reveal(self.oracle, labels),
-                batch_size=self.batch_size,
+                batch_size=self._batch_size,
+                check_every=self.check_every,
+                checkpoint=checkpoint,
                 search=self,
                 context=task,
                 callback_data=callback_data,
@@ -348,7 +403,9 @@ class ActiveLearningSearch(
                 repeat=repeat,
                 keep_estimator=self.refit and repeat == 0,
             )
-            for repeat, (rounds, task) in enumerate(zip(runs, tasks, strict=True))
+            for repeat, (rounds, task, checkpoint) in enumerate(
+                zip(runs, tasks, checkpoints, strict=True)
+            )
         )
         self._store(results, X, runs[0].fit_params)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
@@ -370,6 +427,12 @@ class ActiveLearningSearch(
         for run in runs:
             del run["estimator"], run["labels"], run["rows"]
         self.runs_ = runs
+
+    def _batch_size(self, n_labels: int) -> int:
+        """Return the size of the next batch."""
+        if not callable(self.batch_size):
+            return self.batch_size
+        return check_batch_size(self.batch_size(n_labels), "What batch_size returns")
 
     def _scorer(self) -> Any:
         return check_scoring(self.estimator, self.scoring, allow_none=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.active_learning._metadata import fit_groups_kwargs
 from bead_sklearn.active_learning._rounds import Rounds
-from bead_sklearn.active_learning._rows import as_groups, as_row_container, fingerprint
+from bead_sklearn.active_learning._rows import as_groups
+from bead_sklearn.active_learning._state import (
+    decode,
+    encode,
+    numpy_scalar,
+    read_state,
+    restore_rounds,
+    rounds_state,
+)
 
 _FORMAT = "bead_sklearn active learning session"
-_VERSION = 1
 
 
 @dataclass
@@ -69,13 +77,23 @@ class Session:
             self._utilities = None
         return self.rounds.fitted
 
-    def ask(self, n: int) -> NDArray[np.intp]:
-        """Choose rows to ask about; empty when the session is over."""
+    def ask(
+        self, n: int | None, otherwise: Callable[[int], int] | None = None
+    ) -> NDArray[np.intp]:
+        """Choose rows to ask about; empty when the session is over.
+
+        None asks for what the starting set lacks, or as many rows or items as
+        ``otherwise`` says for the number of labels.
+        """
         self.stopped_by = None
         start = self.rounds.next_start_rows()
+        if len(start) and n is None:
+            return start
+        if n is None:
+            n = 1 if otherwise is None else otherwise(len(self.rounds.ledger))
         if len(start):
             # More may be asked at once than fitting needs.
-            return self.rounds.start_order()[: min(n, self.rounds.room())]
+            return self.rounds.first_rows(n)
         if len(self.rounds.ledger) and self.ready:
             self.estimator()
         self.stopped_by = self.rounds.limit_reached()
@@ -85,7 +103,10 @@ class Session:
             self.stopped_by = self.rounds.rule_fired(self._utilities)
         if self.stopped_by is not None or self._utilities is None:
             return np.empty(0, dtype=np.intp)
-        return self.rounds.select(self._utilities, n)
+        rows = self.rounds.select(self._utilities, n)
+        if not len(rows):
+            self.stopped_by = "no_candidates"
+        return rows
 
     def tell(self, indices: ArrayLike, y: Any, groups: Any) -> None:
         """Store labels, and the groups of those who gave them."""
@@ -132,101 +153,36 @@ class Session:
 
     def to_json(self) -> str:
         """Write everything that X and the parameters do not already say."""
-        return json.dumps(self._state(), default=_numpy_scalar)
+        return json.dumps(self._state(), default=numpy_scalar)
 
     def _state(self) -> dict[str, Any]:
-        rounds = self.rounds
-        rows = rounds.ledger.indices
+        rows = self.rounds.ledger.indices
         return {
             "format": _FORMAT,
-            "version": _VERSION,
-            "fingerprint": fingerprint(as_row_container(rounds.X)),
-            "n_rows": rounds.ledger.n_rows,
+            **rounds_state(self.rounds),
             "groups_fingerprint": self.groups_hash,
-            "seed": rounds.seed,
-            "start_order": None
-            if rounds._start_order is None
-            else rounds._start_order.tolist(),
-            "indices": rows.tolist(),
-            "labels": _encode(rounds.ledger.labels) if len(rows) else None,
-            "groups": _encode(self.groups[rows]) if self.told else None,
+            "groups": encode(self.groups[rows]) if self.told else None,
             "queries": [batch.tolist() for batch in self.queries],
-            "records": rounds.records,
             "stopped_by": self.stopped_by,
         }
 
     def restore(self, text: str, path: Path) -> None:
         """Take over the state that `to_json` wrote."""
-        try:
-            state = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not a saved session: {error}.") from error
-        if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            raise ValueError(f"{path} is not a saved session.")
-        if state["version"] != _VERSION:
-            raise ValueError(
-                f"{path} has version {state['version']} of the format; this version "
-                f"of bead_sklearn reads {_VERSION}."
-            )
-        rounds, here = self.rounds, self._state()
-        lacking = sorted(here.keys() - state.keys())
+        state = read_state(text, path, _FORMAT)
+        lacking = sorted(self._state().keys() - state.keys())
         if lacking:
             raise ValueError(f"{path} is not a whole session: it lacks {lacking}.")
-        if state["fingerprint"] != here["fingerprint"]:
-            raise ValueError(
-                f"{path} was saved for another X ({state['n_rows']} rows); start the "
-                "search with the same rows in the same order."
-            )
         if state["groups_fingerprint"] != self.groups_hash:
             raise ValueError(
                 f"{path} was saved for other groups, or for a session that was started "
                 "without groups; start the search as before."
             )
-        ledger = type(rounds.ledger)(rounds.ledger.n_rows)
-        if state["labels"] is not None:
-            ledger.add(
-                np.array(state["indices"], dtype=np.intp), _decode(state["labels"])
-            )
+        restore_rounds(self.rounds, state, path)
         if state["groups"] is not None:
-            self.groups[ledger.indices] = _decode(state["groups"])
+            self.groups[self.rounds.ledger.indices] = decode(state["groups"])
             self.rounds.fit_params.update(self._told_params())
             self.told = True
-        rounds.ledger = ledger
-        rounds.seed = state["seed"]
-        order = state["start_order"]
-        rounds._start_order = None if order is None else np.array(order, dtype=np.intp)
-        rounds.records = state["records"]
-        rounds.fitted = None
         self.queries = [np.array(b, dtype=np.intp) for b in state["queries"]]
         self.stopped_by = state["stopped_by"]
         self._n_fitted = 0
         self._utilities = None
-
-
-def _encode(labels: Any) -> dict[str, Any]:
-    """Write labels or groups as JSON values with what is needed to read them back."""
-    if isinstance(labels, list):
-        values, dtype = labels, None
-    else:
-        values, dtype = labels.tolist(), labels.dtype.str
-    try:
-        faithful = json.loads(json.dumps(values, default=_numpy_scalar)) == values
-    except TypeError:
-        faithful = False
-    if not faithful:
-        raise TypeError(
-            "A session can be saved when its labels and groups are numbers, strings, "
-            f"booleans or lists of them, got {values[0]!r}."
-        )
-    return {"dtype": dtype, "values": values}
-
-
-def _decode(encoded: dict[str, Any]) -> Any:
-    values, dtype = encoded["values"], encoded["dtype"]
-    return values if dtype is None else np.array(values, dtype=np.dtype(dtype))
-
-
-def _numpy_scalar(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form.")

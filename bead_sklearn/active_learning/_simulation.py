@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from bead_sklearn._sklearn import _routing_enabled
+from bead_sklearn.active_learning._checkpoint import Checkpoint
 from bead_sklearn.active_learning._rounds import Rounds
 
-Reveal = Callable[[NDArray[np.intp]], Any]
+#: ``reveal(rows) -> (rows, labels)``: which rows are answered, and how.
+Ask = Callable[[NDArray[np.intp]], tuple[NDArray[np.intp], Any]]
+_NONE = np.empty(0, dtype=np.intp)
 
 
 def simulate(
     rounds: Rounds,
-    reveal: Reveal,
+    reveal: Ask,
     *,
-    batch_size: int,
+    batch_size: Callable[[int], int],
+    check_every: int | None,
+    checkpoint: Checkpoint | None,
     search: Any,
     context: Any,
     callback_data: dict[str, Any],
@@ -34,9 +39,14 @@ def simulate(
     rounds : Rounds
         The run; rows known at the start are in its ledger.
     reveal : callable
-        ``reveal(rows) -> labels``.
-    batch_size : int
-        Rows per batch.
+        ``reveal(rows) -> (rows, labels)`` of those answered.
+    batch_size : callable
+        ``batch_size(n_labels)`` is the number of rows, or items, of the next batch.
+    check_every : int or None
+        Labels after which, within a batch, the estimator is fitted and the stopping
+        rules are asked; None does so between batches only.
+    checkpoint : Checkpoint or None
+        Where the state is kept, and found again after an interruption.
     search : ActiveLearningSearch
         The search, for the callbacks.
     context : sklearn.callback.CallbackContext
@@ -58,11 +68,36 @@ def simulate(
         ``estimator`` if it is kept.
     """
     _begin(context, search, callback_data)
-    start = []
-    while len(rows := rounds.next_start_rows()):
-        rounds.ledger.add(rows, reveal(rows))
-        start.append(rows)
+    start: list[NDArray[np.intp]] = []
     queries: list[NDArray[np.intp]] = []
+    pending = _NONE
+    if checkpoint is not None and (known := checkpoint.load(rounds)) is not None:
+        start, queries, pending = known
+
+    silence = 0  # rows asked about since the last answer
+
+    def ask(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        nonlocal silence
+        answered, labels = reveal(rows)
+        silence = 0 if len(answered) else silence + len(rows)
+        rounds.ledger.add(answered, labels)
+        rounds.ledger.declined[np.setdiff1d(rows, answered)] = True
+        return answered
+
+    def keep() -> None:
+        if checkpoint is not None:
+            checkpoint.save(rounds, start, queries, pending)
+
+    while len(rows := rounds.next_start_rows()):
+        start.append(ask(rows))
+        keep()
+        if silence >= max(batch_size(len(rounds.ledger)), rounds.n_initial):
+            break
+    if not rounds.can_fit() and rounds.ledger.declined.any():
+        raise ValueError(
+            f"The oracle gave {len(rounds.ledger)} labels for the starting set, too "
+            "few to fit the estimator."
+        )
     stopped_by = None
     while stopped_by is None:
         step = context.subcontext(task_name="round")
@@ -75,11 +110,25 @@ def simulate(
             stopped_by = rounds.rule_fired(utilities)
         if verbose > 0:
             print(_line(repeat, rounds.records[-1], stopped_by))
-        if stopped_by is None:
-            rows = rounds.select(utilities, batch_size)
-            rounds.ledger.add(rows, reveal(rows))
-            queries.append(rows)
+        if stopped_by is not None:
+            break
+        is_new = not len(pending)
+        if is_new:
+            pending = rounds.select(utilities, batch_size(len(rounds.ledger)))
+            if not len(pending):
+                stopped_by = "no_candidates"
+                break
+            queries.append(_NONE)
+        n = len(pending) if check_every is None else min(check_every, len(pending))
+        answered = ask(pending[:n])
+        pending = pending[n:]
+        queries[-1] = np.concatenate([queries[-1], answered])
+        if not len(pending):
             rounds.iteration += 1
+        if silence >= batch_size(len(rounds.ledger)):
+            stopped_by = "oracle"
+        keep()
+    queries = [rows for rows in queries if len(rows)]
     _end(context, search, callback_data, rounds.fitted)
     return Bunch(
         initial=np.concatenate([np.empty(0, dtype=np.intp), *start]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from bead_sklearn._sklearn import Interval
+from bead_sklearn.active_learning._view import ModelView
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class SearchState:
         The estimator fitted on the labels known.
     utilities : ndarray of shape (n_pool,)
         Utilities of the rows that can still be asked about.
+    view : ModelView or None, default=None
+        What the estimator says about the rows of the search.
     """
 
     iteration: int
@@ -39,6 +42,25 @@ class SearchState:
     history: dict[str, NDArray[Any]]
     estimator: Any
     utilities: NDArray[np.float64]
+    view: ModelView | None = None
+
+    def rounds_within(self, window: int) -> NDArray[np.intp] | None:
+        """Return the rounds of the last ``window`` labels, with at least the last one.
+
+        Parameters
+        ----------
+        window : int
+            Number of labels.
+
+        Returns
+        -------
+        rounds : ndarray of int or None
+            Rounds with more than ``n_labels - window`` labels; None as long as the
+            search has not learned that many labels since its first round.
+        """
+        n_labels = np.asarray(self.history["n_labels"])
+        start = self.n_labels - window
+        return None if n_labels[0] > start else np.flatnonzero(n_labels > start)
 
 
 class StoppingRule(BaseEstimator, ABC):
@@ -46,11 +68,58 @@ class StoppingRule(BaseEstimator, ABC):
 
     A rule is called with a `SearchState` after every fit and returns whether to stop.
     It keeps no state of its own, so that a search can be saved and resumed: all it
-    needs to remember is in ``state.history``. Any callable of that signature can be a
-    rule; this class adds parameters, their validation and `requires_validation`.
+    needs to remember is in ``state.history``, where the numbers that `record` returns
+    are added as columns. Any callable of that signature can be a rule; this class adds
+    parameters, their validation, columns and composition: ``a | b`` stops when one
+    does, ``a & b`` when both do.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    #: Columns of the history that `record` fills.
+    columns: tuple[str, ...] = ()
+
+    def record(self, state: SearchState) -> dict[str, float]:
+        """Measure what the rule has to remember of this round.
+
+        Parameters
+        ----------
+        state : SearchState
+            The search as it is; its history ends with this round.
+
+        Returns
+        -------
+        values : dict of str to float
+            A number, or NaN, for each of ``columns``.
+        """
+        return {}
+
+    def fired(self, state: SearchState) -> list[str]:
+        """Name what stops the search; empty if nothing does.
+
+        Parameters
+        ----------
+        state : SearchState
+            The search as it is.
+
+        Returns
+        -------
+        names : list of str
+            Names of rules.
+        """
+        return [rule_name(self)] if self(state) else []
+
+    def __or__(self, other: Rule) -> AnyOf:
+        return AnyOf([self, other])
+
+    def __ror__(self, other: Rule) -> AnyOf:
+        return AnyOf([other, self])
+
+    def __and__(self, other: Rule) -> AllOf:
+        return AllOf([self, other])
+
+    def __rand__(self, other: Rule) -> AllOf:
+        return AllOf([other, self])
 
     @property
     def requires_validation(self) -> bool:
@@ -121,76 +190,109 @@ class MaxLabels(StoppingRule):
         return state.n_labels >= self.n
 
 
-class Convergence(StoppingRule):
-    """Stop when a column of the history no longer improves.
+Rule = Callable[[SearchState], bool]
 
-    The search stops when the best value of the last ``patience`` rounds is not at
-    least ``min_delta`` better than the best value before them.
+
+class _Composite(StoppingRule):
+    """Several rules as one."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"rules": [list, tuple]}
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+
+    @property
+    def requires_validation(self) -> bool:
+        """Whether one of the rules reads scores."""
+        return any(getattr(rule, "requires_validation", False) for rule in self.rules)
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Columns of all rules."""
+        names = [name for rule in self.rules for name in getattr(rule, "columns", ())]
+        return tuple(dict.fromkeys(names))
+
+    def record(self, state: SearchState) -> dict[str, float]:
+        """Measure what the rules have to remember; see `StoppingRule.record`."""
+        return record_all(self.rules, state)
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        as_rules(self.rules)
+
+
+class AnyOf(_Composite):
+    """Stop when one of several rules says so.
+
+    ``a | b`` is ``AnyOf([a, b])``. ``stopped_by_`` names the first that stops.
 
     Parameters
     ----------
-    metric : str, default="score"
-        A column of ``history_``. ``"score"`` is the score on the validation data,
-        which no training row is part of.
-    patience : int, default=3
-        Number of rounds without improvement.
-    min_delta : float, default=0.01
-        Smallest improvement that counts, in the unit of the metric.
-    greater_is_better : bool, default=True
-        False where a lower value is better. The scorers of scikit-learn, and so
-        ``"score"``, are always better when greater (losses are negated).
+    rules : list of callable
+        Stopping rules.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bead_sklearn.active_learning import Convergence, SearchState
-    >>> history = {"score": np.array([0.6, 0.8, 0.801, 0.802])}
-    >>> state = SearchState(3, 40, history, estimator=None, utilities=np.ones(5))
-    >>> Convergence(patience=2)(state), Convergence(patience=3)(state)
-    (True, False)
+    >>> from bead_sklearn.active_learning import MaxIterations, MaxLabels, SearchState
+    >>> state = SearchState(3, 40, {}, estimator=None, utilities=np.ones(5))
+    >>> (MaxLabels(40) | MaxIterations(9))(state)
+    True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "metric": [str],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "min_delta": [Interval(Real, 0, None, closed="left")],
-        "greater_is_better": ["boolean"],
-    }
+    def _stop(self, state: SearchState) -> bool:
+        return any(rule(state) for rule in self.rules)
 
-    def __init__(
-        self,
-        metric: str = "score",
-        *,
-        patience: int = 3,
-        min_delta: float = 0.01,
-        greater_is_better: bool = True,
-    ) -> None:
-        self.metric = metric
-        self.patience = patience
-        self.min_delta = min_delta
-        self.greater_is_better = greater_is_better
+    def fired(self, state: SearchState) -> list[str]:
+        """Name the first rule that stops the search; see `StoppingRule.fired`."""
+        self._validate_params()
+        return next((found for rule in self.rules if (found := fired(rule, state))), [])
 
-    @property
-    def requires_validation(self) -> bool:
-        """Whether the rule reads the score."""
-        return self.metric == "score"
+
+class AllOf(_Composite):
+    """Stop when all of several rules say so, in the same round.
+
+    ``a & b`` is ``AllOf([a, b])``. ``stopped_by_`` names them all.
+
+    Parameters
+    ----------
+    rules : list of callable
+        Stopping rules.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bead_sklearn.active_learning import MaxIterations, MaxLabels, SearchState
+    >>> state = SearchState(3, 40, {}, estimator=None, utilities=np.ones(5))
+    >>> (MaxLabels(40) & MaxIterations(9))(state)
+    False
+    """
 
     def _stop(self, state: SearchState) -> bool:
-        if self.metric not in state.history:
-            raise ValueError(
-                f"Convergence reads {self.metric!r}, but the history has "
-                f"{sorted(state.history)}."
-            )
-        values = np.asarray(state.history[self.metric], dtype=np.float64)
-        if not self.greater_is_better:
-            values = -values
-        if len(values) <= self.patience:
-            return False
-        best_before = values[: -self.patience].max()
-        return bool(values[-self.patience :].max() < best_before + self.min_delta)
+        return len(self.rules) > 0 and all(rule(state) for rule in self.rules)
+
+    def fired(self, state: SearchState) -> list[str]:
+        """Name all rules if they stop the search; see `StoppingRule.fired`."""
+        self._validate_params()
+        found = [fired(rule, state) for rule in self.rules]
+        return [name for names in found for name in names] if all(found) else []
 
 
-Rule = Callable[[SearchState], bool]
+def fired(rule: Rule, state: SearchState) -> list[str]:
+    """Names of what stops the search by a rule; empty if nothing does."""
+    if isinstance(rule, StoppingRule):
+        return rule.fired(state)
+    return [rule_name(rule)] if rule(state) else []
+
+
+def record_all(rules: Sequence[Rule], state: SearchState) -> dict[str, float]:
+    """Columns of the history that rules fill, for this round."""
+    values: dict[str, float] = {}
+    for rule in rules:
+        if isinstance(rule, StoppingRule):
+            rule._validate_params()
+            values |= rule.record(state)
+    return values
 
 
 def as_rules(stopping: Rule | Sequence[Rule] | None) -> list[Rule]:

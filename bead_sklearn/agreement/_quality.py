@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bead_sklearn.agreement._krippendorff import (
-    LEVELS,
-    alpha_of,
-    encode,
-    squared_distances,
+from bead_sklearn.agreement._krippendorff import alpha_of, squared_distances
+from bead_sklearn.agreement._participant_effects import (
+    ParticipantEffects,
+    participant_effects,
 )
+from bead_sklearn.agreement._ratings import check_level, encode
 
 #: Evidence below which nothing is said about a participant.
 MIN_GOLD = 4
@@ -74,6 +74,13 @@ class ParticipantQuality:
         Two-sided p-value of Kendall's tau of trial order and response time.
     share_fast : float
         Share of answers faster than a third of the item's median time over others.
+    effect : float
+        How much higher than others the participant answers about the same items,
+        shrunken towards 0 as far as chance could have done it (conditional mean of a
+        random effect). In the unit of numbers; in steps of an ordinal scale; of two
+        labels the difference in the share of the second. NaN for more labels.
+    effect_error : float
+        Its conditional standard deviation.
     flags : tuple of str
         What is worth a look, in words.
     """
@@ -96,6 +103,8 @@ class ParticipantQuality:
     fatigue: float
     fatigue_p: float
     share_fast: float
+    effect: float = math.nan
+    effect_error: float = math.nan
     flags: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
@@ -121,6 +130,9 @@ class AnnotationQuality:
         The same of first judgments and repetitions, by participant and item.
     gold_accuracy : float
         Mean over judgments of items with a known answer.
+    participant_sd : float
+        Standard deviation of the participants' effects (REML, items fixed); NaN for
+        more than two unordered labels.
     participants : tuple of ParticipantQuality
         One by one, in alphabetical order.
     """
@@ -128,6 +140,7 @@ class AnnotationQuality:
     alpha: float
     retest_alpha: float
     gold_accuracy: float
+    participant_sd: float
     participants: tuple[ParticipantQuality, ...]
 
     def to_record(self) -> dict[str, Any]:
@@ -136,6 +149,7 @@ class AnnotationQuality:
             "alpha": _or_none(self.alpha),
             "retest_alpha": _or_none(self.retest_alpha),
             "gold_accuracy": _or_none(self.gold_accuracy),
+            "participant_sd": _or_none(self.participant_sd),
             "participants": [person.to_record() for person in self.participants],
         }
 
@@ -156,6 +170,7 @@ class _Table:
     expected: float
     gold: Mapping[str, Any]
     numeric: bool
+    scale: NDArray[np.float64] | None
     by_item: dict[Any, NDArray[np.intp]] = field(default_factory=dict)
 
 
@@ -240,7 +255,15 @@ def annotation_quality(
     )
     first = table.occasion == 1
     people = sorted(set(table.people.tolist()), key=str)
-    measured = [_measure(table, person) for person in people]
+    effects = _effects(table, people)
+    measured = [
+        replace(
+            _measure(table, person),
+            effect=float(effects.effects[k]),
+            effect_error=float(effects.errors[k]),
+        )
+        for k, person in enumerate(people)
+    ]
     flagged = _flag(measured)
     return AnnotationQuality(
         alpha=_alpha(table, first, table.items, level),
@@ -248,6 +271,7 @@ def annotation_quality(
         gold_accuracy=_weighted(
             [p.gold_accuracy for p in measured], [p.n_gold for p in measured]
         ),
+        participant_sd=effects.sd,
         participants=tuple(flagged),
     )
 
@@ -263,8 +287,7 @@ def _read(
     gold: Mapping[Any, Any],
     level: str,
 ) -> _Table:
-    if level not in LEVELS:
-        raise ValueError(f"level must be one of {LEVELS}. Got {level!r}.")
+    check_level(level)
     n = len(answers)
     for name, column in {
         "items": items,
@@ -289,7 +312,7 @@ def _read(
     if np.any((sure < 0) | (sure > 1)):
         raise ValueError("confidence must be in [0, 1].")
     # Right answers are coded along, so that they have distances too.
-    codes, labels = encode([*values, *gold.values()], level)
+    codes, labels = encode([*values, *gold.values()])
     margins = np.bincount(codes[:n], minlength=len(labels)).astype(float)
     distances = squared_distances(labels, margins, level)
     expected = (
@@ -312,6 +335,7 @@ def _read(
         expected=expected,
         gold=dict(zip(gold, codes[n:].tolist(), strict=True)),
         numeric=level in ("interval", "ratio"),
+        scale=_scale(labels, level, len(np.unique(codes[:n]))),
     )
     rows: dict[Any, list[int]] = {}
     for row, item in enumerate(object_items.tolist()):
@@ -319,6 +343,15 @@ def _read(
             rows.setdefault(item, []).append(row)
     table.by_item = {item: np.array(found) for item, found in rows.items()}
     return table
+
+
+def _scale(labels: list[Any], level: str, n_used: int) -> NDArray[np.float64] | None:
+    """Heights of the labels: numbers, steps, or 0 and 1."""
+    if level in ("interval", "ratio"):
+        return np.array(labels, dtype=np.float64)
+    if level == "ordinal" or (len(labels) == 2 and n_used == 2):
+        return np.arange(len(labels), dtype=np.float64)
+    return None
 
 
 def _hashable(answer: Any) -> Any:
@@ -347,6 +380,23 @@ def _retest_alpha(table: _Table, level: str) -> float:
     units = np.empty(len(table.items), dtype=object)
     units[:] = list(zip(table.people, table.items, strict=True))
     return _alpha(table, np.ones(len(units), dtype=bool), units, level)
+
+
+def _effects(table: _Table, people: list[Any]) -> ParticipantEffects:
+    """Effects of participants on the scale of the answers, if they have one."""
+    rows = np.flatnonzero(table.occasion == 1)
+    if table.scale is None:
+        rows, scale = rows[:0], np.empty(0)
+    else:
+        scale = table.scale
+    number = {person: k for k, person in enumerate(people)}
+    item: dict[Any, int] = {}
+    return participant_effects(
+        scale[table.codes[rows]],
+        np.array([item.setdefault(table.items[r], len(item)) for r in rows], np.intp),
+        np.array([number[table.people[r]] for r in rows], np.intp),
+        len(people),
+    )
 
 
 def _measure(table: _Table, person: Any) -> ParticipantQuality:

@@ -21,6 +21,7 @@ from bead_sklearn.query._gradient import ExpectedGradientLength, ExpectedModelCh
 from bead_sklearn.query._herding import UncertaintyHerding
 from bead_sklearn.query._k_center import KCenterSampling
 from bead_sklearn.query._members import align_classes
+from bead_sklearn.query._modal import ModalFunctionStrategy, from_modal
 from bead_sklearn.query._query_by_committee import (
     CommitteeStrategy,
     ConsensusEntropySampling,
@@ -41,6 +42,12 @@ from bead_sklearn.query._registry import (
 from bead_sklearn.query._regression import PredictiveStdSampling
 from bead_sklearn.query._scored import ScoredPool
 from bead_sklearn.query._selection import select_top_k
+from bead_sklearn.query._skactiveml import (
+    SkactivemlAdapter,
+    SkactivemlStrategy,
+    as_skactiveml,
+    from_skactiveml,
+)
 from bead_sklearn.query._typiclust import TypiClustSampling
 from bead_sklearn.query._uncertainty import (
     EntropySampling,
@@ -75,6 +82,7 @@ __all__ = [
     "MarginSampling",
     "MaxKLSampling",
     "MeanKLSampling",
+    "ModalFunctionStrategy",
     "ModalStrategy",
     "PerCost",
     "PredictiveStdSampling",
@@ -84,10 +92,15 @@ __all__ = [
     "ScoredPool",
     "TypiClustSampling",
     "UncertaintyHerding",
+    "SkactivemlAdapter",
+    "SkactivemlStrategy",
     "UncertaintyStrategy",
     "VoteEntropySampling",
     "align_classes",
+    "as_skactiveml",
     "create_strategy",
+    "from_modal",
+    "from_skactiveml",
     "get_query_strategy",
     "get_query_strategy_names",
     "information_density",

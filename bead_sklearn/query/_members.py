@@ -128,6 +128,8 @@ class Members:
 
     def __init__(self, estimator: Any) -> None:
         self._transforms: list[Any] = []
+        if hasattr(estimator, "teach") and hasattr(estimator, "estimator"):
+            estimator = estimator.estimator  # a learner such as modAL's
         while hasattr(estimator, "steps"):
             self._transforms += [step for _, step in estimator.steps[:-1]]
             estimator = estimator.steps[-1][1]

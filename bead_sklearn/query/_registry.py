@@ -20,6 +20,7 @@ from bead_sklearn.query._function import make_query_strategy
 from bead_sklearn.query._gradient import ExpectedGradientLength, ExpectedModelChange
 from bead_sklearn.query._herding import UncertaintyHerding
 from bead_sklearn.query._k_center import KCenterSampling
+from bead_sklearn.query._modal import from_modal, is_modal_function
 from bead_sklearn.query._query_by_committee import (
     ConsensusEntropySampling,
     MaxKLSampling,
@@ -127,6 +128,8 @@ def get_query_strategy(strategy: str | Callable[..., Any]) -> QueryStrategy:
             "A query strategy is a name, a QueryStrategy instance or a function, got "
             f"{strategy!r}."
         )
+    if is_modal_function(strategy):
+        return from_modal(strategy)
     return make_query_strategy(strategy, response_method=None)
 
 

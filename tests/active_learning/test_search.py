@@ -292,11 +292,57 @@ class TestOracle:
 
     @pytest.mark.parametrize(
         ("answer", "message"),
-        [([1], "Got 1 labels for 6"), ([1, 2, 1, 2, 1, None], "NaN or None")],
+        [
+            ([1], "asked about 6 rows and gave 1 labels"),
+            (([0], [1, 2]), "gave 2 labels for 1 rows"),
+            (([0], [1], [1]), "tuple of 3"),
+            ({-1: 0}, "not asked about"),
+            (None, "0 labels for the starting set"),
+            ([None] * 6, "0 labels for the starting set"),
+        ],
     )
     def test_bad_answers(self, answer, message):
         with pytest.raises(ValueError, match=message):
             search(oracle=lambda rows: answer).fit(X)
+
+    @pytest.mark.parametrize("form", ["none", "nan", "pair", "dict"])
+    def test_some_rows_are_not_answered(self, form):
+        asked = []
+
+        def oracle(rows):
+            assert not set(rows.tolist()) & set(asked)
+            asked.extend(rows.tolist())
+            answered = rows[rows % 3 > 0]
+            if form == "pair":
+                return answered[::-1], Y[answered[::-1]]
+            if form == "dict":
+                return {row: Y[row] for row in answered.tolist()}
+            if form == "nan":
+                return np.where(rows % 3 > 0, Y[rows], np.nan)
+            return [Y[row] if row % 3 else None for row in rows.tolist()]
+
+        model = search(oracle=oracle, max_labels=40).fit(X)
+        assert model.stopped_by_ == "max_labels"
+        assert model.labeled_.sum() == 40
+        assert len(asked) > 45
+        told = np.concatenate([model.initial_, *model.queries_])
+        assert sorted(told) == np.flatnonzero(model.labeled_).tolist()
+        assert (told % 3 > 0).all()
+        assert len(model.initial_) >= 6
+
+    def test_an_oracle_that_has_enough(self):
+        left = [20]
+
+        def oracle(rows):
+            n = min(left[0], len(rows))
+            left[0] -= n
+            return (rows[:n], Y[rows[:n]]) if n else None
+
+        model = search(oracle=oracle, max_labels=None).fit(X)
+        assert model.stopped_by_ == "oracle"
+        assert model.labeled_.sum() == 20
+        assert all(len(batch) for batch in model.queries_)
+        assert model.predict(X).shape == (150,)
 
 
 class TestValidation:
