@@ -182,11 +182,10 @@ fits, 1.5 for 200, 2.2 for 100.
 _BELOW = """
 Is a single effect off? The coverages of the {n_effects} effects above have mean \
 {mean:.1f} % and scatter about it as shares of so many fits do: chi-squared \
-{statistic:.0f} with {df} degrees of freedom, p = {p_value:.2f}. {n_outside} of them \
-are outside of 93 to 97 % as counted; for {n_significant} this is more than chance \
-(one-sided binomial test at 5 %, Bonferroni). The lowest is {lowest:.1f} %, where the \
-lowest of so \
-many is expected near {expected_lowest:.1f} %.
+{statistic:.0f} with {df} degrees of freedom, p = {p_value:.2f}. As counted, \
+{n_outside} of them are outside of 93 to 97 %; for {n_significant} this is more than \
+chance (one-sided binomial test at 5 %, Bonferroni). The lowest is {lowest:.1f} %, \
+where the lowest of so many is expected near {expected_lowest:.1f} %.
 
 Why not 95 %? The intervals are estimate ± 1.96 standard errors, with variances of \
 maximum likelihood. For a covariate of q people that alone covers \

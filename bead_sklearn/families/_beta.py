@@ -24,6 +24,7 @@ from bead_sklearn.families._base import (
 )
 from bead_sklearn.families._bounded import BoundedFamily
 from bead_sklearn.families._integrate import integrate_normal
+from bead_sklearn.families._polygamma import polygammas
 
 _TINY = np.finfo(float).tiny
 
@@ -524,9 +525,10 @@ def _scaled_polygammas(
     x: np.ndarray, log_x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return log Gamma(x), x psi(1 + x), x^2 psi'(1 + x) and x^3 psi''(1 + x)."""
+    trigamma, tetragamma = polygammas(1.0 + x)
     return (
         gammaln(1.0 + x) - log_x,
         x * digamma(1.0 + x),
-        x**2 * polygamma(1, 1.0 + x),
-        x**3 * polygamma(2, 1.0 + x),
+        x**2 * trigamma,
+        x**3 * tetragamma,
     )

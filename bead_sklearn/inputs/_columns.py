@@ -92,12 +92,11 @@ def numeric_values(name: Any, column: Column, *, optional: bool = False) -> np.n
     ValueError
         If a number is missing or infinite.
     """
-    if isinstance(column, np.ndarray) or column.null_count() or _is_object(column):
+    values = _plain_numbers(column)
+    if values is None:
         listed = column_values(column)
         present = (np.nan if is_missing(value) else float(value) for value in listed)
         values = np.fromiter(present, np.float64, len(listed))
-    else:
-        values = np.asarray(column.to_numpy(), dtype=np.float64)
     bad = np.flatnonzero(np.isinf(values) if optional else ~np.isfinite(values))
     if len(bad):
         first = int(bad[0])
@@ -110,8 +109,17 @@ def numeric_values(name: Any, column: Column, *, optional: bool = False) -> np.n
     return values
 
 
-def _is_object(column: nw.Series[Any]) -> bool:
-    return column.dtype in (nw.Object, nw.Boolean, nw.Decimal)
+def _plain_numbers(column: Column) -> np.ndarray | None:
+    """Return a column of numbers as an array, NaN where missing; None if it is none."""
+    if isinstance(column, np.ndarray):
+        return None
+    dtype = column.dtype
+    if not (dtype.is_float() or dtype.is_integer()):
+        return None
+    values = column.to_numpy()
+    if values.dtype.kind not in "fiu":
+        return None
+    return np.asarray(values, dtype=np.float64)
 
 
 def _role_of_values(name: Any, values: list[Any]) -> Role:

@@ -47,7 +47,10 @@ def check_names(
     else:
         frame = table.frame
         if len(features) < len(table.columns):
-            frame = frame.select([nw.col(name) for name in features])
+            names: list[Any] = list(features)
+            if not all(isinstance(name, str) for name in names):
+                names = [nw.col(name) for name in names]
+            frame = frame.select(names)
         shaped = frame.to_native()
     validate_data(estimator, shaped, skip_check_array=True, reset=reset)
     return features

@@ -112,14 +112,15 @@ def fixed_effects(
     names, transform = features.coefficient_names_, features.to_columns()
     covariance = posterior.fixed_covariance() if theory is None else theory.covariance
     errors = np.sqrt(np.diagonal(transform @ covariance @ transform.T))
-    effects = []
-    for name, row, error in zip(names, transform, errors, strict=True):
-        estimate = float(row @ posterior.fixed)
-        df = np.inf if theory is None else theory.degrees_of_freedom(row)
-        z = estimate / float(error) if error > 0 else np.nan
-        p_value = 2.0 * float(student_t.sf(abs(z), df))
-        effects.append(FixedEffect(name, estimate, float(error), z, p_value, df))
-    return effects
+    estimates = transform @ posterior.fixed
+    df = np.full(len(names), np.inf)
+    if theory is not None:
+        df = np.array([theory.degrees_of_freedom(row) for row in transform])
+    z = np.full(len(names), np.nan)
+    np.divide(estimates, errors, out=z, where=errors > 0)
+    p_values = 2.0 * student_t.sf(np.abs(z), df)
+    columns = (part.tolist() for part in (estimates, errors, z, p_values, df))
+    return [FixedEffect(*line) for line in zip(names, *columns, strict=True)]
 
 
 @fill_docs
