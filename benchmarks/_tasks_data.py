@@ -41,6 +41,8 @@ class Study:
         About so many judgments are used, of whole participants.
     is_log : bool
         Whether the peers model logarithms of the numbers.
+    ends : (float, float) or None
+        Ends of a slider, which have a probability of their own.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Study:
     rows: int = 5_000
     numbers: tuple[str, ...] = ()
     is_log: bool = False
+    ends: tuple[float, float] | None = None
 
 
 OPTIONS = ("communication", "act", "artifact", "cognition", "person", "group")
@@ -116,6 +119,7 @@ STUDIES = [
         _numeric,
         lambda **k: bs.OrdinalScaleRegressor(family="ordered_beta", **k),
         "number",
+        ends=(0.0, 1.0),
     ),
     Study(
         "mag_sapspr",

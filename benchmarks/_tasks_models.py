@@ -140,7 +140,13 @@ def _normal(study: Study, y: np.ndarray, mean: np.ndarray, sd: float) -> Predict
     if study.is_log:
         density = norm.logpdf(np.log(y), mean, sd) - np.log(y)
         return of_numbers(y, density, np.exp(quantiles))
-    return of_numbers(y, norm.logpdf(y, mean, sd), quantiles)
+    density = norm.logpdf(y, mean, sd)
+    if study.ends is not None:  # what lies beyond an end is there
+        low, high = study.ends
+        density = np.where(y <= low, norm.logcdf(low, mean, sd), density)
+        density = np.where(y >= high, norm.logsf(high, mean, sd), density)
+        quantiles = np.clip(quantiles, low, high)
+    return of_numbers(y, density, quantiles)
 
 
 def _features(

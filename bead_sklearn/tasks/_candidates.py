@@ -38,10 +38,14 @@ from bead_sklearn.inputs import (
     match_levels,
 )
 from bead_sklearn.solvers import (
+    DenseBlock,
     Design,
+    MixedModelFit,
+    Posterior,
     draw_conditional,
     draw_posterior,
     draw_prior,
+    fit_mixed_model,
     predict_sets,
 )
 from bead_sklearn.tasks._alternatives import SampledRows, sample_choice_sets
@@ -313,6 +317,56 @@ class CandidateClassifier(MixedModelClassifier):
         prior = 0.0 if design.offset is None else design.offset
         return replace(design, offset=rows.offset + prior)
 
+    # ------------------------------------------------------------- newcomers
+
+    def _store(self, fit: MixedModelFit, design: Design, rows: Rows) -> None:
+        """Fit what is known of participants without answers of their own, too.
+
+        Nothing is known about their words and lengths, and the coefficients of the
+        other features mean what they mean beside these: newcomers have coefficients
+        of their own, from the same answers.
+        """
+        super()._store(fit, design, rows)
+        self._newcomers: Posterior | None = None
+        # A basis of the rows mixes the columns.
+        if not self._utilities.levels_ or self._features.ridge_basis_ is not None:
+            return
+        reduced = self._without_own(design)
+        names = {factor.name for factor in reduced.factors}
+        variances = self._options.variances
+        zero = tuple(name for name in variances.zero_factors if name in names)
+        options = replace(
+            self._options, variances=replace(variances, zero_factors=zero)
+        )
+        assert rows.target is not None
+        assert rows.weights is not None
+        if reduced.n_rest > 0:
+            self._newcomers = fit_mixed_model(
+                reduced, rows.family, rows.target, rows.weights, options
+            ).posterior
+
+    def _without_own(self, design: Design) -> Design:
+        """Leave out features of one person's answers, and that person's effects."""
+        own = tuple(OWN_FEATURES)
+        fixed = _columns_of(design.fixed, self._features.coefficient_names_, own)
+        ridge = design.ridge
+        if ridge is not None:
+            ridge = _columns_of(ridge, self._features.ridge_names_, own)
+        people = set(self._utilities.levels_)
+        sources = {item.name: set(item.sources) for item in self._structures}
+        factors = tuple(f for f in design.factors if not sources[f.name] & people)
+        return replace(design, fixed=fixed, ridge=ridge, factors=factors)
+
+    def _are_newcomers(self, ids: dict[str, np.ndarray], n: int) -> np.ndarray:
+        """Whether nothing is known about the answers of each person."""
+        new = np.full(n, self._newcomers is not None)
+        for name, levels in self._utilities.levels_.items():
+            if name in ids:
+                new &= match_levels(levels, ids[name]) < 0
+        marginal = marginal_factors(self.population, self._posterior.factor_names)
+        people = set(self._utilities.levels_) & set(self._posterior.factor_names)
+        return new & (people <= marginal)
+
     # --------------------------------------------------------------- predict
 
     def _unit_rows(self, ids: dict[str, np.ndarray], n: int) -> AlternativeRows:
@@ -345,12 +399,23 @@ class CandidateClassifier(MixedModelClassifier):
         """Mean (n_people, K) and covariance (n_people, K, K) of coefficients."""
         rows = self._unit_rows(ids, 1)
         _, design = self._build(rows)
+        mean, covariance = self._moments(self._posterior, design, rows)
+        new = self._are_newcomers(ids, len(mean))
+        if new.any():
+            assert self._newcomers is not None
+            found = self._moments(self._newcomers, self._without_own(design), rows)
+            mean[new], covariance[new] = (part[new] for part in found)
+        return mean, covariance
+
+    def _moments(
+        self, posterior: Posterior, design: Design, rows: AlternativeRows
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of the coefficients that unit rows stand for."""
         assert rows.family.pairs is not None
+        names = posterior.factor_names
+        marginal = marginal_factors(self.population, self._posterior.factor_names)
         mean, covariance = predict_sets(
-            self._posterior,
-            design,
-            rows.family.pairs,
-            marginal=marginal_factors(self.population, self._posterior.factor_names),
+            posterior, design, rows.family.pairs, marginal=marginal & set(names)
         )
         size = rows.n_options
         table = mean.reshape(-1, size)
@@ -673,15 +738,14 @@ class CandidateClassifier(MixedModelClassifier):
         ids, person = self._people(asked)
         rows = self._unit_rows(ids, len(asked.row))
         _, design = self._build(rows)
-        theta = draw_posterior(
-            self._posterior,
-            design,
-            n_draws,
-            rng,
-            new_levels=self._new_levels(design, rows.ids, everyone=False),
-            marginal=marginal_factors(self.population, self._posterior.factor_names),
-        ).reshape(n_draws, -1, rows.n_options)
-        theta = (theta[:, :, 1:] - theta[:, :, :1])[:, person]
+        theta = self._draw(self._posterior, design, rows, n_draws, rng)
+        new = self._are_newcomers(ids, theta.shape[1])
+        if new.any():
+            assert self._newcomers is not None
+            reduced = self._without_own(design)
+            drawn = self._draw(self._newcomers, reduced, rows, n_draws, rng)
+            theta[:, new] = drawn[:, new]
+        theta = theta[:, person]
         cases = Cases.all_of(asked, self._cases(asked))
         parts = []
         for part, features in self._each(asked, cases, self.classes_.tolist()):
@@ -689,6 +753,26 @@ class CandidateClassifier(MixedModelClassifier):
             eta = np.einsum("nfk,snk->snf", centred, theta[:, part])
             parts.append(_softmax(eta) if response else eta)
         return np.concatenate(parts, axis=1)
+
+    def _draw(
+        self,
+        posterior: Posterior,
+        design: Design,
+        rows: AlternativeRows,
+        n_draws: int,
+        rng: np.random.RandomState,
+    ) -> np.ndarray:
+        """Draw the coefficients that unit rows stand for, (n_draws, n_people, K)."""
+        marginal = marginal_factors(self.population, self._posterior.factor_names)
+        theta = draw_posterior(
+            posterior,
+            design,
+            n_draws,
+            rng,
+            new_levels=self._new_levels(design, rows.ids, everyone=False),
+            marginal=marginal & set(posterior.factor_names),
+        ).reshape(n_draws, -1, rows.n_options)
+        return np.asarray(theta[:, :, 1:] - theta[:, :, :1])
 
     def simulate(
         self,
@@ -896,6 +980,14 @@ def _distinct_people(
     first = np.full(len(levels), n)
     np.minimum.at(first, codes, np.arange(n))
     return codes, {name: values[first] for name, values in ids.items()}
+
+
+def _columns_of(
+    block: DenseBlock, names: list[str], without: tuple[str, ...]
+) -> DenseBlock:
+    """Return the columns of a block whose names do not begin in some ways."""
+    kept = [j for j, name in enumerate(names) if not name.startswith(without)]
+    return DenseBlock(block.values[:, kept], block.index)
 
 
 def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:

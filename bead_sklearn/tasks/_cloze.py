@@ -88,6 +88,10 @@ class ClozeClassifier(CandidateClassifier):
     A filler that was never seen, such as one of ``candidates`` of
     :meth:`predict_proba`, has a small probability, never 0.
 
+    Participants not seen in fit have no words and lengths of their own. They are
+    predicted by other coefficients, estimated from the same fillers without
+    ``own_words`` and ``own_length``; ``coef_`` is for those who are known.
+
     References
     ----------
     .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for

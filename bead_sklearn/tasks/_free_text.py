@@ -85,6 +85,10 @@ class FreeTextGenerator(CandidateClassifier):
     scikit-learn's scorers of probabilities then refuse it;
     ``make_group_scorer(metric, response_method="predict_proba")`` does not.
 
+    Participants not seen in fit have no words and lengths of their own. They are
+    predicted by other coefficients, estimated from the same responses without
+    ``own_words`` and ``own_length``; ``coef_`` is for those who are known.
+
     References
     ----------
     .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for

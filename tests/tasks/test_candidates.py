@@ -87,6 +87,46 @@ def test_unknown_participants_are_the_population(fitted):
     assert np.abs(known - population).max() > 1e-4
 
 
+@every_task
+def test_newcomers_are_predicted_as_by_a_model_without_participants(task):
+    """Coefficients beside features of known people would be the wrong ones."""
+    d = make_judgments(task, n_participants=30, n_items=24, random_state=1)
+    fixed = MODELS[task](mixed_effects="fixed", random_state=0).fit(d.X, d.y)
+    model = MODELS[task](random_state=0).fit(d.X, d.y, groups=d.groups)
+    assert "own_words" in model.coef_names_
+    X, new = d.X[:20], ["new"] * 20
+    eta, std = fixed.predict_linear(X, return_std=True)
+    for groups in (new, None):
+        found = model.predict_linear(X, groups=groups, return_std=True)
+        np.testing.assert_allclose(found[0], eta, atol=1e-8)
+        np.testing.assert_allclose(found[1], std, atol=1e-8)
+    expected = fixed.predict_proba(X)  # averaged over other points
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=0.01)
+    draws = model.sample_posterior(300, X[:2], random_state=0, response=True)
+    np.testing.assert_allclose(draws.mean(axis=0), expected[:2], atol=0.03)
+    # Side by side with people who are known each is predicted as alone.
+    both = model.predict_linear(X, groups=[*d.groups[:10], *new[10:]])
+    known = model.predict_linear(X[:10], groups=d.groups[:10])
+    np.testing.assert_allclose(both[:10], known)
+    np.testing.assert_allclose(both[10:], eta[10:], atol=1e-8)
+    # With effects of zero rather than anybody's the coefficients are those shown.
+    asked = model.set_params(population="conditional").predict_linear(X)
+    assert np.abs(asked - eta).max() > 1e-3
+
+
+def test_newcomers_keep_what_is_known_of_the_item():
+    texts, fillers, groups = small(n=240, seed=2)
+    X = pd.DataFrame({"text": texts, "who": groups.astype(str), "item": texts})
+    X["item"] = X["item"].str[:3]
+    formula = "(1 | who) + (1 | item)"
+    model = ClozeClassifier(mixed_effects=formula, text_columns=["text"])
+    model.set_params(random_state=0).fit(X, fillers)
+    new = X.assign(who="new")
+    assert model._newcomers.factor_names == ("item",)
+    p = model.predict_proba(new)
+    np.testing.assert_allclose(p.sum(axis=1), 1.0)
+
+
 def test_an_answer_never_seen_is_one_more_candidate(fitted):
     model, d = fitted
     X = d.X[:2]
