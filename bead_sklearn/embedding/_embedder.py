@@ -356,9 +356,9 @@ default="all_examples"
             raise ValueError(
                 "Nothing could be learned: no batch had a clicked item and another "
                 f"one to compare it with (n_samples={len(clicks.session)}, loss="
-                f"{self.loss!r}, batch_size={self.batch_size}). Fit more sessions together, raise batch_size, use "
-                "hard_negatives=True or a pair loss, or widen the thresholds of "
-                "differences."
+                f"{self.loss!r}, batch_size={self.batch_size}). Fit more sessions "
+                "together, raise batch_size, use hard_negatives=True or a pair loss, "
+                "or widen the thresholds of differences."
             )
         self._towers.keep(trainable)
         self._show_matrices()
