@@ -355,11 +355,10 @@ default="all_examples"
         if np.isnan(trained.losses).all():
             raise ValueError(
                 "Nothing could be learned: no batch had a clicked item and another "
-                f"one to compare it with (loss={self.loss!r}, batch_size="
-                f"{self.batch_size}, {int(clicks.has_clicks.sum())} session(s) with "
-                "clicks). Fit more sessions together, raise batch_size, use "
-                "hard_negatives=True or a pair loss, or widen the thresholds of "
-                "differences."
+                f"one to compare it with (n_samples={len(clicks.session)}, loss="
+                f"{self.loss!r}, batch_size={self.batch_size}). Fit more sessions "
+                "together, raise batch_size, use hard_negatives=True or a pair loss, "
+                "or widen the thresholds of differences."
             )
         self._towers.keep(trainable)
         self._show_matrices()

@@ -226,7 +226,7 @@ def test_lengths_of_sessions(sessions):
         assert sessions[name]["raises"].startswith("ValueError")
     assert set(sessions["none_ranks_ok"]["out"]["ranks"].values()) == {None}
     X, y = rows_of("q", ["a", "b", "c"], ["a"])
-    fitted = TwoTowerEmbedder(max_iter=1, random_state=0).fit(X, y)
+    fitted = TwoTowerEmbedder(hard_negatives=True, random_state=0).fit(X, y)
     assert np.isfinite(fitted.predict(X)).all()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         TwoTowerEmbedder().fit(X, y[:2])
@@ -288,7 +288,7 @@ def test_splitter(sessions):
 
 # --------------------------------------------------- the state of its release
 
-TEXTS = [("red fruit", "apple"), ("red fruit", "nail"), ("metal", "nail")]
+TEXTS = [("red fruit", "red apple"), ("red fruit", "nail"), ("metal", "nail")]
 CLICKS = [1, 0, 1]
 
 
@@ -318,7 +318,7 @@ def test_range_of_thresholds(head):
     for name in ("min_abs_difference_threshold", "max_abs_difference_threshold"):
         for value in (0.3, 1):  # integers: refused there
             assert ("out" in head[f"{name}={value}"]) is (value == 0.3)
-            pair_embedder(**{name: value}).fit(TEXTS, CLICKS)
+            pair_embedder(**{name: value}, examples_order="3,11,2").fit(TEXTS, CLICKS)
     assert head["min_abs_difference_threshold=0.0"]["out"] == 0.0
     pair_embedder(min_abs_difference_threshold=0.0).fit(TEXTS, CLICKS)
     for name, value in (
@@ -344,7 +344,8 @@ def test_types_of_options(head):
         pair_embedder(examples_order=[ExamplesType.hard_all, "x"]).fit(TEXTS, CLICKS)
     # Numbers stand for stages; there they were stored and never looked at.
     assert head["examples_order all wrong type accepted"]["out"] == "[3]"
-    fitted = pair_embedder(examples_order=[3]).fit(TEXTS, CLICKS)
+    fitted = pair_embedder(examples_order=[3], min_abs_difference_threshold=1.9)
+    fitted.fit(TEXTS, CLICKS)
     assert check_options(fitted) == (ExamplesType.soft_all,)
     assert head["finetuner passes examples_order to extractor"]["out"] is False
 

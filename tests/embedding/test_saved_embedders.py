@@ -100,9 +100,11 @@ def test_routers(tmp_path, solver):
     router = AnnotatorRouter(solver=solver, annotators=["ann", "bob"], random_state=0)
     router.fit(texts, rewards)
     save(router, tmp_path / "router")
-    found = elsewhere("folder", tmp_path / "router", texts)
-    np.testing.assert_array_equal(found, router.predict(texts))
     again = load(tmp_path / "router")
+    np.testing.assert_array_equal(again.predict(texts), router.predict(texts))
+    if solver == "gp":  # one fresh process tells of all
+        found = elsewhere("folder", tmp_path / "router", texts)
+        np.testing.assert_array_equal(found, router.predict(texts))
     assert again.route(texts).tolist() == router.route(texts).tolist()
     for one in (again, router):
         one.partial_fit(texts[:2], [0.5, 0.4], groups=["new", "new"])
