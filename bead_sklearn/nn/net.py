@@ -10,43 +10,31 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from skorch import NeuralNet
-from skorch.utils import to_tensor
-from torch import Tensor
 
-from bead_sklearn.effects import GROUPS, RandomFactor
-from bead_sklearn.families import Family, QuadraticFamily, get_family
-from bead_sklearn.inputs import DistinctText, PairedText, encode_levels, match_levels
+from bead_sklearn.families import QuadraticFamily, get_family
+from bead_sklearn.inputs import encode_levels
 from bead_sklearn.nn._callbacks import BestWeights, Checkpointing, VarianceStep
-from bead_sklearn.nn._checkpoint import fingerprint, read_checkpoint
 from bead_sklearn.nn._criterion import FamilyLoss
 from bead_sklearn.nn._data import (
     HeldOut,
-    HeldOutRows,
     JudgmentBatches,
     JudgmentDataset,
-    RowSubset,
-    all_rows,
 )
 from bead_sklearn.nn._marginal import (
     EffectState,
-    marginal_log_likelihood,
-    profile,
     rows_family,
 )
+from bead_sklearn.nn._net_data import ROW, SETS, WEIGHT
+from bead_sklearn.nn._net_loop import NetLoop
+from bead_sklearn.nn._net_state import EffectModules
 from bead_sklearn.nn._optimizer import TableAdamW
-from bead_sklearn.nn._parameters import learned_parameters, with_learned_parameters
 from bead_sklearn.nn._tables import CovariateEffects, SlopeEffects
 from bead_sklearn.nn._terms import (
     read_terms,
-    row_factor,
     start_theta,
     term_structure,
 )
 from bead_sklearn.nn._text import TextPredictor
-
-#: Columns of X that are not passed to the module.
-_WEIGHT, _SETS, _ROW = "weight", "sets", "row"
 
 #: Kinds of effects whose covariates do not depend on the network.
 _KNOWN = ("intercepts", "covariates")
@@ -55,28 +43,7 @@ _KNOWN = ("intercepts", "covariates")
 _WIDE, _RANK = 64, 16
 
 
-class EffectModules(torch.nn.Module):
-    """The intercept that is profiled, and a table for each factor."""
-
-    intercept: Tensor
-
-    def __init__(self, n_outputs: int) -> None:
-        super().__init__()
-        self.register_buffer("intercept", torch.zeros(n_outputs))
-        self.tables = torch.nn.ModuleDict()
-        self._places: dict[str, str] = {}
-
-    def add(self, name: str, table: torch.nn.Module) -> None:
-        """Add the table of a factor; names of modules must not have dots."""
-        self._places[name] = f"factor{len(self._places)}"
-        self.tables[self._places[name]] = table
-
-    def get(self, name: str) -> Any:
-        """Return the table of a factor."""
-        return self.tables[self._places[name]]
-
-
-class MixedEffectsNet(NeuralNet):
+class MixedEffectsNet(NetLoop):
     """A network for the fixed part of a mixed model, trained with its effects.
 
         eta = module(X) + b0 + Z u,   u ~ N(0, G),   y ~ family(eta)
@@ -304,7 +271,7 @@ class MixedEffectsNet(NeuralNet):
         if y is None:
             raise ValueError("y is needed to train the net. Got None.")
         y = np.asarray(y)
-        weights = np.asarray(X.get(_WEIGHT, np.ones(len(y))), dtype=np.float64)
+        weights = np.asarray(X.get(WEIGHT, np.ones(len(y))), dtype=np.float64)
         self.terms_ = read_terms(self.effects)
         self.levels_: dict[str, np.ndarray] = {}
         for name in self.terms_:
@@ -352,8 +319,8 @@ class MixedEffectsNet(NeuralNet):
         elif not self.structures_:
             kind = next(iter(self.terms_.values())).kind
             reason = f"effects of the kind {kind!r} change with the network"
-        elif _SETS in X:
-            sets, ids = np.asarray(X[_SETS]), np.asarray(X[next(iter(self.terms_))])
+        elif SETS in X:
+            sets, ids = np.asarray(X[SETS]), np.asarray(X[next(iter(self.terms_))])
             same = sets[1:] == sets[:-1]
             if (ids[1:] != ids[:-1])[same].any():
                 reason = "the factor varies within choice sets"
@@ -456,401 +423,6 @@ class MixedEffectsNet(NeuralNet):
         )
         return self
 
-    # ------------------------------------------------------------------ data
-
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Return the columns as a dataset: levels as codes, texts as tokens."""
-        if isinstance(X, (JudgmentDataset, RowSubset)):
-            return X
-        columns: dict[str, Any] = {}
-        for name, values in X.items():
-            columns[name] = self._read_column(name, values)
-        n_rows = len(next(iter(columns.values())))
-        for name in self.terms_:
-            columns.setdefault(name, np.full(n_rows, -1))
-        columns.setdefault(_WEIGHT, np.ones(n_rows))
-        return self.dataset(
-            columns,
-            None if y is None else np.asarray(y),
-            **self.get_params_for("dataset"),
-        )
-
-    def _read_column(self, name: str, values: Any) -> Any:
-        if name == GROUPS and name not in self.terms_:
-            return np.full(len(values), -1)
-        if name in self.terms_:
-            return match_levels(self.levels_[name], np.asarray(values))
-        if isinstance(values, PairedText):
-            places = np.column_stack([values.first, values.second])
-            return self.module_.tokenize(values.values, places)
-        if isinstance(values, DistinctText):
-            return self.module_.tokenize(values.values, values.index[:, None])
-        array = np.asarray(values)
-        if array.dtype.kind in "OUT":
-            text = DistinctText.from_values(array.tolist(), name=name)
-            return self._read_column(name, text)
-        if name == _WEIGHT or name.endswith(".z"):
-            return array.astype(np.float64)
-        return array.astype(np.float32) if array.dtype == np.float64 else array
-
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Return the rows to train on and the held-out rows, perhaps None."""
-        dataset = self.get_dataset(X, y)
-        split = self.train_split
-        if split is None:
-            return dataset, None
-        if isinstance(split, HeldOutRows):
-            train = np.setdiff1d(np.arange(len(dataset)), split.rows)
-            return RowSubset(dataset, train), RowSubset(dataset, split.rows)
-        if not isinstance(split, HeldOut):
-            raise TypeError(
-                f"train_split must be None or a HeldOut. Got {type(split).__name__}."
-            )
-        units = self._units(dataset, split.by)
-        if len(np.unique(units)) < 2:
-            return dataset, None
-        random_state = np.random.RandomState(self.seed_)
-        train, valid = split.split(units, random_state)
-        return RowSubset(dataset, train), RowSubset(dataset, valid)
-
-    def _units(self, dataset: JudgmentDataset, by: str = "auto") -> np.ndarray:
-        """Return the unit of each row that must not be torn apart."""
-        if by not in ("auto", "groups", "judgments"):
-            raise ValueError(f"by must be 'auto', 'groups' or 'judgments'. Got {by!r}.")
-        if by == "auto":
-            by = "groups" if self.kind_ == "marginal" else "judgments"
-        if by == "groups":
-            if not self.terms_:
-                raise ValueError("by='groups' needs effects. Got effects=None.")
-            units: np.ndarray = dataset.X[next(iter(self.terms_))]
-            return units
-        return np.asarray(dataset.X.get(_SETS, np.arange(len(dataset))))
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return batches of rows; in fit of whole participants or choice sets."""
-        prefix = "iterator_train" if training else "iterator_valid"
-        options = {"batch_size": self.batch_size, **self.get_params_for(prefix)}
-        whole = dataset.dataset if isinstance(dataset, RowSubset) else dataset
-        if whole.y is not None:
-            options["units"] = self._units(whole)
-        elif _SETS in whole.X:
-            options["units"] = whole.X[_SETS]
-        if training:
-            options |= {"shuffle": True, "seed": self._order_seed}
-        make = self.iterator_train if training else self.iterator_valid
-        return make(dataset, **options)
-
-    def _order_seed(self) -> int:
-        return (self.seed_ + 7919 * len(self.history)) % (2**31)
-
-    # ------------------------------------------------------------------ loop
-
-    def fit_loop(
-        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
-    ) -> MixedEffectsNet:
-        """Train for some epochs, from a checkpoint if there is one."""
-        self.check_training_readiness()
-        last = len(self.history) + (self.max_epochs if epochs is None else epochs)
-        train, valid = self.get_split_datasets(X, y)
-        whole = train.dataset if isinstance(train, RowSubset) else train
-        self.whole_, self.train_rows_ = whole, all_rows(train)
-        self.valid_rows_ = None if valid is None else all_rows(valid)
-        self.judgment_weights_ = _judgment_weights(whole)
-        self.n_train_ = float(self.judgment_weights_[self.train_rows_].sum())
-        self.level_weights_ = {
-            name: _inverse_counts(whole.X[name][self.train_rows_], len(levels))
-            for name, levels in self.levels_.items()
-        }
-        self.f_ = np.zeros((len(whole), self.state_.family.n_outputs))
-        self.fingerprint_ = fingerprint(self, whole)
-        batches = self.get_iterator(train, training=True)
-        held_out = None if valid is None else self.get_iterator(valid)
-        best = self.best_weights()
-        resumed = False
-        if self.checkpoint is not None and self.resume:
-            resumed = read_checkpoint(self.checkpoint, self)
-        if not resumed and self.kind_ == "joint" and self.structures_:
-            # Tables begin at the modes given the network, not at 0.
-            self._held_out_loss(self.get_iterator(train))
-            self._profile(self.train_rows_, estimate=False)
-        if not resumed and held_out is not None:
-            best.record(self, self._held_out_loss(held_out), 0)
-        on_epoch = {"dataset_train": train, "dataset_valid": valid}
-        while len(self.history) < last and not best.is_over:
-            self.notify("on_epoch_begin", **on_epoch)
-            self.run_single_epoch(batches, True, "train", self.train_step)
-            self.run_single_epoch(held_out, False, "valid", self.validation_step)
-            self.notify("on_epoch_end", **on_epoch)
-        return self
-
-    def run_single_epoch(
-        self,
-        iterator: Any,
-        training: bool,
-        prefix: str,
-        step_fn: Any,
-        **fit_params: Any,
-    ) -> None:
-        """Go over the batches once."""
-        if iterator is None:
-            return
-        count = 0
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
-            self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-            rows = batch[0][_ROW].numpy()
-            size = float(self.judgment_weights_[rows].sum())
-            self.history.record_batch(f"{prefix}_batch_size", size)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-            count += 1
-        self.history.record(f"{prefix}_batch_count", count)
-
-    def _held_out_loss(self, batches: Any) -> float:
-        total = weight = 0.0
-        for batch in batches:
-            loss = float(self.validation_step(batch)["loss"])
-            size = float(self.judgment_weights_[batch[0][_ROW].numpy()].sum())
-            total, weight = total + size * loss, weight + size
-        return total / weight
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return loss and output of a batch, gradients being computed and clipped."""
-        step: dict[str, Any] = super().train_step_single(batch)
-        if self.max_grad_norm is not None:
-            dense = [
-                p
-                for p in self.module_.parameters()
-                if p.grad is not None and not p.grad.is_sparse
-            ]
-            if dense:
-                torch.nn.utils.clip_grad_norm_(dense, self.max_grad_norm)
-        return step
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Return the linear predictors of the module (n, J), and features or None."""
-        x = to_tensor(x, device=self.device)
-        inputs = {
-            name: value
-            for name, value in x.items()
-            if name not in (_WEIGHT, _SETS, _ROW, GROUPS)
-            and name not in self.terms_
-            and not name.endswith(".z")
-        }
-        for name, term in self.terms_.items():
-            if term.kind == "lora":
-                inputs["participants"] = x[name]
-        if self.autocast is None:
-            output = self.module_(**inputs)
-        else:
-            dtype = getattr(torch, self.autocast)
-            with torch.autocast(torch.device(self.device).type, dtype=dtype):
-                output = self.module_(**inputs)
-        f, features = output if isinstance(output, tuple) else (output, None)
-        if f.ndim == 1:
-            f = f[:, None]
-        return f.float() + self.tables_.intercept, features
-
-    def get_loss(
-        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
-    ) -> Tensor:
-        """Return the negative log-likelihood per judgment; the prior when training."""
-        f, features = y_pred
-        rows = X[_ROW].numpy()
-        family = rows_family(
-            self.state_.family, X[_SETS].numpy() if _SETS in X else None
-        )
-        n_judgments = float(self.judgment_weights_[rows].sum())
-        f = f + self._moving_effects(X, features)
-        self.f_[rows] = f.detach().cpu().numpy()
-        if self.kind_ == "marginal":
-            loss = -marginal_log_likelihood(
-                self._shaped(f),
-                y_true.numpy(),
-                X[_WEIGHT].numpy(),
-                self._row_factors(rows),
-                EffectState(family, self.state_.theta),
-            )
-        else:
-            eta = self._shaped(f + self._known_effects(X))
-            y_true = to_tensor(y_true, device=self.device)
-            weights = to_tensor(X[_WEIGHT], device=self.device)
-            loss = self.criterion_(eta, y_true, weights, family)
-        loss = loss / n_judgments
-        if training:
-            loss = loss + self._penalty(X, rows) / n_judgments
-            own = getattr(self.module_, "penalty", None)
-            if own is not None:
-                loss = loss + own() / self.n_train_
-        return loss
-
-    def _penalty(self, X: Any, rows: np.ndarray) -> Tensor:
-        """Return the negative log-prior of the levels of a batch."""
-        total = torch.zeros((), device=self.device)
-        if self.kind_ != "joint":
-            return total
-        for name, term in self.terms_.items():
-            codes = X[name].numpy()
-            shares = torch.as_tensor(
-                self.level_weights_[name][codes], dtype=torch.float32
-            ).to(self.device)
-            on_device = X[name].to(self.device)
-            if term.kind == "lora":
-                part = self.module_.participant_penalty(on_device, shares)
-            else:
-                part = self.tables_.get(name).penalty(on_device, shares)
-            total = total + part
-        return total
-
-    def _moving_effects(self, X: Any, features: Tensor | None) -> Tensor | float:
-        """Return what effects over the features of the network add."""
-        total: Tensor | float = 0.0
-        for name, term in self.terms_.items():
-            if term.kind == "slopes":
-                codes = X[name].to(self.device)
-                total = total + self.tables_.get(name)(codes, features)
-        return total
-
-    def _known_effects(self, X: Any) -> Tensor | float:
-        """Return what effects over known covariates add, by their tables."""
-        total: Tensor | float = 0.0
-        for name in self.structures_:
-            codes = X[name].to(self.device)
-            z = X.get(f"{name}.z")
-            z = None if z is None else z.to(self.device)
-            total = total + self.tables_.get(name)(codes, z)
-        return total
-
-    def _shaped(self, f: Any) -> Any:
-        """Return linear predictors in the shape that the family takes."""
-        return f if self.state_.family.has_output_axis else f[:, 0]
-
-    def _row_factors(self, rows: np.ndarray) -> tuple[RandomFactor, ...]:
-        columns = self.whole_.X
-        return tuple(
-            row_factor(
-                name,
-                columns[name][rows],
-                len(self.levels_[name]),
-                columns[f"{name}.z"][rows] if f"{name}.z" in columns else None,
-                structure,
-            )
-            for name, structure in self.structures_.items()
-        )
-
-    # ------------------------------------------------------------------ state
-
-    def update_state(self, min_levels: int = 20) -> None:
-        """Profile intercept and family, and move the variances by EM steps.
-
-        Parameters
-        ----------
-        min_levels : int, default=20
-            Number of held-out participants from which their rows are used.
-        """
-        rows = self.train_rows_
-        if self.kind_ == "marginal" and self.valid_rows_ is not None:
-            name = next(iter(self.terms_))
-            if len(np.unique(self.whole_.X[name][self.valid_rows_])) >= min_levels:
-                rows = self.valid_rows_
-        self._profile(rows, estimate=self.estimate_variances)
-        self.variance_history_.append(
-            {
-                name: structure.factor(self.state_.theta[name])
-                @ structure.factor(self.state_.theta[name]).T
-                for name, structure in self.structures_.items()
-            }
-        )
-
-    def _profile(self, rows: np.ndarray, *, estimate: bool) -> None:
-        columns, y = self.whole_.X, self.whole_.y
-        assert y is not None
-        sets = columns[_SETS][rows] if _SETS in columns else None
-        family = rows_family(self.state_.family, sets)
-        found = profile(
-            self._shaped(self.f_[rows]),
-            y[rows],
-            columns[_WEIGHT][rows],
-            self._row_factors(rows),
-            EffectState(family, self.state_.theta),
-            estimate=estimate,
-        )
-        family = with_learned_parameters(
-            self.state_.family, learned_parameters(found.state.family)
-        )
-        self.state_ = EffectState(family, found.state.theta)
-        if len(found.intercept):
-            self.tables_.intercept += torch.as_tensor(found.intercept).to(
-                self.tables_.intercept
-            )
-            self.f_ += found.intercept
-        self._set_scales()
-        if self.kind_ == "joint" or rows is self.all_rows_:
-            for name, modes in found.modes.items():
-                table = self.tables_.get(name).table
-                levels = torch.as_tensor(np.unique(columns[name][rows]))
-                values = torch.as_tensor(modes, dtype=torch.float32)
-                with torch.no_grad():
-                    table.weight[levels.to(self.device)] = values.to(self.device)
-
-    @property
-    def all_rows_(self) -> np.ndarray | None:
-        """All rows, while effects are estimated from them at the end of fit."""
-        rows: np.ndarray | None = self.__dict__.get("finishing_")
-        return rows
-
-    def _finish(self, X: Any, y: np.ndarray) -> None:
-        """Estimate the effects of all levels, held-out ones included."""
-        with torch.no_grad():
-            for batch in self.get_iterator(self.whole_):
-                self.validation_step(batch)
-        self.finishing_ = np.arange(len(self.whole_))
-        self._profile(self.finishing_, estimate=False)
-        self.family_: Family = self.state_.family
-        for name in ("finishing_", "whole_", "f_", "judgment_weights_"):
-            del self.__dict__[name]
-
-    def best_weights(self) -> BestWeights:
-        """Return the callback that keeps the best weights."""
-        return next(
-            callback
-            for _, callback in self.callbacks_
-            if isinstance(callback, BestWeights)
-        )
-
-    def trained_parameters(self) -> dict[str, Tensor]:
-        """Return the parameters that are trained, by name."""
-        modules = {"module": self.module_, "tables": self.tables_}
-        return {
-            f"{prefix}.{name}": parameter
-            for prefix, module in modules.items()
-            for name, parameter in module.named_parameters()
-            if parameter.requires_grad
-        }
-
-    def trained_weights(self) -> dict[str, Tensor]:
-        """Return copies of all that training changes in module and tables."""
-        tensors = {
-            name: parameter.detach()
-            for name, parameter in self.trained_parameters().items()
-        }
-        for prefix, module in (("module", self.module_), ("tables", self.tables_)):
-            for name, buffer in module.named_buffers():
-                tensors[f"{prefix}.{name}"] = buffer
-        return {name: value.clone() for name, value in tensors.items()}
-
-    def load_trained_weights(self, weights: dict[str, Tensor], state: Any) -> None:
-        """Go back to weights and variances that were kept."""
-        targets: dict[str, Tensor] = self.trained_parameters()
-        for prefix, module in (("module", self.module_), ("tables", self.tables_)):
-            targets |= {
-                f"{prefix}.{name}": buffer for name, buffer in module.named_buffers()
-            }
-        with torch.no_grad():
-            for name, value in weights.items():
-                targets[name].copy_(value.to(targets[name].device))
-        self.state_ = state
-
     # ---------------------------------------------------------------- predict
 
     def effects_of(self, name: str = "groups") -> np.ndarray:
@@ -899,7 +471,7 @@ class MixedEffectsNet(NeuralNet):
                 f, features = self.infer(batch)
                 f = f + self._moving_effects(batch, features)
                 f = f + self._known_effects(batch)
-            result[batch[_ROW].numpy()] = f.cpu().numpy()
+            result[batch[ROW].numpy()] = f.cpu().numpy()
         shaped: np.ndarray = self._shaped(result)
         return shaped
 
@@ -917,7 +489,7 @@ class MixedEffectsNet(NeuralNet):
             As the family gives it: numbers, or probabilities.
         """
         eta = self.predict_eta(X)
-        sets = np.asarray(X[_SETS]) if _SETS in X else None
+        sets = np.asarray(X[SETS]) if SETS in X else None
         return rows_family(self.state_.family, sets).mean(eta)
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -935,19 +507,3 @@ class MixedEffectsNet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-
-
-def _judgment_weights(dataset: JudgmentDataset) -> np.ndarray:
-    """Return weights of rows that sum to those of the judgments."""
-    weights = np.asarray(dataset.X[_WEIGHT], dtype=np.float64)
-    if _SETS not in dataset.X:
-        return weights
-    _, sets = np.unique(dataset.X[_SETS], return_inverse=True)
-    shared: np.ndarray = weights / np.bincount(sets)[sets]
-    return shared
-
-
-def _inverse_counts(codes: np.ndarray, n_levels: int) -> np.ndarray:
-    """Return one over the number of rows of each level."""
-    counts = np.bincount(codes[codes >= 0], minlength=n_levels)
-    return 1.0 / np.maximum(counts, 1)

@@ -225,7 +225,7 @@ def test_heads_begin_at_those_of_the_frozen_fit(judgments):
     covariates = covariates - features.ridge_center_
     codes = factor.codes
     found = intercepts[codes] + np.einsum("nd,ndj->nj", covariates, slopes[codes])
-    expected = factor.matvec(model._posterior.effects[0]).reshape(found.shape)
+    expected = factor.matvec(model._posterior.modes[0]).reshape(found.shape)
     assert np.allclose(found, expected, atol=1e-6)
 
 
