@@ -22,9 +22,9 @@ N_FIRST, BATCH, BUDGET, MOST = 20, 10, 300, 20
 
 STRATEGIES = [
     "random",
-    "entropy",
-    "a_optimal",
     "joint_a_optimal",
+    "a_optimal",
+    "entropy",
     "expected_information_gain",
 ]
 

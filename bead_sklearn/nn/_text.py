@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bead_sklearn.encoders._pretrained import POOLINGS, PretrainedModel, _split_pairs
+from bead_sklearn.encoders._pretrained import POOLINGS, PretrainedModel, split_pairs
 from bead_sklearn.nn._data import TokenColumn
 from bead_sklearn.nn._lora import LoRALinear, ParticipantLoRA, add_lora
 
@@ -179,7 +179,7 @@ class TextPredictor(torch.nn.Module):
         places : ndarray of int of shape (n_rows, m)
             Which of them each row has; -1 is none.
         """
-        first, second = _split_pairs(texts)
+        first, second = split_pairs(texts)
         encoded = self.tokenizer(
             first,
             second,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from bead_sklearn._sklearn import StrOptions
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
-from bead_sklearn.query._expected_curvature import expected_curvature
+from bead_sklearn.query._expected_curvature import average_curvature
 from bead_sklearn.query._latent import LatentJudgments, LatentRows, read_judgments
 from bead_sklearn.query._pairs import select_pairs
 from bead_sklearn.query._scored import ScoredPool, best_row, take
@@ -81,10 +81,12 @@ class DesignPlan:
         self.index = judgments.index
         self.real = self.index >= 0
         self.at = np.where(self.real, self.index, 0)
-        rows = judgments.rows
-        curvature = expected_curvature(judgments.family, rows.mean, self.index)
-        self.root = symmetric_roots(curvature)
         self.tracked = self._tracked(judgments)
+        rows = judgments.rows
+        before = self._blocks(rows)
+        before *= self.real[:, :, None] & self.real[:, None, :]
+        curvature = average_curvature(judgments.family, rows.mean, self.index, before)
+        self.root = symmetric_roots(curvature)
         self.start()
 
     def _tracked(self, judgments: LatentJudgments) -> LatentRows:
@@ -250,7 +252,8 @@ class AOptimal(DesignStrategy):
 
     With the posterior covariance S of all effects, a judgment whose linear predictor
     has covariates z and whose answer is expected to carry the information w (for labels
-    :math:`p(1 - p)`) lowers the mean posterior variance of the targets by
+    :math:`p(1 - p)`, averaged over the posterior of the predictor) lowers the mean
+    posterior variance of the targets by
 
     .. math:: \frac{w\, z^\top S A S z}{1 + w\, z^\top S z},
         \qquad A = \frac1n \sum_t t\, t^\top,

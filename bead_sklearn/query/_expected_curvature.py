@@ -12,6 +12,8 @@ Ints = NDArray[np.intp]
 
 #: Simulated responses over which the curvature of other families is averaged.
 _N_DRAWS = 64
+#: Nodes of the quadrature over one linear predictor.
+_N_NODES = 7
 
 
 def expected_curvature(family: Family, eta: Floats, index: Ints) -> Floats:
@@ -55,6 +57,53 @@ def expected_curvature(family: Family, eta: Floats, index: Ints) -> Floats:
     for _ in range(n_draws):
         total += family.derivatives(family.simulate(eta, rng), eta).curvature
     return _diagonal(np.maximum(total / n_draws, 0.0)[:, None])
+
+
+def average_curvature(
+    family: Family, eta: Floats, index: Ints, covariance: Floats
+) -> Floats:
+    """Return the expected curvature, averaged over what is not known of ``eta``.
+
+    By Gauss-Hermite quadrature for one linear predictor per judgment, else over the 2 m
+    points of the spherical cubature rule of degree three.
+
+    Parameters
+    ----------
+    family : Family
+        Response distribution.
+    eta : ndarray of shape (n,)
+        Posterior means of the linear predictors, flat.
+    index : ndarray of shape (n_judgments, m)
+        Those of each judgment; -1 is none.
+    covariance : ndarray of shape (n_judgments, m, m)
+        Their posterior covariance.
+
+    Returns
+    -------
+    curvature : ndarray of shape (n_judgments, m, m)
+        Positive semi-definite.
+    """
+    if isinstance(family, QuadraticFamily):
+        return expected_curvature(family, eta, index)
+    n, m = index.shape
+    total = np.zeros((n, m, m))
+    if m == 1:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_N_NODES)
+        sd = np.sqrt(np.maximum(covariance[:, 0, 0], 0.0))
+        moved = np.empty_like(eta)
+        for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+            moved[index[:, 0]] = eta[index[:, 0]] + node * sd
+            total += weight * expected_curvature(family, moved, index)
+        return total
+    values, vectors = np.linalg.eigh(covariance)
+    roots = vectors * np.sqrt(m * np.maximum(values, 0.0))[:, None, :]
+    real = index >= 0
+    for column in range(m):
+        for sign in (-1.0, 1.0):
+            moved = eta.copy()
+            moved[index[real]] += sign * roots[:, :, column][real]
+            total += expected_curvature(family, moved, index) / (2 * m)
+    return total
 
 
 def _of_labels(family: Family, eta: Floats, n_labels: int) -> Floats:

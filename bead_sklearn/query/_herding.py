@@ -40,8 +40,8 @@ class UncertaintyHerding(QueryStrategy):
     between 0 and 1, so that no calibration of probabilities matters. z are the
     features, centred (unless sparse) and at unit length. The width h is 0.7 times the
     mean distance of a labelled row from the nearest other: while labels are few it is
-    wide and a batch spreads over the pool; it shrinks as labels become dense, and a
-    row then stands for little but itself, so that the most uncertain rows are taken.
+    wide and a batch spreads over the pool; it shrinks as labels become dense, and a row
+    then stands for little but itself, so that the most uncertain rows are taken.
     Nothing is to be tuned.
 
     The sum runs over ``n_reference`` rows of the pool drawn at random, and a batch is

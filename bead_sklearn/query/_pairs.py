@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bead_sklearn._sklearn import _num_samples, _safe_indexing
 from bead_sklearn.inputs._levels import object_array
-from bead_sklearn.query._expected_curvature import expected_curvature
+from bead_sklearn.query._expected_curvature import average_curvature
 from bead_sklearn.query._latent import (
     LatentRows,
     participant_factors,
@@ -130,6 +130,9 @@ class _Pairs:
         self.people = n + whose[:, None] * r + np.arange(r)
         self.moves = np.zeros((len(self.rows), 0))
         self.own = items.variance() - np.einsum("ij,ij->i", items.shared, items.shared)
+        self._prior = items.variance()
+        people = self.rows.shared[self.people]
+        self._prior_between = people @ people.transpose(0, 2, 1) + self._own_between()
 
     @classmethod
     def read(
@@ -182,14 +185,17 @@ class _Pairs:
         at = np.concatenate([[item], self.people[person]])
         weights = np.concatenate([[1.0], self.slopes[item]])
         eta = float(self.rows.mean[at] @ weights)
-        curvature = self._curvature(np.array([eta]))[0]
+        pick = self.rows.take(at)
+        before = float(weights @ pick.covariance(pick) @ weights)
+        curvature = self._curvature(np.array([eta]), np.array([before]))[0]
         root = (np.sqrt(curvature) * weights)[:, None]
         for move in self.posterior.observe(at, root):
             self.moves = np.column_stack([self.moves, move])
 
-    def _curvature(self, eta: Floats) -> Floats:
+    def _curvature(self, eta: Floats, variance: Floats) -> Floats:
         index = np.arange(len(eta))[:, None]
-        return expected_curvature(self.family, eta, index)[:, 0, 0]
+        blocks = variance[:, None, None]
+        return average_curvature(self.family, eta, index, blocks)[:, 0, 0]
 
     def best(self, quota: _Quota) -> tuple[int, int] | None:
         """Return the best pair that may be asked."""
@@ -227,7 +233,15 @@ class _Pairs:
             v += np.einsum("ia,pab,ib->ip", s, between, s, optimize=True)
             t = squares[part][:, None] + 2.0 * moved
             t += np.einsum("ia,pab,ib->ip", s, spread_people, s, optimize=True)
-            w = self._curvature(eta.ravel()).reshape(eta.shape)
+            # The information of an answer is what was expected before the batch.
+            free = self.rows.shared.shape[1]
+            prior = self._prior[part][:, None] + np.einsum(
+                "ia,pab,ib->ip", s, self._prior_between, s, optimize=True
+            )
+            for a in range(r):
+                both = vectors[part, :free] @ people[:, a, :free].T
+                prior += 2.0 * s[:, [a]] * both
+            w = self._curvature(eta.ravel(), prior.ravel()).reshape(eta.shape)
             scores = w * t / (1.0 + w * v)
             quota.forbid(scores, start)
             top = int(scores.argmax())

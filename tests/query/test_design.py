@@ -248,7 +248,7 @@ def test_rank_one_updates_equal_the_formula_on_updated_matrices():
     both = rows.joined(targets)
     dense = both.covariance(both)
     n = len(rows)
-    curvature = expected_curvature(judgments.family, rows.mean, judgments.index)
+    curvature = plan.root @ plan.root.transpose(0, 2, 1)
     for pick in (3, 40, 17):
         plan.observe(pick)
         at = judgments.index[pick]
@@ -286,6 +286,19 @@ def test_targets_with_effects_of_items():
     np.testing.assert_allclose(
         plan.squares[:, 0, 0], np.square(left).mean(axis=0), rtol=1e-8, atol=1e-12
     )
+
+
+def test_information_is_averaged_over_the_posterior():
+    d = make_judgments("binary", n_participants=5, n_items=8, random_state=0)
+    model = BinaryClassifier().fit(d.X, d.y, groups=d.groups)
+    judgments = read_judgments(model, d.X, d.groups)
+    plan = InformationPlan(judgments)
+    draws = np.random.default_rng(0).normal(size=(20_000, 1))
+    sd = np.sqrt(judgments.rows.variance())
+    eta = judgments.rows.mean + draws * sd
+    chance = 1 / (1 + np.exp(-eta))
+    expected = (chance * (1 - chance)).mean(axis=0)
+    np.testing.assert_allclose(np.square(plan.root[:, 0, 0]), expected, rtol=0.02)
 
 
 def test_a_optimal_does_not_depend_on_who_judges():
