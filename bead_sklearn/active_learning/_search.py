@@ -181,7 +181,7 @@ default="random"
         validation data, what stopping rules record, ``utility_min``,
         ``utility_q25``, ``utility_median``, ``utility_q75`` and ``utility_max`` over
         the pool, ``fit_time`` and ``query_time`` in seconds. NaN where a round has no
-        value: the last one may ask nothing.
+        value: the last one may ask nothing. `history_frame` returns it as a data frame.
     assignments_ : list of ndarray
         Participants to whom the rows of each batch are assigned (first run). Needs
         ``router``.

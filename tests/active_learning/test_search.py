@@ -682,3 +682,10 @@ class TestSemiSupervised:
         names = np.array(["a", "b", "c"])[Y]
         with pytest.raises(ValueError, match="needs classes 0, 1, 2"):
             search(estimator=LabelSpreading(), semi_supervised=True).fit(X, names)
+
+
+def test_history_as_a_data_frame():
+    model = search(validation=0.3, n_repeats=2).fit(X, Y)
+    frame = model.history_frame()
+    assert frame.columns.tolist() == list(model.history_)
+    assert frame.groupby("repeat")["n_labels"].max().tolist() == [22, 22]
