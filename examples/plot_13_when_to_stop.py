@@ -26,9 +26,7 @@ from bead_sklearn.active_learning import (
 )
 
 X, y = load_breast_cancer(return_X_y=True)
-X, X_test, y, y_test = train_test_split(
-    X, y, test_size=0.5, stratify=y, random_state=0
-)
+X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 model = make_pipeline(StandardScaler(), LogisticRegression())
 everything = model.fit(X, y).score(X_test, y_test)
 
@@ -65,7 +63,9 @@ for seed in range(8):
     stopped.set_params(random_state=seed).fit(X, y)
     bought.append(stopped.labeled_.sum())
     reached.append(stopped.score(X_test, y_test))
-print(f"stopped by {stopped.stopped_by_} after {np.mean(bought):.0f} of {len(y)} labels")
+print(
+    f"stopped by {stopped.stopped_by_} after {np.mean(bought):.0f} of {len(y)} labels"
+)
 
 # %%
 # Mean accuracy with its 95 % intervals, and where the rule stopped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,6 +138,21 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
     def capabilities(self) -> Capabilities:
         """What the strategy needs of an estimator, and how it behaves."""
         return self._capabilities
+
+    def _with_base(self, base: QueryStrategy | None) -> Capabilities:
+        """Return the capabilities, those of a base strategy counted in."""
+        own = self._capabilities
+        if base is None:
+            return own
+        needed = base.capabilities
+        return replace(
+            own,
+            needs=needed.needs,
+            classifiers=needed.classifiers,
+            regressors=needed.regressors,
+            uses_features=own.uses_features or needed.uses_features,
+            is_random=own.is_random or needed.is_random,
+        )
 
     def check(self, estimator: Any) -> None:
         """Check that an estimator suits the strategy, before it is fitted.

@@ -39,18 +39,22 @@ def last_step(estimator: Any) -> Any:
         if hasattr(estimator, "steps") and estimator.steps:
             estimator = estimator.steps[-1][1]
             continue
-        names = ["best_estimator_"]
-        if not hasattr(estimator, "estimators_"):
-            names.append("estimator_")
-        if hasattr(estimator, "teach"):
-            names.append("estimator")
-        for name in names:
-            inner = getattr(estimator, name, None)
-            if hasattr(inner, "fit"):
-                estimator = inner
-                break
-        else:
+        inner = wrapped(estimator)
+        if inner is None:
             return estimator
+        estimator = inner
+
+
+def wrapped(estimator: Any) -> Any:
+    """Return the estimator that a search or a learner stands for, None for others."""
+    names = ["best_estimator_"]
+    if hasattr(estimator, "teach") or hasattr(estimator, "tell"):
+        names += ["estimator_", "estimator"]
+    for name in names:
+        inner = getattr(estimator, name, None)
+        if hasattr(inner, "fit"):
+            return inner
+    return None
 
 
 def is_committee(estimator: Any) -> bool:

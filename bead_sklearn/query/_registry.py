@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bead_sklearn.query._badge import BADGESampling
+from bead_sklearn.query._bald import BALDSampling, BatchBALDSampling
 from bead_sklearn.query._base import QueryStrategy
+from bead_sklearn.query._density import InformationDensitySampling
+from bead_sklearn.query._design import (
+    AOptimal,
+    ExpectedInformationGain,
+    JointAOptimal,
+)
+from bead_sklearn.query._discriminative import DiscriminativeSampling
+from bead_sklearn.query._error_reduction import ExpectedErrorReduction
 from bead_sklearn.query._function import make_query_strategy
+from bead_sklearn.query._gradient import ExpectedGradientLength, ExpectedModelChange
+from bead_sklearn.query._herding import UncertaintyHerding
+from bead_sklearn.query._k_center import KCenterSampling
 from bead_sklearn.query._modal import from_modal, is_modal_function
 from bead_sklearn.query._query_by_committee import (
     ConsensusEntropySampling,
@@ -15,7 +28,12 @@ from bead_sklearn.query._query_by_committee import (
     VoteEntropySampling,
 )
 from bead_sklearn.query._random import RandomSampling
+from bead_sklearn.query._ranked import (
+    DiverseUncertaintySampling,
+    RankedBatchSampling,
+)
 from bead_sklearn.query._regression import PredictiveStdSampling
+from bead_sklearn.query._typiclust import TypiClustSampling
 from bead_sklearn.query._uncertainty import (
     EntropySampling,
     LeastConfidenceSampling,
@@ -23,14 +41,30 @@ from bead_sklearn.query._uncertainty import (
 )
 
 _STRATEGIES: dict[str, type[QueryStrategy]] = {
+    "a_optimal": AOptimal,
+    "badge": BADGESampling,
+    "bald": BALDSampling,
+    "batch_bald": BatchBALDSampling,
     "consensus_entropy": ConsensusEntropySampling,
+    "discriminative": DiscriminativeSampling,
+    "diverse_uncertainty": DiverseUncertaintySampling,
     "entropy": EntropySampling,
+    "expected_error_reduction": ExpectedErrorReduction,
+    "expected_gradient_length": ExpectedGradientLength,
+    "expected_information_gain": ExpectedInformationGain,
+    "expected_model_change": ExpectedModelChange,
+    "information_density": InformationDensitySampling,
+    "joint_a_optimal": JointAOptimal,
+    "k_center": KCenterSampling,
     "least_confidence": LeastConfidenceSampling,
     "margin": MarginSampling,
     "max_kl": MaxKLSampling,
     "mean_kl": MeanKLSampling,
     "predictive_std": PredictiveStdSampling,
     "random": RandomSampling,
+    "ranked_batch": RankedBatchSampling,
+    "typiclust": TypiClustSampling,
+    "uncertainty_herding": UncertaintyHerding,
     "vote_entropy": VoteEntropySampling,
 }
 
@@ -47,7 +81,7 @@ def get_query_strategy_names() -> list[str]:
     --------
     >>> from bead_sklearn.query import get_query_strategy_names
     >>> get_query_strategy_names()[:3]
-    ['consensus_entropy', 'entropy', 'least_confidence']
+    ['a_optimal', 'badge', 'bald']
     """
     return sorted(_STRATEGIES)
 

@@ -36,7 +36,12 @@ small samples.
 """
 
 from bead_sklearn.solvers._design import DenseBlock, Design
-from bead_sklearn.solvers._draws import draw_conditional, draw_posterior, draw_prior
+from bead_sklearn.solvers._draws import (
+    covariance_roots,
+    draw_conditional,
+    draw_posterior,
+    draw_prior,
+)
 from bead_sklearn.solvers._fit import fit_mixed_model
 from bead_sklearn.solvers._kenward_roger import KenwardRoger, kenward_roger
 from bead_sklearn.solvers._options import SolverOptions
@@ -82,6 +87,7 @@ __all__ = [
     "StandardDeviation",
     "Start",
     "VarianceOptions",
+    "covariance_roots",
     "draw_conditional",
     "draw_posterior",
     "draw_prior",

@@ -187,7 +187,7 @@ def _add_known(
         seen, codes = seen[known], codes - (len(known) - known.sum())
         first = replace(first, codes=codes, n_levels=len(seen))
     joint = posterior.exact_joint(seen)
-    root, back = _roots(joint.rest)
+    root, back = covariance_roots(joint.rest)
     carried: np.ndarray | None = None
     if first is not None:
         carried = joint.cross @ back
@@ -203,7 +203,7 @@ def _add_known(
             row += first.matvec(effects).ravel()
 
 
-def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def covariance_roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return R and its pseudo-inverse transposed: RR' is the covariance.
 
     Computed on the scale of correlations, so that small variances keep their digits;
