@@ -1,8 +1,8 @@
 """Where do stopping rules stop, and what has been reached there?
 
 Digits and breast cancer, ten splits in halves: one half is the pool, accuracy is
-measured on the other half, which no rule sees. Margin sampling from 10 and 4 labels
-drawn at random; batches of 10, 50 and 100, of a fixed size or growing up to it
+measured on the other half, which no rule sees. Margin sampling and uncertainty herding
+from 10 and 4 labels drawn at random; batches of 10, 50 and 100, or growing
 (`GrowingBatches`); a logistic regression, and label spreading that learns from the rows
 without label too (`semi_supervised`). Every search is run to 40 % of the pool, and each
 rule is then asked about its rounds in turn.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,9 @@ from bead_sklearn.active_learning import (
 )
 
 DATA = {"digits": (load_digits, 10), "breast_cancer": (load_breast_cancer, 4)}
-BATCHES = [10, 50, 100]
+STRATEGIES = ["margin", "uncertainty_herding"]
+#: Sizes of batches; "growing": up to 100, as `GrowingBatches` says.
+BATCHES = [10, 50, 100, "growing"]
 SHARE, GAP = 0.20, 0.005
 RULES = {
     "stable predictions 0.98": StabilizingPredictions(0.98),
@@ -91,15 +94,15 @@ def split(name: str, seed: int):
     )
 
 
-def run(name: str, learner: str, batch: int, growing: bool, seed: int) -> dict:
+def run(name: str, learner: str, strategy: str, batch: int | str, seed: int) -> dict:
     """Run one search to 40 % of the pool and ask every rule where it stops."""
     X, X_test, y, y_test, n_initial = split(name, seed)
     estimator, semi = LEARNERS[learner]
     full = clone(estimator).fit(X, y).score(X_test, y_test)
     search = ActiveLearningSearch(
         estimator,
-        "margin",
-        batch_size=GrowingBatches(batch) if growing else batch,
+        strategy,
+        batch_size=GrowingBatches(100) if batch == "growing" else batch,
         n_initial=n_initial,
         max_labels=int(0.4 * len(y)),
         stopping=[
@@ -119,8 +122,8 @@ def run(name: str, learner: str, batch: int, growing: bool, seed: int) -> dict:
     record = {
         "data": name,
         "learner": learner,
+        "strategy": strategy,
         "batch": batch,
-        "growing": growing,
         "seed": seed,
         "pool": len(y),
         "full": full,
@@ -144,7 +147,7 @@ def where(rule: StoppingRule, history: dict) -> dict:
 
 def summarise(records: list[dict]) -> list[dict]:
     """Mean over seeds, a line per data, learner, batches and rule."""
-    keys = ("data", "learner", "growing", "batch")
+    keys = ("data", "learner", "strategy", "batch")
     lines = []
     for cell in dict.fromkeys(tuple(r[k] for k in keys) for r in records):
         own = [r for r in records if tuple(r[k] for k in keys) == cell]
@@ -177,7 +180,18 @@ def summarise(records: list[dict]) -> list[dict]:
     return lines
 
 
-HEADER = ["data", "learner", "batches", "rule", "labels", "share", "gap", "aim"]
+HEADER = [
+    "data",
+    "learner",
+    "strategy",
+    "batch",
+    "rule",
+    "labels",
+    "share",
+    "gap",
+    "gap at 20 %",
+    "aim",
+]
 
 
 def table(lines: list[dict]) -> list[list[str]]:
@@ -188,11 +202,13 @@ def table(lines: list[dict]) -> list[list[str]]:
             [
                 line["data"],
                 line["learner"],
-                f"{'up to ' if line['growing'] else ''}{line['batch']}",
+                line["strategy"],
+                line["batch"],
                 line["rule"],
                 f"{limit}{line['labels']:.0f} ± {line['sd']:.0f}",
                 f"{limit}{line['share']:.1%}",
                 f"{line['gap']:.4f}",
+                f"{line['gap_at_share']:.4f}",
                 "reached" if line["reached"] else "",
             ]
         )
@@ -203,26 +219,25 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seeds", type=int, help="splits (10; quick 2)")
     arguments.add_argument("--learner", choices=list(LEARNERS), action="append")
+    arguments.add_argument("--strategy", action="append")
+    arguments.add_argument("--batch", choices=list(map(str, BATCHES)), action="append")
     arguments.add_argument("--table", type=Path, help="a table for the documentation")
     options = arguments.parse_args()
     warnings.filterwarnings("ignore", "max_iter=.*was reached", module="sklearn")
     warnings.filterwarnings("ignore", ".*invalid value.*", RuntimeWarning)
     save(options.out, [{"machine": machine()}])
     n_seeds = options.seeds or (2 if options.quick else 10)
+    batches = options.batch or (["growing"] if options.quick else BATCHES)
+    batches = [batch if batch == "growing" else int(batch) for batch in batches]
     lines = []
-    for learner in options.learner or LEARNERS:
-        for name in DATA:
-            for growing in (False, True):
-                for batch in BATCHES[:1] if options.quick else BATCHES:
-                    found = summarise(
-                        [
-                            run(name, learner, batch, growing, seed)
-                            for seed in range(n_seeds)
-                        ]
-                    )
-                    save(options.out, found)
-                    print(show(HEADER, table(found)), flush=True)
-                    lines += found
+    for learner, strategy, batch, name in product(
+        options.learner or LEARNERS, options.strategy or STRATEGIES, batches, DATA
+    ):
+        runs = [run(name, learner, strategy, batch, seed) for seed in range(n_seeds)]
+        found = summarise(runs)
+        save(options.out, found)
+        print(show(HEADER, table(found)), flush=True)
+        lines += found
     if options.table:
         options.table.parent.mkdir(parents=True, exist_ok=True)
         text = markdown(HEADER, table(lines))

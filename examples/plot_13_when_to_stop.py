@@ -63,9 +63,7 @@ for seed in range(8):
     stopped.set_params(random_state=seed).fit(X, y)
     bought.append(stopped.labeled_.sum())
     reached.append(stopped.score(X_test, y_test))
-print(
-    f"stopped by {stopped.stopped_by_} after {np.mean(bought):.0f} of {len(y)} labels"
-)
+print(f"{stopped.stopped_by_} stops after {np.mean(bought):.0f} of {len(y)} labels")
 
 # %%
 # Mean accuracy with its 95 % intervals, and where the rule stopped.
