@@ -85,6 +85,7 @@ def plan_rounds(
         costs=read_costs(X, search.cost),
         max_cost=search.max_cost,
         groups=groups,
+        semi_supervised=search.semi_supervised,
     )
 
 

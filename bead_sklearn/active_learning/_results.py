@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from bead_sklearn._optional import import_optional
 from bead_sklearn.active_learning._curve import area_under_curve, learning_curve
 from bead_sklearn.active_learning._session import Session
 
@@ -79,6 +80,24 @@ class ResultsMixin:
         return {"repeat": repeat} | {
             name: np.concatenate([h[name] for h in histories]) for name in histories[0]
         }
+
+    def history_frame(self) -> Any:
+        """Return ``history_`` as a pandas data frame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row per round of every run.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_optional(
+            "pandas", extra="pandas", purpose="The history as a data frame"
+        )
+        return pandas.DataFrame(self.history_)
 
     @property
     def learning_curve_(self) -> Bunch:

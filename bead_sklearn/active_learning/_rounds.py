@@ -89,6 +89,8 @@ class Rounds:
         What may be spent.
     groups : array-like or None
         Participant ids of all rows, for the stopping rules.
+    semi_supervised : bool
+        Whether rows without label are learned from too, with the label -1.
     predictions : list of (int, ndarray)
         Numbers of labels and predictions of the last two rounds in which stopping
         rules have read predictions.
@@ -113,6 +115,7 @@ class Rounds:
     costs: NDArray[np.float64] | None = None
     max_cost: float | None = None
     groups: Any = None
+    semi_supervised: bool = False
     predictions: list[tuple[int, NDArray[Any]]] = field(default_factory=list)
     fitted: Any = None
     iteration: int = 0
@@ -256,7 +259,7 @@ class Rounds:
                 labels,
                 self._fitted_labels,
                 lambda estimator: fit_rows(
-                    estimator, self.X, labels, rows, self.fit_params, context
+                    estimator, self.X, *self.learned(), self.fit_params, context
                 ),
             )
         self._fitted_labels = labels
@@ -270,6 +273,21 @@ class Rounds:
         if self.validation is not None:
             record["score"] = self._score(self.validation)
         self.records.append(record)
+
+    def learned(self) -> tuple[Any, NDArray[np.intp]]:
+        """Labels and rows that the estimator is fitted to."""
+        rows, labels = self.ledger.indices, self.ledger.labels
+        if not self.semi_supervised:
+            return labels, rows
+        if np.ndim(labels) != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+            raise ValueError(
+                "semi_supervised=True marks rows without label by -1 and needs classes "
+                f"0, 1, 2, ..., got labels such as {np.ravel(labels)[0]!r}."
+            )
+        every = np.flatnonzero(~self.ledger.held_out)
+        marked = np.full(self.ledger.n_rows, -1, dtype=np.intp)
+        marked[rows] = labels
+        return marked[every], every
 
     def _score(self, validation: ValidationData) -> float:
         score = self.scorer(

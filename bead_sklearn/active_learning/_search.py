@@ -131,6 +131,10 @@ default="random"
     refit : bool, default=True
         Whether to keep an estimator fitted to all labels known at the end. With False
         the search only describes queries and learning curve.
+    semi_supervised : bool, default=False
+        Whether the estimator is fitted to the rows without label too, which then have
+        the label -1: for estimators such as ``LabelSpreading`` or
+        ``SelfTrainingClassifier``, and classes 0, 1, 2, ... Held-out rows stay out.
     warm_start : "auto" or bool, default="auto"
         Whether a round continues from the estimator of the round before instead of
         starting afresh. "auto": the task models of this suite do, at the end of a
@@ -177,7 +181,7 @@ default="random"
         validation data, what stopping rules record, ``utility_min``,
         ``utility_q25``, ``utility_median``, ``utility_q75`` and ``utility_max`` over
         the pool, ``fit_time`` and ``query_time`` in seconds. NaN where a round has no
-        value: the last one may ask nothing.
+        value: the last one may ask nothing. `history_frame` returns it as a data frame.
     assignments_ : list of ndarray
         Participants to whom the rows of each batch are assigned (first run). Needs
         ``router``.
@@ -256,6 +260,7 @@ default="random"
         "validation": [Interval(Real, 0, 1, closed="neither"), tuple, None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "refit": ["boolean"],
+        "semi_supervised": ["boolean"],
         "warm_start": [StrOptions({"auto"}), "boolean"],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
@@ -290,6 +295,7 @@ default="random"
         validation: float | tuple[Any, ...] | None = None,
         scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
+        semi_supervised: bool = False,
         warm_start: str | bool = "auto",
         n_repeats: int = 1,
         n_jobs: int | None = None,
@@ -315,6 +321,7 @@ default="random"
         self.validation = validation
         self.scoring = scoring
         self.refit = refit
+        self.semi_supervised = semi_supervised
         self.warm_start = warm_start
         self.n_repeats = n_repeats
         self.n_jobs = n_jobs

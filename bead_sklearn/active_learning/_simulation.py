@@ -64,7 +64,7 @@ def simulate(
     -------
     run : Bunch
         ``initial``, ``queries``, ``labeled``, ``held_out``, ``history``,
-        ``stopped_by``, ``rows`` and ``labels`` (in the order of labelling), and
+        ``stopped_by``, ``rows`` and ``labels`` (of the last fit), and
         ``estimator`` if it is kept.
     """
     _begin(context, search, callback_data)
@@ -137,8 +137,8 @@ def simulate(
         held_out=rounds.ledger.held_out,
         history=rounds.history(),
         stopped_by=stopped_by,
-        rows=rounds.ledger.indices,
-        labels=rounds.ledger.labels,
+        rows=rounds.learned()[1],
+        labels=rounds.learned()[0],
         estimator=rounds.fitted if keep_estimator else None,
     )
 

@@ -23,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -639,3 +640,52 @@ class TestEstimator:
         assert len(lines) == 2
         assert "round 0: 6 labels, score 0." in lines[0]
         assert lines[1].endswith("stopped by max_iterations")
+
+
+class TestSemiSupervised:
+    def test_sees_the_pool_and_not_the_held_out_rows(self):
+        seen = []
+
+        class Watching(LabelSpreading):
+            def fit(self, X, y):
+                seen.append((len(X), np.sum(y >= 0)))
+                return super().fit(X, y)
+
+        model = search(
+            estimator=Watching(gamma=1.0), semi_supervised=True, validation=0.2
+        ).fit(X, Y)
+        n_labels = model.history_["n_labels"].tolist()
+        assert seen == [(120, n) for n in n_labels]
+        held_out = model.runs_[0].held_out
+        rows = np.flatnonzero(~held_out)
+        y = np.where(model.labeled_, Y, -1)[rows]
+        by_hand = LabelSpreading(gamma=1.0).fit(X[rows], y)
+        np.testing.assert_array_equal(model.predict_proba(X), by_hand.predict_proba(X))
+
+    def test_learns_from_the_pool(self):
+        params = {"max_labels": 8, "validation": 0.3, "n_repeats": 5}
+        with_pool = search(
+            estimator=SelfTrainingClassifier(LR, threshold=0.8),
+            semi_supervised=True,
+            **params,
+        ).fit(X, Y)
+        assert np.isfinite(with_pool.learning_curve_.mean).all()
+
+    def test_sessions(self):
+        model = search(estimator=LabelSpreading(gamma=1.0), semi_supervised=True)
+        session = model.start(X)
+        rows = session.ask()
+        session.tell(rows, Y[rows])
+        assert len(session.ask(3)) == 3
+
+    def test_classes_are_numbers(self):
+        names = np.array(["a", "b", "c"])[Y]
+        with pytest.raises(ValueError, match="needs classes 0, 1, 2"):
+            search(estimator=LabelSpreading(), semi_supervised=True).fit(X, names)
+
+
+def test_history_as_a_data_frame():
+    model = search(validation=0.3, n_repeats=2).fit(X, Y)
+    frame = model.history_frame()
+    assert frame.columns.tolist() == list(model.history_)
+    assert frame.groupby("repeat")["n_labels"].max().tolist() == [22, 22]

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from bead_sklearn.active_learning import ActiveLearningSearch, MarginalEfficiency
 from bead_sklearn.active_learning._units import Units, read_units
-from bead_sklearn.query import QueryStrategy
+from bead_sklearn.query import Constrained, EntropySampling, PerCost, QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._scored import ScoredPool
 
@@ -194,3 +194,28 @@ def test_rules_of_costs():
     rule = MarginalEfficiency(0.5, per="cost", window=10)
     model = search(cost=price, stopping=rule, validation=0.3).fit(X, Y)
     assert model.stopped_by_ == "MarginalEfficiency"
+
+
+WHO = np.array([f"p{k}" for k in RNG.randint(10, size=len(ITEM))])
+
+
+@pytest.mark.parametrize("batch_size", [3, 11])
+def test_quotas_of_participants_and_items(batch_size):
+    quotas = Constrained(EntropySampling(), max_per_group=4, max_per_item=2, item=1)
+    model = search(batch_size=batch_size).set_params(strategy=quotas)
+    model.fit(X, Y, groups=WHO)
+    asked = np.concatenate(model.queries_)
+    known = model.labeled_
+    # The start is drawn before quotas are heeded.
+    for ids, limit in ((WHO, 4), (ITEM, 2)):
+        names, counts = np.unique(ids[known], return_counts=True)
+        late = np.isin(names, ids[asked])
+        assert counts[late].max() <= limit
+    assert model.stopped_by_ == "no_candidates"
+
+
+def test_strategies_heed_costs():
+    heeding = PerCost(EntropySampling(), cost=price)
+    plain = search(cost=price, max_cost=40.0).fit(X, Y)
+    careful = search(cost=price, max_cost=40.0).set_params(strategy=heeding).fit(X, Y)
+    assert careful.labeled_.sum() > plain.labeled_.sum()

@@ -224,7 +224,8 @@ class TestOursThere:
 
     @pytest.mark.parametrize("missing", [None, "?", -1])
     def test_missing_labels(self, missing):
-        labels = Y if missing == -1 else np.array(["a", "b", "c"], dtype=object)[Y]
+        kind = object if missing is None else str
+        labels = Y if missing == -1 else np.array(["a", "b", "c"], dtype=kind)[Y]
         y = labels.copy()
         y[UNKNOWN] = missing
         clf = SklearnClassifier(
