@@ -25,10 +25,10 @@ entries of eta: not at all, outputs of a row, rows of a choice set.
 
 **The search.** `_fit` a fit from beginning to end; `_start` first steps and units;
 `_scoring` Newton steps in their place for normal responses, whose information is that
-of `_average_information`; `_warm` an earlier solution as the beginning; `_search` the maximum in coordinates that
-suit `_optimize`, the optimizer; `_coordinates` such coordinates; `_mirror` the other
-side of a singular covariance; `_last` no evaluation twice at one point; `_information`
-standard errors at the end.
+of `_average_information`; `_warm` an earlier solution as the beginning; `_search` the
+maximum in coordinates that suit `_optimize`, the optimizer; `_coordinates` such
+coordinates; `_mirror` the other side of a singular covariance; `_last` no evaluation
+twice at one point; `_information` standard errors at the end.
 
 **After a fit.** `_posterior` means and covariances of all effects; `_variances` of
 linear predictors from these; `_prediction` moments of rows with several; `_draws`
