@@ -108,10 +108,13 @@ class RandomFactor:
                 for output in by_output
             ]
             return np.stack(products, axis=2).reshape(self.n_levels, self.size)
+        if self.size == 1:
+            sums: np.ndarray = self._by_level[0] @ x
+            return sums[:, None]
         if len(by_output) == 1:
             return np.stack([matrix @ x for matrix in self._by_level], axis=1)
-        sums = [matrix @ by_output.T for matrix in self._by_level]
-        return np.stack(sums, axis=1).reshape(self.n_levels, self.size)
+        products = [matrix @ by_output.T for matrix in self._by_level]
+        return np.stack(products, axis=1).reshape(self.n_levels, self.size)
 
     @cached_property
     def _all_known(self) -> bool:

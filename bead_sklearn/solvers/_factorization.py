@@ -22,6 +22,7 @@ from bead_sklearn.solvers._small_blocks import (
     SMALL,
     congruence,
     times_matrix,
+    times_rows,
     times_vectors,
 )
 from bead_sklearn.solvers._variances import Covariances, predictor_variances
@@ -74,7 +75,7 @@ class Factorization:
     def solve(self, own: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve H x = (own, rest) in standard units."""
         partial = times_vectors(self.inverse_own, own)
-        back = np.tensordot(self.solved, own, axes=([0, 1], [0, 1]))
+        back = times_rows(self.solved, own)
         x_rest = self.schur.solve(rest - self.scales.rest(back, transpose=True))
         x_own = partial - times_matrix(self.solved, self.scales.rest(x_rest))
         return x_own, x_rest

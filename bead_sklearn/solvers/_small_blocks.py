@@ -23,14 +23,22 @@ def times_vectors(stack: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Multiply each matrix of (q, r, s) by its vector of (q, s)."""
     if stack.shape[2] > SMALL:
         return (stack @ vectors[:, :, None])[:, :, 0]
-    result = np.zeros(stack.shape[:2])
-    for column in range(stack.shape[2]):
+    result = stack[:, :, 0] * vectors[:, [0]]
+    for column in range(1, stack.shape[2]):
         result += stack[:, :, column] * vectors[:, [column]]
     return result
 
 
+def times_rows(stack: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Sum the products of transposed matrices of (q, r, s) with vectors of (q, r)."""
+    flat: np.ndarray = vectors.ravel() @ stack.reshape(vectors.size, stack.shape[2])
+    return flat
+
+
 def congruence(stack: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Return M'BM for each B of (q, r, r)."""
+    if len(matrix) == 1:
+        return stack * matrix[0, 0] ** 2
     if len(matrix) > SMALL:
         return matrix.T @ stack @ matrix
     flat = np.ascontiguousarray(stack).reshape(len(stack), matrix.size)

@@ -9,6 +9,7 @@ from bead_sklearn.solvers._small_blocks import (
     congruence,
     invert_roots,
     times_matrix,
+    times_rows,
     times_vectors,
 )
 
@@ -56,3 +57,11 @@ def test_products(stack):
 def test_no_columns():
     assert times_matrix(np.zeros((4, 2, 0)), np.zeros(0)).shape == (4, 2)
     assert times_matrix(np.zeros((4, 2, 0)), np.zeros((0, 0))).shape == (4, 2, 0)
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 4), (5, 3, 2), (0, 1, 4), (5, 2, 0)])
+def test_rows_are_summed_over_the_stack(shape):
+    rng = np.random.RandomState(0)
+    stack, vectors = rng.normal(size=shape), rng.normal(size=shape[:2])
+    expected = np.einsum("gam,ga->m", stack, vectors)
+    np.testing.assert_allclose(times_rows(stack, vectors), expected, atol=1e-12)
