@@ -191,8 +191,8 @@ def page(records: list[Record], path: Path) -> None:
         "",
         "Known participants: ours with effects is best in every row"
         + (f" but {', '.join(known)}." if known else "."),
-        "New participants: ours with effects is best or level with the best in every "
-        "row" + (f" but {', '.join(new)}." if new else "."),
+        "New participants: ours with effects is best, or level with it, in every row"
+        + (f" but {', '.join(new)}." if new else "."),
         "",
         "Judgments and participants used, and CPU seconds of one fit with the default "
         "encoder on four fifths of them:",

@@ -134,6 +134,50 @@ def test_gradient_for_the_network_is_that_of_the_marginal_likelihood():
     np.testing.assert_allclose(made._rho(f, y, codes), expected, rtol=1e-8)
 
 
+def test_differences_of_models_over_participants():
+    report = importlib.import_module("_tasks_report")
+    rng = np.random.default_rng(0)
+    counts = rng.integers(5, 30, 40)
+    other = rng.normal(size=40) * counts
+    one = other + 0.3 * counts + rng.normal(size=40) * counts
+    cell = lambda sums: {"parts": {"sums": sums.tolist(), "counts": counts.tolist()}}  # noqa: E731
+    mean, error = report.difference([cell(one)], [cell(other)])
+    assert mean == pytest.approx((one - other).sum() / counts.sum())
+    draws = []
+    for seed in range(2000):
+        kept = np.random.default_rng(seed).integers(0, 40, 40)
+        draws.append((one - other)[kept].sum() / counts[kept].sum())
+    assert error == pytest.approx(np.std(draws), rel=0.1)
+    assert report.difference([cell(other)], [cell(other)]) == (0.0, 0.0)
+
+
+def test_calibration_of_predictions_that_are_true():
+    models = importlib.import_module("_tasks_models")
+    rng = np.random.default_rng(0)
+    p = rng.uniform(size=40_000)
+    happened = rng.uniform(size=len(p)) < p
+    found = models.bins(models.Predicted(p, p, p, happened))
+    assert sum(found["count"]) == len(p)
+    np.testing.assert_allclose(found["stated"], found["observed"], atol=0.04)
+    y = rng.normal(size=20_000)
+    normal = importlib.import_module("scipy.stats").norm
+    table = np.tile(normal.ppf(models.LEVELS), (len(y), 1))
+    found = models.bins(models.of_numbers(y, normal.logpdf(y), table))
+    np.testing.assert_allclose(found["stated"], found["observed"], atol=0.02)
+
+
+def test_smaller_tables_keep_participants_whole():
+    pd = pytest.importorskip("pandas")
+    data = importlib.import_module("_tasks_data")
+    people = np.repeat(np.arange(20), 5)
+    table = pd.DataFrame({"participant": people, "item": people // 4 * 5 + 0})
+    table["item"] += np.tile(np.arange(5), 20)
+    kept = data.whole_participants(table, 42)
+    assert len(kept) == 40
+    assert (kept["participant"].value_counts() == 5).all()
+    assert kept["item"].nunique() == 10  # two blocks of four who share their items
+
+
 def test_samples_of_the_study():
     study = importlib.import_module("_study_data")
     for family in study.FAMILIES:
@@ -170,6 +214,27 @@ def test_single_effects_of_the_study_are_tested():
     found = study.scatter(records)
     assert found["p_value"] < 1e-6
     assert found["n_significant"] == 1
+
+
+def test_tables_of_tasks_are_made_from_kept_results(monkeypatch, capsys, tmp_path):
+    module = importlib.import_module("bench_tasks")
+    figure, page = tmp_path / "figure.png", tmp_path / "page.md"
+    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
+    arguments = ["--read", str(HERE / "results" / "tasks.jsonl")]
+    arguments += ["--page", str(page), "--figure", str(figure)]
+    monkeypatch.setattr(sys, "argv", ["bench_tasks", *arguments])
+    module.main()
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    text = page.read_text()
+    assert text.startswith("before\n<!-- results -->")
+    assert text.endswith("<!-- end of results -->\nafter\n")
+    assert "old" not in text.split()
+    assert "| binary | known | default |" in text
+    assert "multi-select" in capsys.readouterr().out
+    # The page of the documentation is the one that the script writes.
+    kept = (HERE.parent / "docs" / "benchmark_tasks.md").read_text(encoding="utf-8")
+    table = text.split("<!-- results -->")[1].split("<!-- end of results -->")[0]
+    assert table in kept
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def describe(model: Any, *, width: int = 88) -> str:
     Shares are those of the variance on the scale of the linear predictor (Nakagawa,
     Johnson & Schielzeth 2017, doi:10.1098/rsif.2017.0213). The reliability of the
     effects of a factor is one minus their mean conditional variance over their variance
-    in the population. A level is unusual if an effect as far from 0 as its conditional
-    mode would be found in one of 40 levels.
+    in the population, averaged over the effects that have one. A level is unusual if
+    an effect as far from 0 as its conditional mode would be found in one of 40 levels.
 
     Examples
     --------
@@ -99,8 +99,9 @@ def _factor(
     ]
     if share <= _HARDLY:
         return sentences
-    variances = np.maximum(component.variance, 1e-300)
-    reliability = 1.0 - float((effects.variances.mean(axis=0) / variances).mean())
+    varies = component.variance > 0  # effects that are all 0 are no one's
+    conditional = effects.variances.mean(axis=0)[varies]
+    reliability = 1.0 - float((conditional / component.variance[varies]).mean())
     if reliability < _UNRELIABLE:
         sentences.append(
             f"There are too few judgments per level to tell who is who (reliability of "

@@ -10,7 +10,12 @@ import numpy as np
 
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.exceptions import SingularFitWarning
-from bead_sklearn.families import BoundedFamily, Family, QuadraticFamily
+from bead_sklearn.families import (
+    BoundedFamily,
+    Family,
+    QuadraticFamily,
+    TruncatedNormal,
+)
 from bead_sklearn.solvers import Design
 
 #: A residual standard deviation below this share of the response's own is a sign that
@@ -136,8 +141,24 @@ def warn_if_exact(
         "errors and variances mean nothing. There are as many coefficients as "
         "judgments, or y is a function of the columns of X or of the grouping "
         "factors: leave out columns or factors, or use a positive alpha."
+        + _about_ends(family, y)
     )
     return True
+
+
+def _about_ends(family: Family, y: np.ndarray) -> str:
+    """Return what to do where the density of many responses has no bound."""
+    if not isinstance(family, TruncatedNormal):
+        return ""
+    n_ends = int(((y == family.lower) | (y == family.upper)).sum())
+    if not n_ends:
+        return ""
+    return (
+        f" {n_ends} of {len(y)} judgments are at the ends of the scale, where the "
+        "density of a truncated distribution has no bound as its standard deviation "
+        "falls: family='ordered_beta' of OrdinalScaleRegressor gives the ends "
+        "probabilities of their own."
+    )
 
 
 def has_free_residual(family: Family) -> bool:

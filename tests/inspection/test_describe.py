@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from bead_sklearn import (
     MagnitudeRegressor,
     MixedEffects,
 )
+from bead_sklearn.datasets import make_judgments
 from bead_sklearn.inspection import describe
 
 
@@ -76,3 +79,25 @@ def test_held_variances_and_several_outputs():
     model.fit(rng.normal(size=(300, 1)), y, groups=groups)
     text = " ".join(model.describe().split())
     assert "Variances of groups are held, not estimated." in text
+
+
+@pytest.mark.filterwarnings("ignore::bead_sklearn.exceptions.SingularFitWarning")
+def test_effects_without_variance_are_not_reliable():
+    """Heads whose slopes are all 0 know as much as their intercepts do."""
+    d = make_judgments(
+        "binary", n_participants=12, n_items=20, n_per_participant=15, random_state=0
+    )
+    model = BinaryClassifier(mixed_effects="random_slopes", random_state=0)
+    model.fit(d.X, d.y, groups=d.groups)
+    [component] = model.variance_components_
+    varies = component.variance > 0
+    assert 0 < varies.sum() < len(varies)
+    conditional = model.effects_["groups"].variances.mean(axis=0)[varies]
+    expected = 1 - (conditional / component.variance[varies]).mean()
+    assert expected < 0.9
+    shown = re.findall(r"reliability (?:of the effects )?(\d\.\d\d)", flat(model))
+    assert [float(value) for value in shown] == [pytest.approx(expected, abs=0.005)]
+
+
+def flat(model):
+    return " ".join(describe(model).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -337,3 +338,23 @@ def test_all_judgments_at_the_ends():
     y = np.where(X[:, 0] > 0, *SCALE)
     with pytest.raises(ValueError, match=r"All 1200 judgments of y are at the ends"):
         make("ordered_beta").fit(X, y)
+
+
+def test_ends_under_a_truncated_distribution_are_named():
+    """Heads reproduce what lies inside, and the density at the ends has no bound."""
+    d = make_judgments(
+        "slider", n_participants=12, n_items=20, n_per_participant=15, random_state=1
+    )
+    n_ends = int(np.isin(d.y, [0.0, 1.0]).sum())
+    assert n_ends > 0
+    options = {"mixed_effects": "random_slopes", "random_state": 0}
+    with pytest.warns(SingularFitWarning) as caught:
+        OrdinalScaleRegressor(**options).fit(d.X, d.y, groups=d.groups)
+    messages = " ".join(str(warning.message) for warning in caught)
+    assert f"{n_ends} of 180 judgments are at the ends of the scale" in messages
+    assert "family='ordered_beta'" in messages
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        model = OrdinalScaleRegressor(family="ordered_beta", **options)
+        model.fit(d.X, d.y, groups=d.groups)
+    assert 0.3 < model.score(d.X, d.y, groups=d.groups) < 0.9
