@@ -47,7 +47,12 @@ MODELS = [
     OrdinalScaleRegressor(scale=(-1e3, 1e3)),
 ]
 #: Models of text only, and scikit-learn's checks that have no numbers in X.
-TEXT_MODELS = [ClozeClassifier(), FreeTextGenerator()]
+TEXT_MODELS = [
+    ClozeClassifier(),
+    FreeTextGenerator(),
+    BinaryClassifier(encoder="a model", fine_tune="lora"),
+    OrdinalScaleRegressor(encoder="a model", fine_tune=2),
+]
 TEXT_CHECKS = [
     check_estimator_cloneable,
     check_estimator_repr,

@@ -22,14 +22,16 @@ class VarianceStep(Callback):
     ----------
     min_levels : int, default=20
         Number of held-out participants from which they are used.
+    max_levels : int, default=2000
+        Number of participants beyond which a sample of them says enough.
     """
 
-    def __init__(self, min_levels: int = 20) -> None:
-        self.min_levels = min_levels
+    def __init__(self, min_levels: int = 20, max_levels: int = 2000) -> None:
+        self.min_levels, self.max_levels = min_levels, max_levels
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Update the state of the net."""
-        net.update_state(self.min_levels)
+        net.update_state(self.min_levels, self.max_levels)
 
 
 class BestWeights(Callback):

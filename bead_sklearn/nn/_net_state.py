@@ -43,19 +43,28 @@ class NetState(NetData):
 
     state_: EffectState
 
-    def update_state(self, min_levels: int = 20) -> None:
+    def update_state(self, min_levels: int = 20, max_levels: int = 2000) -> None:
         """Profile intercept and family, and move the variances by EM steps.
 
         Parameters
         ----------
         min_levels : int, default=20
             Number of held-out participants from which their rows are used.
+        max_levels : int, default=2000
+            Number of participants beyond which a sample says enough, where their
+            effects are integrated out.
         """
         rows = self.train_rows_
-        if self.kind_ == "marginal" and self.valid_rows_ is not None:
-            name = next(iter(self.terms_))
-            if len(np.unique(self.whole_.X[name][self.valid_rows_])) >= min_levels:
-                rows = self.valid_rows_
+        if self.kind_ == "marginal":
+            codes = self.whole_.X[next(iter(self.terms_))]
+            if self.valid_rows_ is not None:
+                held_out = np.unique(codes[self.valid_rows_])
+                if len(held_out) >= min_levels:
+                    rows = self.valid_rows_
+            levels = np.unique(codes[rows])
+            if len(levels) > max_levels:
+                drawn = np.random.RandomState(self.seed_).permutation(levels)
+                rows = rows[np.isin(codes[rows], drawn[:max_levels])]
         self._profile(rows, estimate=self.estimate_variances)
         self.variance_history_.append(
             {

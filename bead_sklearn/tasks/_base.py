@@ -205,6 +205,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self._reader = reader
         self._mixed_effects = clone(mixed_effects)
         encoder = self.encoder
+        self.__dict__.pop("tuning_", None)
         if self.fine_tune != "frozen":
             given = X, y, groups, sample_weight
             encoder, self.tuning_ = tune_encoder(self, rows, given)

@@ -493,3 +493,36 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         MixedEffectsNet(Linear, **options).fit(X, 1.0 - y)
     net = MixedEffectsNet(Linear, **options, resume=False).fit(X, 1.0 - y)
     assert len(net.history) == 2
+
+
+def test_a_sample_of_many_participants_says_enough():
+    X, y, _, _ = simulate(n_groups=60, n_items=20)
+    net = MixedEffectsNet(Linear, **{**FAST, "max_epochs": 1, "train_split": None})
+    seen = []
+
+    class Net(MixedEffectsNet):
+        def _profile(self, rows, *, estimate):
+            seen.append(np.unique(self.whole_.X["groups"][rows]))
+            super()._profile(rows, estimate=estimate)
+
+    options = {**net.get_params(deep=False), "callbacks__variance_step__max_levels": 25}
+    Net(**options).fit(X, y)
+    assert [len(levels) for levels in seen] == [25, 60]  # the last is of all effects
+
+
+def test_autocast_computes_in_the_type_that_is_named():
+    X, y, _, _ = simulate(n_groups=10, n_items=20)
+    found = {}
+
+    class Watched(Linear):
+        def forward(self, x):
+            f, _ = super().forward(x)
+            found[self.training] = f.dtype
+            return f, x
+
+    options = {**FAST, "max_epochs": 1}
+    rounded = MixedEffectsNet(Watched, autocast="bfloat16", **options).fit(X, y)
+    assert found == {True: torch.bfloat16, False: torch.bfloat16}
+    whole = MixedEffectsNet(Watched, **options).fit(X, y)
+    difference = np.abs(rounded.predict_eta(X) - whole.predict_eta(X))
+    assert 0 < difference.max() < 0.1

@@ -127,6 +127,9 @@ def test_without_steps_the_fit_is_the_frozen_one(judgments):
     tuned = BinaryClassifier(encoder=folder, fine_tune="full", net=still)
     tuned.fit(d.X, d.y, groups=d.groups)
     frozen = BinaryClassifier(encoder=folder).fit(d.X, d.y, groups=d.groups)
+    assert tuned.tuning_.best_epoch == 0
+    assert not hasattr(tuned.set_params(fine_tune="frozen").fit(d.X, d.y), "tuning_")
+    tuned.set_params(fine_tune="full").fit(d.X, d.y, groups=d.groups)
     assert tuned.log_likelihood_ == pytest.approx(frozen.log_likelihood_, abs=1e-4)
     assert np.allclose(
         tuned.predict_proba(d.X, groups=d.groups),
