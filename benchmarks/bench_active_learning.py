@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 
 
-def report_pairs(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
+def report_pairs(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
     """Error of the items' linear predictor, by strategy."""
     import _item_participant_world as world
 
     seeds = range(3 if quick else 20)
     for sd in (1.5,) if quick else (0.5, 1.5, 3.0):
         level = np.inf
-        for strategy in world.STRATEGIES:
+        for strategy in only or world.STRATEGIES:
             curves = [world.run(seed, sd, strategy) for seed in seeds]
             mean = np.mean(curves, axis=0)
             n_labels = world.N_FIRST + world.BATCH * np.arange(len(mean))
@@ -48,7 +50,9 @@ def report_pairs(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
             )
 
 
-def report_labels(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
+def report_labels(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
     """Accuracy against labels of our strategies and those of other libraries."""
     import _label_efficiency as task
     import _peers as peers
@@ -73,7 +77,7 @@ def report_labels(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
     order = [*first, *(name for name in names if name not in first)]
     for data in ("wine",) if quick else ("wine", "breast_cancer", "digits"):
         table = task.load(data)
-        for name in order:
+        for name in only or order:
             pick = picks.get(name) or others[name]
             seeds = range(3 if quick else 10)
             curves = np.array([task.curve(table, pick, seed) for seed in seeds])
@@ -109,6 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
     parser.add_argument("--quick", action="store_true", help="few seeds")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="strategies, random first; all by default"
+    )
     parser.add_argument("--out", type=Path, help="append lines of JSON")
     options = parser.parse_args()
 
@@ -120,7 +127,7 @@ def main() -> None:
                 stream.write(json.dumps(record) + "\n")
 
     for part in options.parts or PARTS:
-        PARTS[part](options.quick, write)
+        PARTS[part](options.quick, options.only, write)
 
 
 if __name__ == "__main__":
