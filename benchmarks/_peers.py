@@ -78,7 +78,9 @@ def modal() -> dict[str, Callable[..., Any]]:
         rows = batch.ranked_batch(
             learner, X[unlabelled], unsure, n, metric="euclidean", n_jobs=None
         )
-        return np.asarray(rows)
+        # Releases differ: positions, or positions and scores.
+        positions = rows[0] if isinstance(rows, tuple) else rows
+        return np.ravel(np.asarray(positions, dtype=np.intp))
 
     return {"modAL margin": margin, "modAL ranked batch": ranked}
 

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,16 @@ from typing import Any
 import numpy as np
 
 
-def report_pairs(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
+def report_pairs(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
     """Error of the items' linear predictor, by strategy."""
     import _item_participant_world as world
 
     seeds = range(3 if quick else 20)
     for sd in (1.5,) if quick else (0.5, 1.5, 3.0):
         level = np.inf
-        for strategy in world.STRATEGIES:
+        for strategy in only or world.STRATEGIES:
             curves = [world.run(seed, sd, strategy) for seed in seeds]
             mean = np.mean(curves, axis=0)
             n_labels = world.N_FIRST + world.BATCH * np.arange(len(mean))
@@ -48,7 +53,9 @@ def report_pairs(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
             )
 
 
-def report_labels(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
+def report_labels(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
     """Accuracy against labels of our strategies and those of other libraries."""
     import _label_efficiency as task
     import _peers as peers
@@ -73,7 +80,7 @@ def report_labels(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
     order = [*first, *(name for name in names if name not in first)]
     for data in ("wine",) if quick else ("wine", "breast_cancer", "digits"):
         table = task.load(data)
-        for name in order:
+        for name in only or order:
             pick = picks.get(name) or others[name]
             seeds = range(3 if quick else 10)
             curves = np.array([task.curve(table, pick, seed) for seed in seeds])
@@ -101,7 +108,79 @@ def report_labels(quick: bool, write: Callable[[dict[str, Any]], None]) -> None:
             )
 
 
-PARTS = {"pairs": report_pairs, "labels": report_labels}
+def report_speed(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """CPU seconds of one batch, each in a process of its own."""
+    timed = {
+        "entropy": ("floor", "ours"),
+        "margin": ("floor", "ours", "scikit-activeml", "modAL"),
+        "expected_gradient_length": ("floor", "ours"),
+        "mean_kl": ("floor", "ours"),
+        "k_center": ("floor", "ours", "scikit-activeml"),
+        "badge": ("floor", "ours", "scikit-activeml"),
+        "ranked_batch": ("floor", "ours", "modAL"),
+        "uncertainty_herding": ("ours",),
+        "diverse_uncertainty": ("ours",),
+        "typiclust": ("ours",),
+        "bald": ("ours",),
+    }
+    script = str(Path(__file__).with_name("_query_speed.py"))
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    for n in (5_000,) if quick else (20_000, 100_000):
+        for name in only or timed:
+            for library in timed[name]:
+                made = subprocess.run(
+                    [sys.executable, script, library, name, str(n)],
+                    capture_output=True,
+                    text=True,
+                    env={**os.environ, **threads},
+                    check=False,
+                )
+                if made.returncode == 0:
+                    write(json.loads(made.stdout.splitlines()[-1]))
+                else:
+                    reason = made.stderr.strip().splitlines()[-1:]
+                    print(f"{library} {name} n={n} left out: {reason}", flush=True)
+
+
+PARTS = {"pairs": report_pairs, "labels": report_labels, "speed": report_speed}
+
+
+def draw(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw the curves of pairs (one world) and of the labels of digits."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    shown = {
+        "random": ("random", "0.6"),
+        "entropy": ("entropy", "C3"),
+        "a_optimal": ("a_optimal", "C1"),
+        "joint_a_optimal": ("joint_a_optimal", "C0"),
+        "uncertainty_herding": ("uncertainty_herding", "C0"),
+        "scikit-activeml margin": ("margin", "C1"),
+        "scikit-activeml MaxHerding": ("MaxHerding", "C2"),
+        "scikit-activeml Falcun": ("Falcun", "C4"),
+    }
+    for record in records:
+        label, color = shown.get(record["strategy"], (None, None))
+        if label is None:
+            continue
+        if record["part"] == "pairs" and record["sd"] == 1.5:
+            left.plot(record["labels"], record["error"], color=color, label=label)
+        elif record["part"] == "labels" and record["data"] == "digits":
+            n = record["first"] + record["batch"] * np.arange(len(record["curve"]))
+            right.plot(n, record["curve"], color=color, label=label)
+    left.set(
+        xlabel="Judgments",
+        ylabel="Error of items' linear predictor (logits)",
+        title="Items x participants, sd 1.5",
+    )
+    right.set(xlabel="Labels", ylabel="Accuracy", title="Digits", ylim=(0.7, None))
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -109,8 +188,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
     parser.add_argument("--quick", action="store_true", help="few seeds")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="strategies, random first; all by default"
+    )
     parser.add_argument("--out", type=Path, help="append lines of JSON")
+    parser.add_argument("--read", type=Path, help="draw results kept in this file")
+    parser.add_argument("--figure", type=Path, help="where to draw them")
     options = parser.parse_args()
+    if options.read is not None:
+        lines = options.read.read_text(encoding="utf-8").splitlines()
+        draw([json.loads(line) for line in lines], options.figure)
+        return
 
     def write(record: dict[str, Any]) -> None:
         shown = {k: v for k, v in record.items() if not isinstance(v, list)}
@@ -120,7 +208,7 @@ def main() -> None:
                 stream.write(json.dumps(record) + "\n")
 
     for part in options.parts or PARTS:
-        PARTS[part](options.quick, write)
+        PARTS[part](options.quick, options.only, write)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr, xlogy
+from scipy.special import rel_entr
 
 Floats = NDArray[np.float64]
+
+#: Smallest normal number; its logarithm is finite.
+_TINY = np.finfo(np.float64).tiny
 
 
 def entropy(p: Floats) -> Floats:
     """Return the entropy over the last axis, (..., n_classes) to (...)."""
-    result: Floats = 0.0 - xlogy(p, p).sum(axis=-1)
+    # A probability of 0 gives exactly 0, as in the limit; faster than xlogy.
+    logs = np.maximum(p, _TINY, dtype=np.float64)
+    np.log(logs, out=logs)
+    result: Floats = 0.0 - np.einsum("...k,...k->...", p, logs)
     return result
 
 

@@ -99,6 +99,8 @@ def align_classes(
     values = np.asarray(probabilities, dtype=np.float64)
     place = {label: k for k, label in enumerate(np.asarray(classes).tolist())}
     labels = np.asarray(known).tolist()
+    if labels == list(place):
+        return values
     unknown = [label for label in labels if label not in place]
     if unknown:
         raise ValueError(

@@ -77,7 +77,9 @@ def _check_rows(values: Any, *, normalized: bool) -> NDArray[np.float64]:
                 f"probabilities must sum to 1 in every row, got {total[wrong[0]]:g} in "
                 f"row {wrong[0]}. For separate yes/no labels pass multi_label=True."
             )
-    return np.clip(array, 0.0, 1.0)
+    if array.size and (array.min() < 0.0 or array.max() > 1.0):
+        return np.clip(array, 0.0, 1.0)
+    return array
 
 
 def is_multi_label(estimator: Any, probabilities: Any, y_labeled: Any) -> bool:

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 
-from bead_sklearn.model_selection._groups import groups_kwargs
+from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
+from bead_sklearn.query._disagreement import entropy
 from bead_sklearn.query._probabilities import as_distributions, is_multi_label
+from bead_sklearn.query._responses import probability_parts
 
 
 class UncertaintyStrategy(QueryStrategy):
@@ -74,14 +75,13 @@ class UncertaintyStrategy(QueryStrategy):
         y_labeled: Any,
         groups_labeled: Any,
     ) -> ArrayLike:
-        probabilities = estimator.predict_proba(
-            X,
-            **groups_kwargs(
-                estimator, "predict_proba", groups, name=self._groups_name()
-            ),
-        )
-        multi_label = is_multi_label(estimator, probabilities, y_labeled)
-        return self.compute_scores(probabilities, multi_label=multi_label)
+        scores = np.empty(_num_samples(X))
+        multi_label: bool | None = None
+        for part, said in probability_parts(estimator, X, groups, self._groups_name()):
+            if multi_label is None:
+                multi_label = is_multi_label(estimator, said, y_labeled)
+            scores[part] = self.compute_scores(said, multi_label=multi_label)
+        return scores
 
 
 class EntropySampling(UncertaintyStrategy):
@@ -109,9 +109,7 @@ class EntropySampling(UncertaintyStrategy):
     """
 
     def _score_rows(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Subtracting from zero keeps a certain row at 0.0 instead of -0.0.
-        scores: NDArray[np.float64] = 0.0 - xlogy(p, p).sum(axis=1)
-        return scores
+        return entropy(p)
 
 
 class MarginSampling(UncertaintyStrategy):

@@ -291,11 +291,7 @@ class TestContainers:
             y[::9],
         )
         for make in (lambda X, n: pd.DataFrame(X, columns=n), pl.DataFrame):
-            frame = (
-                make(X, columns=names)
-                if make is pd.DataFrame
-                else make(X, schema=names)
-            )
+            frame = make(X, names)
             model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, y)
             rows = list(range(0, 150, 9))
             known = frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows]
