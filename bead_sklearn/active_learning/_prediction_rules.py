@@ -31,9 +31,10 @@ class StabilizingPredictions(StoppingRule):
     threshold : float, default=0.99
         Agreement from which predictions are stable. Higher values stop later; 1.0 asks
         for no change at all.
-    window : int, default=30
+    window : int or float, default=30
         Labels over which the agreement is averaged: three rounds of ten, or one round
-        if batches are larger.
+        if batches are larger. A float is a share of the labels known: a small problem,
+        which needs few labels, is then not kept waiting for 30 more.
 
     References
     ----------
@@ -63,12 +64,15 @@ class StabilizingPredictions(StoppingRule):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, 0, 1, closed="right")],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
     }
 
     columns = ("prediction_agreement",)
 
-    def __init__(self, threshold: float = 0.99, *, window: int = 30) -> None:
+    def __init__(self, threshold: float = 0.99, *, window: float = 30) -> None:
         self.threshold = threshold
         self.window = window
 
@@ -122,8 +126,9 @@ class OverallUncertainty(StoppingRule):
         Mean uncertainty below which the search stops.
     measure : {"entropy", "error"}, default="entropy"
         What is averaged.
-    window : int, default=1
-        Number of last labels over which it has to stay below.
+    window : int or float, default=1
+        Number of last labels over which it has to stay below; a float is a share of
+        the labels known.
 
     References
     ----------
@@ -150,11 +155,14 @@ class OverallUncertainty(StoppingRule):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, 0, 1, closed="neither")],
         "measure": [StrOptions({"entropy", "error"})],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
     }
 
     def __init__(
-        self, threshold: float = 0.05, *, measure: str = "entropy", window: int = 1
+        self, threshold: float = 0.05, *, measure: str = "entropy", window: float = 1
     ) -> None:
         self.threshold = threshold
         self.measure = measure
