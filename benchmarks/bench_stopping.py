@@ -45,12 +45,10 @@ STRATEGIES = ["margin", "uncertainty_herding"]
 BATCHES = [10, 50, 100, "growing"]
 SHARE, GAP = 0.20, 0.005
 RULES = {
-    "stable predictions 0.98": StabilizingPredictions(0.98),
-    "stable predictions 0.99": StabilizingPredictions(0.99),
-    "stable predictions 0.995": StabilizingPredictions(0.995),
-    "stable predictions 0.999": StabilizingPredictions(0.999),
-    "overall uncertainty 0.05": OverallUncertainty(0.05),
-    "overall uncertainty 0.2": OverallUncertainty(0.2),
+    "stable 0.985, last fifth": StabilizingPredictions(0.985, window=0.2),
+    "stable 0.99, last 30": StabilizingPredictions(0.99, window=30),
+    "stable 0.995, last 30": StabilizingPredictions(0.995, window=30),
+    "uncertainty 0.2": OverallUncertainty(0.2),
 }
 
 

@@ -24,17 +24,19 @@ class StabilizingPredictions(StoppingRule):
     at least ``threshold`` [1]_. Needs neither labels set aside nor probabilities.
 
     A mean kappa above T bounds how far the F measure can have changed by
-    :math:`4 (1 - T) / T` [2]_: for 0.99 by 0.04 per round.
+    :math:`4 (1 - T) / T` per round [2]_. The defaults are recommended for batches that
+    grow (`GrowingBatches`): small ones let the rule see every change. For batches of
+    ten, 0.99 over 30 labels are those of [1]_.
 
     Parameters
     ----------
-    threshold : float, default=0.99
+    threshold : float, default=0.985
         Agreement from which predictions are stable. Higher values stop later; 1.0 asks
         for no change at all.
-    window : int or float, default=30
-        Labels over which the agreement is averaged: three rounds of ten, or one round
-        if batches are larger. A float is a share of the labels known: a small problem,
-        which needs few labels, is then not kept waiting for 30 more.
+    window : int or float, default=0.2
+        Labels over which the agreement is averaged, with the last round at least. A
+        float is a share of the labels known, so that a small problem, which needs few
+        labels, is not kept waiting.
 
     References
     ----------
@@ -72,7 +74,7 @@ class StabilizingPredictions(StoppingRule):
 
     columns = ("prediction_agreement",)
 
-    def __init__(self, threshold: float = 0.99, *, window: float = 30) -> None:
+    def __init__(self, threshold: float = 0.985, *, window: float = 0.2) -> None:
         self.threshold = threshold
         self.window = window
 

@@ -59,7 +59,7 @@ class SearchState:
             search has not learned that many labels since its first round.
         """
         n_labels = np.asarray(self.history["n_labels"])
-        if not isinstance(window, Integral):
+        if 0 < window < 1:
             window = max(1.0, window * self.n_labels)
         start = self.n_labels - window
         return None if n_labels[0] > start else np.flatnonzero(n_labels > start)
