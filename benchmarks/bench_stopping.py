@@ -3,8 +3,9 @@
 Digits and breast cancer, ten splits in halves: one half is the pool, accuracy is
 measured on the other half, which no rule sees. Margin sampling and uncertainty herding
 from 10 and 4 labels drawn at random; batches of 10, 50 and 100, or growing
-(`GrowingBatches`); a logistic regression, and label spreading that learns from the rows
-without label too (`semi_supervised`). Every search is run to 40 % of the pool, and each
+(`GrowingBatches`); a logistic regression, a support vector machine (margin of its
+decision values), and label spreading that learns from the rows without label too
+(`semi_supervised`). Every search is run to 40 % of the pool, and each
 rule is then asked about its rounds in turn.
 
 The aim: at most 20 % of the pool, with an accuracy at most 0.005 below that of all
@@ -29,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import SVC
 
 from bead_sklearn.active_learning import (
     ActiveLearningSearch,
@@ -38,19 +40,19 @@ from bead_sklearn.active_learning import (
     StabilizingPredictions,
     StoppingRule,
 )
+from bead_sklearn.query import make_query_strategy
 
 DATA = {"digits": (load_digits, 10), "breast_cancer": (load_breast_cancer, 4)}
 STRATEGIES = ["margin", "uncertainty_herding"]
-#: Sizes of batches; "growing": up to 100, as `GrowingBatches` says.
-BATCHES = [10, 50, 100, "growing"]
+#: Sizes of batches: fixed; fixed, with a fit after every ten labels; and growing up to
+#: 100, as `GrowingBatches` says.
+BATCHES = ["10", "50", "100", "50/10", "100/10", "growing"]
 SHARE, GAP = 0.20, 0.005
 RULES = {
-    "stable predictions 0.98": StabilizingPredictions(0.98),
-    "stable predictions 0.99": StabilizingPredictions(0.99),
-    "stable predictions 0.995": StabilizingPredictions(0.995),
-    "stable predictions 0.999": StabilizingPredictions(0.999),
-    "overall uncertainty 0.05": OverallUncertainty(0.05),
-    "overall uncertainty 0.2": OverallUncertainty(0.2),
+    "stable 0.985, last fifth": StabilizingPredictions(0.985, window=0.2),
+    "stable 0.99, last 30": StabilizingPredictions(0.99, window=30),
+    "stable 0.995, last 30": StabilizingPredictions(0.995, window=30),
+    "uncertainty 0.2": OverallUncertainty(0.2),
 }
 
 
@@ -63,7 +65,16 @@ class Spreading(LabelSpreading):
         return np.nan_to_num(p, nan=1.0 / p.shape[1])
 
 
+def least_margin(decision):
+    """Closeness of the two highest decision values."""
+    if decision.ndim == 1:
+        return -np.abs(decision)
+    ranked = np.sort(decision, axis=1)
+    return ranked[:, -2] - ranked[:, -1]
+
+
 LEARNERS = {
+    "support vectors": (SVC(C=10), False),
     "logistic regression": (LogisticRegression(max_iter=1000), False),
     "label spreading": (Spreading("knn", n_neighbors=7, alpha=0.2, max_iter=100), True),
 }
@@ -94,22 +105,27 @@ def split(name: str, seed: int):
     )
 
 
-def run(name: str, learner: str, strategy: str, batch: int | str, seed: int) -> dict:
+def run(name: str, learner: str, strategy: str, batch: str, seed: int) -> dict:
     """Run one search to 40 % of the pool and ask every rule where it stops."""
     X, X_test, y, y_test, n_initial = split(name, seed)
     estimator, semi = LEARNERS[learner]
     full = clone(estimator).fit(X, y).score(X_test, y_test)
+    has_proba = hasattr(estimator, "predict_proba")
+    size, _, every = batch.partition("/")
     search = ActiveLearningSearch(
         estimator,
-        strategy,
-        batch_size=GrowingBatches(100) if batch == "growing" else batch,
+        strategy
+        if has_proba
+        else make_query_strategy(least_margin, "decision_function"),
+        batch_size=GrowingBatches(100) if batch == "growing" else int(size),
+        check_every=int(every) if every else None,
         n_initial=n_initial,
         max_labels=int(0.4 * len(y)),
         stopping=[
             Watch(X_test, y_test),
             # These record here and do not stop: the search never gets that far.
             StabilizingPredictions(window=10**9),
-            OverallUncertainty(window=10**9),
+            *([OverallUncertainty(window=10**9)] if has_proba else []),
         ],
         semi_supervised=semi,
         refit=False,
@@ -131,7 +147,8 @@ def run(name: str, learner: str, strategy: str, batch: int | str, seed: int) -> 
         "rules": {},
     }
     for label, rule in RULES.items():
-        record["rules"][label] = where(rule, history)
+        if rule.columns[0] in history:
+            record["rules"][label] = where(rule, history)
     return record
 
 
@@ -151,7 +168,7 @@ def summarise(records: list[dict]) -> list[dict]:
     lines = []
     for cell in dict.fromkeys(tuple(r[k] for k in keys) for r in records):
         own = [r for r in records if tuple(r[k] for k in keys) == cell]
-        for rule in RULES:
+        for rule in own[0]["rules"]:
             stops = [r["rules"][rule] for r in own]
             never = sum(s["n_labels"] is None for s in stops)
             labels = [
@@ -220,7 +237,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, help="splits (10; quick 2)")
     arguments.add_argument("--learner", choices=list(LEARNERS), action="append")
     arguments.add_argument("--strategy", action="append")
-    arguments.add_argument("--batch", choices=list(map(str, BATCHES)), action="append")
+    arguments.add_argument("--batch", choices=BATCHES, action="append")
     arguments.add_argument("--table", type=Path, help="a table for the documentation")
     options = arguments.parse_args()
     warnings.filterwarnings("ignore", "max_iter=.*was reached", module="sklearn")
@@ -228,7 +245,6 @@ def main() -> None:
     save(options.out, [{"machine": machine()}])
     n_seeds = options.seeds or (2 if options.quick else 10)
     batches = options.batch or (["growing"] if options.quick else BATCHES)
-    batches = [batch if batch == "growing" else int(batch) for batch in batches]
     lines = []
     for learner, strategy, batch, name in product(
         options.learner or LEARNERS, options.strategy or STRATEGIES, batches, DATA

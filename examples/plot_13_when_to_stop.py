@@ -51,7 +51,7 @@ searches = {
 # The rule compares the predictions of successive models for the pool, and reads no
 # label but those bought. Without test data in the search there is nothing else to read.
 
-rule = StabilizingPredictions(0.99, window=20)
+rule = StabilizingPredictions()
 stopped = ActiveLearningSearch(
     model,
     "margin",
@@ -84,5 +84,5 @@ display.ax_.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %%
-# Chosen labels reach what all labels reach with about a quarter of them, and the rule
-# stops there without having seen a label that was not bought.
+# Chosen labels reach what all labels reach with a fifth of them, and the rule stops
+# there without having seen a label that was not bought.

@@ -24,16 +24,19 @@ class StabilizingPredictions(StoppingRule):
     at least ``threshold`` [1]_. Needs neither labels set aside nor probabilities.
 
     A mean kappa above T bounds how far the F measure can have changed by
-    :math:`4 (1 - T) / T` [2]_: for 0.99 by 0.04 per round.
+    :math:`4 (1 - T) / T` per round [2]_. The defaults are recommended for batches that
+    grow (`GrowingBatches`): small ones let the rule see every change. For batches of
+    ten, 0.99 over 30 labels are those of [1]_.
 
     Parameters
     ----------
-    threshold : float, default=0.99
+    threshold : float, default=0.985
         Agreement from which predictions are stable. Higher values stop later; 1.0 asks
         for no change at all.
-    window : int, default=30
-        Labels over which the agreement is averaged: three rounds of ten, or one round
-        if batches are larger.
+    window : int or float, default=0.2
+        Labels over which the agreement is averaged, with the last round at least. A
+        float is a share of the labels known, so that a small problem, which needs few
+        labels, is not kept waiting.
 
     References
     ----------
@@ -63,12 +66,15 @@ class StabilizingPredictions(StoppingRule):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, 0, 1, closed="right")],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
     }
 
     columns = ("prediction_agreement",)
 
-    def __init__(self, threshold: float = 0.99, *, window: int = 30) -> None:
+    def __init__(self, threshold: float = 0.985, *, window: float = 0.2) -> None:
         self.threshold = threshold
         self.window = window
 
@@ -122,8 +128,9 @@ class OverallUncertainty(StoppingRule):
         Mean uncertainty below which the search stops.
     measure : {"entropy", "error"}, default="entropy"
         What is averaged.
-    window : int, default=1
-        Number of last labels over which it has to stay below.
+    window : int or float, default=1
+        Number of last labels over which it has to stay below; a float is a share of
+        the labels known.
 
     References
     ----------
@@ -150,11 +157,14 @@ class OverallUncertainty(StoppingRule):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, 0, 1, closed="neither")],
         "measure": [StrOptions({"entropy", "error"})],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
     }
 
     def __init__(
-        self, threshold: float = 0.05, *, measure: str = "entropy", window: int = 1
+        self, threshold: float = 0.05, *, measure: str = "entropy", window: float = 1
     ) -> None:
         self.threshold = threshold
         self.measure = measure

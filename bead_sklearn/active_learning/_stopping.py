@@ -44,13 +44,13 @@ class SearchState:
     utilities: NDArray[np.float64]
     view: ModelView | None = None
 
-    def rounds_within(self, window: int) -> NDArray[np.intp] | None:
+    def rounds_within(self, window: float) -> NDArray[np.intp] | None:
         """Return the rounds of the last ``window`` labels, with at least the last one.
 
         Parameters
         ----------
-        window : int
-            Number of labels.
+        window : int or float
+            Number of labels; a float between 0 and 1 is a share of those known.
 
         Returns
         -------
@@ -59,6 +59,8 @@ class SearchState:
             search has not learned that many labels since its first round.
         """
         n_labels = np.asarray(self.history["n_labels"])
+        if 0 < window < 1:
+            window = max(1.0, window * self.n_labels)
         start = self.n_labels - window
         return None if n_labels[0] > start else np.flatnonzero(n_labels > start)
 

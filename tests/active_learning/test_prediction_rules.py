@@ -104,6 +104,13 @@ class TestStabilizingPredictions:
         assert rule(single)
         assert not rule(state([10, 40], prediction_agreement=[np.nan, 1.0]))
 
+    def test_window_as_a_share(self):
+        agreement = [np.nan, 0.9, 0.9, 0.9, 1.0, 1.0]
+        given = state([10, 20, 40, 60, 80, 100], prediction_agreement=agreement)
+        assert StabilizingPredictions(0.99, window=0.4)(given)
+        assert not StabilizingPredictions(0.99, window=0.5)(given)
+        assert StabilizingPredictions(0.99, window=1)(given)
+
     def test_regression(self):
         data = load_diabetes(return_X_y=True)
         model = fit(
