@@ -224,7 +224,7 @@ class LaplaceObjective:
         if smallest_gain is None:
             exact = self.coupling.is_exact
             smallest_gain = _SMALLEST_GAIN if exact else _SMALL_GAIN
-        may_restart = self._last is not None
+        is_first, before = self._last is None, None
         eta, derivatives, h = self._begin(offset, theta)
         found = False
         if self._chord is not None and self.coupling.is_exact:
@@ -239,12 +239,19 @@ class LaplaceObjective:
                     self.coupling, curvature, self.scales, self._with_fixed
                 )
             except np.linalg.LinAlgError:
+                if before is not None:  # no better from there
+                    self.own, self.rest, self._chord, self._curvature = before
+                    self.factorization = self._chord
+                    eta, derivatives, h = last
+                    break
                 if self._chord is None:
                     raise
-                if not may_restart:
+                if is_first:
                     break  # flat: separated responses drive effects to infinity
-                may_restart = False
+                before = self.own, self.rest, self._chord, self._curvature
+                last = eta, derivatives, h
                 eta, derivatives, h = self._begin_afresh(offset)
+                found = False
                 continue
             self._chord, self._curvature = self.factorization, curvature
             if found:

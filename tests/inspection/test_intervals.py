@@ -336,7 +336,7 @@ def test_no_simulation_can_be_fitted(monkeypatch):
 
 
 def test_fits_that_do_not_converge_are_counted(monkeypatch):
-    model = magnitude("(1 + b || g)", max_iter=1, tol=1e-12)
+    model = magnitude("(1 + b + year || g)", max_iter=1, tol=1e-12)
     with pytest.warns(ConvergenceWarning, match="did not converge after 1"):
         model.fit(FRAME, Y)
     with warnings.catch_warnings(record=True) as caught:

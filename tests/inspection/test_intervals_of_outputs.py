@@ -24,7 +24,7 @@ ETA = np.array([0.8, -0.6]) * X + U[GROUPS]
 
 def draw_labels():
     utilities = np.column_stack([np.zeros(len(ETA)), ETA])
-    noise = RNG.gumbel(size=utilities.shape)
+    noise = np.random.RandomState(1).gumbel(size=utilities.shape)
     return np.array(["no", "maybe", "yes"])[(utilities + noise).argmax(axis=1)]
 
 
@@ -36,7 +36,8 @@ def categorical():
 
 @pytest.fixture(scope="module")
 def multi_select():
-    y = (ETA + RNG.logistic(size=ETA.shape) > 0).astype(int)
+    noise = np.random.RandomState(2).logistic(size=ETA.shape)
+    y = (ETA + noise > 0).astype(int)
     return MultiSelectClassifier(alpha=0).fit(X, y, groups=GROUPS), X, y
 
 
@@ -48,7 +49,7 @@ def test_intervals_of_outputs(name, method, request):
     kept = [p for p in wald.parameters if not p.startswith("cor")]
     options = {"parameters": kept, "method": method}
     if method == "bootstrap":
-        options |= {"n_bootstrap": 40, "random_state": 0}
+        options |= {"n_bootstrap": 100, "random_state": 0}
     found = confidence_intervals(model, X, y, groups=GROUPS, **options)
     assert found.parameters == kept
     assert len(kept) == 2 + 4  # deviations, and two coefficients per output

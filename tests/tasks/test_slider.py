@@ -358,3 +358,18 @@ def test_ends_under_a_truncated_distribution_are_named():
         model = OrdinalScaleRegressor(family="ordered_beta", **options)
         model.fit(d.X, d.y, groups=d.groups)
     assert 0.3 < model.score(d.X, d.y, groups=d.groups) < 0.9
+
+
+def test_responses_that_no_spread_can_describe():
+    """Uniform ones: sigma grows, and the likelihood is flat to rounding error."""
+    rng = np.random.RandomState(0)
+    y = [(rng.choice(2), rng.randint(101))[1] for _ in range(60)]
+    model = OrdinalScaleRegressor(scale=(0, 100))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(
+            np.zeros((60, 1)) + rng.normal(size=(60, 3)), y, groups=np.arange(60) % 6
+        )
+    uniform = -60 * np.log(100)
+    assert model.log_likelihood_ > uniform - 10
+    assert np.isfinite(model.predict(rng.normal(size=(5, 3)))).all()
