@@ -77,7 +77,7 @@ def _tell_apart(rows: Matrix, labeled: Matrix) -> NDArray[np.float64]:
     if labeled.shape[0] == 0 or rows.shape[0] == 0:
         return np.sqrt(Distances(rows).to_mean().astype(np.float64))
     stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
-    both = stack([labeled, rows])
+    both: Matrix = stack([labeled, rows])
     if sparse.issparse(both):
         both = both.tocsr()
     known = np.zeros(both.shape[0], dtype=bool)

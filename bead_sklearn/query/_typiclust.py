@@ -119,7 +119,7 @@ class _Clusters:
     ) -> None:
         stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
         self.n_labeled = labeled.shape[0]
-        self.all_rows = stack([labeled, rows])
+        self.all_rows: Matrix = stack([labeled, rows])
         if sparse.issparse(self.all_rows):
             self.all_rows = self.all_rows.tocsr()
         self.n_neighbors = n_neighbors
