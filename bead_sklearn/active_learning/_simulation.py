@@ -77,6 +77,9 @@ def simulate(
             print(_line(repeat, rounds.records[-1], stopped_by))
         if stopped_by is None:
             rows = rounds.select(utilities, batch_size)
+            if not len(rows):  # quotas leave no row to ask about
+                stopped_by = "pool_exhausted"
+                continue
             rounds.ledger.add(rows, reveal(rows))
             queries.append(rows)
             rounds.iteration += 1

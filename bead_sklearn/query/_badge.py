@@ -55,7 +55,7 @@ class BADGESampling(QueryStrategy):
     >>> model = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
     >>> pool = [[-3.0], [0.5], [-0.5], [9.0]]
     >>> BADGESampling(random_state=0)(model, pool).round(3)
-    array([0.245, 0.087, 0.087, 0.014])
+    array([0.245, 0.087, 0.087, 0.001])
     """
 
     _capabilities: ClassVar[Capabilities] = Capabilities(
