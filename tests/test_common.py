@@ -35,6 +35,7 @@ from bead_sklearn import (
     OrdinalScaleRegressor,
     TwoTowerEmbedder,
 )
+from bead_sklearn.query import CommitteeClassifier
 
 MODELS = [
     BinaryClassifier(),
@@ -75,8 +76,9 @@ ROUTERS = [
     AnnotatorRouter(solver="knn"),
     AnnotatorRouter(solver="sgd", learning_rate=1e-5),
 ]
+COMMITTEES = [CommitteeClassifier([LogisticRegression(), LogisticRegression(C=0.1)])]
 EMBEDDERS = [TwoTowerEmbedder(max_iter=2)]
-ESTIMATORS = [*MODELS, *SEARCHES, *ROUTERS, *EMBEDDERS]
+ESTIMATORS = [*MODELS, *SEARCHES, *ROUTERS, *COMMITTEES, *EMBEDDERS]
 
 
 #: Checks whose y has labels such as 1, 2, 3 where selections of options are 0 and 1.

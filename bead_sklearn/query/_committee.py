@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import Tags, check_random_state, get_tags, indexable
+from sklearn.utils import (
+    Tags,
+    assert_all_finite,
+    check_random_state,
+    get_tags,
+    indexable,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
@@ -23,6 +29,7 @@ from sklearn.utils.validation import (
 from bead_sklearn._sklearn import (
     HasMethods,
     Interval,
+    StrOptions,
     _check_sample_weight,
     _fit_context,
     _safe_indexing,
@@ -99,7 +106,7 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimators": [HasMethods(["fit", "predict_proba"]), list, tuple, None],
         "n_estimators": [Interval(Integral, 2, None, closed="left")],
-        "bootstrap": ["boolean", str],
+        "bootstrap": [StrOptions({"auto"}), "boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
@@ -155,6 +162,8 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
         X, y, groups = indexable(X, y, groups)
         validate_data(self, X, y, skip_check_array=True)
         labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
@@ -187,11 +196,6 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
     def _resamples(self) -> bool:
         if self.bootstrap == "auto":
             return not isinstance(self.estimators, list | tuple)
-        if isinstance(self.bootstrap, str):
-            raise ValueError(
-                f"The 'bootstrap' parameter of {type(self).__name__} must be 'auto' or "
-                f"a bool. Got {self.bootstrap!r} instead."
-            )
         return bool(self.bootstrap)
 
     def _sample(
@@ -234,7 +238,7 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
             Probabilities of each member over ``classes_``.
         """
         check_is_fitted(self)
-        if hasattr(self, "n_features_in_"):
+        if getattr(X, "ndim", 2) == 2 and hasattr(self, "n_features_in_"):
             validate_data(self, X, reset=False, skip_check_array=True)
         (said,) = Members(self).stacked(X, groups)
         return np.asarray(said.transpose(1, 0, 2))

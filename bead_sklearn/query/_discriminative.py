@@ -76,11 +76,10 @@ def _tell_apart(rows: Matrix, labeled: Matrix) -> NDArray[np.float64]:
     """Return how surely each row is one of the pool."""
     if labeled.shape[0] == 0 or rows.shape[0] == 0:
         return np.sqrt(Distances(rows).to_mean().astype(np.float64))
-    both = (
-        sparse.vstack([labeled, rows], format="csr")
-        if sparse.issparse(rows)
-        else np.concatenate([labeled, rows])
-    )
+    stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
+    both: Matrix = stack([labeled, rows])
+    if sparse.issparse(both):
+        both = both.tocsr()
     known = np.zeros(both.shape[0], dtype=bool)
     known[: labeled.shape[0]] = True
     model = LogisticRegression(max_iter=1000, class_weight="balanced")

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 #: Width of the kernel as a share of the mean distance between labelled neighbours.
 _WIDTH = 0.7
+#: Power of the ranks: how much more the most uncertain rows count.
+_POWER = 1.5
 
 
 class UncertaintyHerding(QueryStrategy):
@@ -36,8 +38,8 @@ class UncertaintyHerding(QueryStrategy):
 
     .. math:: \sum_i w_i \, c_i(L \cup B)
 
-    with w the squared rank of the base strategy's utility in the pool, as a share
-    between 0 and 1, so that no calibration of probabilities matters. z are the
+    with w the rank of the base strategy's utility in the pool, as a share between 0 and
+    1, to the power 1.5, so that no calibration of probabilities matters. z are the
     features, centred (unless sparse) and at unit length. The width h is 0.7 times the
     mean distance of a labelled row from the nearest other: while labels are few it is
     wide and a batch spreads over the pool; it shrinks as labels become dense, and a row
@@ -130,7 +132,7 @@ class UncertaintyHerding(QueryStrategy):
         n = rows.shape[0]
         base = self.base or MarginSampling()
         unsure = np.asarray(base(estimator, X, X_labeled=X_labeled, **context))
-        weights = np.square(rankdata(unsure) / max(n, 1))
+        weights = (rankdata(unsure) / max(n, 1)) ** _POWER
         reference = np.arange(n)
         candidates = reference
         if n > self.n_reference:

@@ -59,8 +59,7 @@ class LinearPosterior:
         if not inner.fit_intercept:
             precision[-1, -1] += 1e12
         # Directions that no row and no penalty determines say nothing (minimum norm).
-        covariance = np.linalg.pinv(precision, hermitian=True)
-        return cls(np.asarray(covariance, dtype=np.float64))
+        return cls(np.asarray(np.linalg.pinv(precision, hermitian=True), np.float64))
 
     def variances(self, rows: Matrix) -> Floats:
         """Return x'Sx of rows."""

@@ -240,16 +240,18 @@ class LaplaceObjective:
                 )
             except np.linalg.LinAlgError:
                 if before is not None:  # no better from there
-                    self.own, self.rest, self._chord, self._curvature = before
+                    self.own, self.rest, self._chord, self._curvature = before[:4]
                     self.factorization = self._chord
-                    eta, derivatives, h = last
+                    eta, derivatives, h = before[4:]
                     break
                 if self._chord is None:
                     raise
                 if is_first:
                     break  # flat: separated responses drive effects to infinity
-                before = self.own, self.rest, self._chord, self._curvature
-                last = eta, derivatives, h
+                before = (
+                    *(self.own, self.rest, self._chord, self._curvature),
+                    *(eta, derivatives, h),
+                )
                 eta, derivatives, h = self._begin_afresh(offset)
                 found = False
                 continue
