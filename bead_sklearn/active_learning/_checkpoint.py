@@ -87,6 +87,26 @@ class Checkpoint:
         text = json.dumps(state, default=numpy_scalar)
         write_file(self.path, lambda file: file.write(text))
 
+    def seed(self) -> int | None:
+        """Return the seed of the run in the file, which may have been drawn freely.
+
+        Returns
+        -------
+        seed : int or None
+            None if there is no file yet.
+
+        Raises
+        ------
+        ValueError
+            If the file is no state of a run.
+        """
+        if not self.path.exists():
+            return None
+        return int(self._read()["seed"])
+
+    def _read(self) -> dict[str, Any]:
+        return read_state(self.path.read_text(encoding="utf-8"), self.path, _FORMAT)
+
     def load(
         self, rounds: Rounds
     ) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]], NDArray[np.intp]] | None:
@@ -109,7 +129,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        state = read_state(self.path.read_text(encoding="utf-8"), self.path, _FORMAT)
+        state = self._read()
         if state["parameters"] != self.parameters:
             raise ValueError(
                 f"{self.path} belongs to a search with other parameters: "
@@ -155,6 +175,25 @@ def checkpoints_of(
         Checkpoint(file.with_name(f"{file.stem}-{run}{file.suffix}"), parameters)
         for run in range(n_runs)
     ]
+
+
+def seed_of(checkpoint: Checkpoint | None, drawn: int) -> int:
+    """Return the seed of a run: that of its file, or the one drawn now.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint or None
+        Where the run is kept.
+    drawn : int
+        Seed of a run that begins.
+
+    Returns
+    -------
+    seed : int
+        The seed.
+    """
+    known = None if checkpoint is None else checkpoint.seed()
+    return drawn if known is None else known
 
 
 def _describe(search: Any) -> str:

@@ -32,7 +32,7 @@ from bead_sklearn._sklearn import (
 )
 from bead_sklearn.active_learning._answers import Reveal
 from bead_sklearn.active_learning._assigning import AssigningMixin, route_rows
-from bead_sklearn.active_learning._checkpoint import checkpoints_of
+from bead_sklearn.active_learning._checkpoint import checkpoints_of, seed_of
 from bead_sklearn.active_learning._cold_start import METHODS as COLD_STARTS
 from bead_sklearn.active_learning._costs import Cost
 from bead_sklearn.active_learning._delegation import DelegatingMixin
@@ -380,10 +380,13 @@ default="random"
         if self.oracle is None:
             check_labels(labels, np.arange(_num_samples(X)))
         params = _check_method_params(X, params)
-        seeds = draw_seeds(self.random_state, self.n_repeats)
+        checkpoints = checkpoints_of(self.checkpoint, self, self.n_repeats)
+        drawn = draw_seeds(self.random_state, self.n_repeats)
         runs = [
-            plan_rounds(self, X, labels, groups, labeled, params, seed)
-            for seed in seeds
+            plan_rounds(
+                self, X, labels, groups, labeled, params, seed_of(checkpoint, seed)
+            )
+            for seed, checkpoint in zip(drawn, checkpoints, strict=True)
         ]
         self._forget()
         context = self._init_callback_context(
@@ -395,7 +398,6 @@ default="random"
             context.subcontext(task_name="run", task_id=i, max_subtasks=None)
             for i in range(self.n_repeats)
         ]
-        checkpoints = checkpoints_of(self.checkpoint, self, self.n_repeats)
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(simulate)(
                 rounds,

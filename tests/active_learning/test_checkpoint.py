@@ -187,6 +187,20 @@ def test_repeats_and_held_out_rows(tmp_path):
     assert resumed.history_["score"].tolist() == whole.history_["score"].tolist()
 
 
+def test_without_a_seed(tmp_path):
+    """Held-out rows are those of before, also where nobody fixed the draw."""
+    path = tmp_path / "run.json"
+    params = {"validation": 0.3, "random_state": None}
+    first = search(path, **params, max_labels=16).fit(X, Y)
+    resumed = search(path, **params, max_labels=26).fit(X, Y)
+    held_out = resumed.runs_[0].held_out
+    assert held_out.tolist() == first.runs_[0].held_out.tolist()
+    assert not (held_out & resumed.labeled_).any()
+    scores = resumed.history_["score"]
+    assert scores[:3].tolist() == first.history_["score"][:3].tolist()
+    assert scores[-1] == resumed.estimator_.score(X[held_out], Y[held_out])
+
+
 def test_stability_is_compared_with_the_round_before(tmp_path):
     path = tmp_path / "run.json"
     rule = StabilizingPredictions(1.0, window=1000)
