@@ -117,11 +117,12 @@ class _Clusters:
         max_clusters: int,
         seed: int,
     ) -> None:
-        stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
         self.n_labeled = labeled.shape[0]
-        self.all_rows: Matrix = stack([labeled, rows])
-        if sparse.issparse(self.all_rows):
-            self.all_rows = self.all_rows.tocsr()
+        self.all_rows = (
+            sparse.vstack([labeled, rows], format="csr")
+            if sparse.issparse(rows)
+            else np.concatenate([labeled, rows])
+        )
         self.n_neighbors = n_neighbors
         self.max_clusters = max_clusters
         self.seed = seed

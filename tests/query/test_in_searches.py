@@ -106,7 +106,7 @@ def test_quotas_end_a_search():
         batch_size=7,
         random_state=0,
     ).fit(X, y, groups=groups)
-    assert search.stopped_by_ == "pool_exhausted"
+    assert search.stopped_by_ == "no_candidates"
     counts = np.bincount(groups[search.labeled_], minlength=5)
     assert (counts == 6).all()
 
