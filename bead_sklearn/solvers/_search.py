@@ -113,7 +113,7 @@ def search(
         history.append(theta)
 
     spread, n_iter = parameters.spread if parameters.is_near else None, 0
-    if information is not None and is_far:
+    if information is not None and moving.any():
         theta, known, n_iter = score(
             lambda theta: penalised(center, theta)[::2],
             lambda: information() + np.diag(precision),
