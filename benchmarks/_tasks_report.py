@@ -102,14 +102,27 @@ def _row(study, people: str, encoder: str, models: dict[str, list[Record]]) -> d
         },
         "best": best,
         "level": level,
-        "status": {name: cells[0]["status"] for name, cells in models.items()},
+        "failed": {
+            name: _failure(cells[0])
+            for name, cells in models.items()
+            if name not in done
+        },
         "cells": done,
     }
 
 
+def _failure(cell: Record) -> str:
+    """Say what came of a fit without a result that counts."""
+    if cell["status"] == "limit":
+        return "too slow"
+    if cell["status"] == "poor":
+        return f"{cell['log_score']:.3f} / {cell['second']:.3f}, a poor fit"
+    return str(cell["status"])
+
+
 def _cell(row: dict, model: str, marked: bool) -> str:
     if model not in row["score"]:
-        return "too slow" if row["status"].get(model) == "limit" else "-"
+        return row["failed"].get(model, "-")
     second = row["second"][model]
     shown = f"{row['score'][model]:.3f} / " + (
         f"{second:.3f}" if second < 10 else f"{second:.1f}"
