@@ -498,7 +498,7 @@ class TestErrors:
             {"strategy": 3},
             {"batch_size": 0},
             {"n_initial": 0},
-            {"cold_start": "k_median"},
+            {"cold_start": "k_medoids"},
             {"query_by": 1.5},
             {"validation": 1.0},
             {"validation": "x"},
