@@ -119,9 +119,8 @@ class _Clusters:
     ) -> None:
         stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
         self.n_labeled = labeled.shape[0]
-        self.all_rows: Matrix = stack([labeled, rows])
-        if sparse.issparse(self.all_rows):
-            self.all_rows = self.all_rows.tocsr()
+        both: Matrix = stack([labeled, rows])
+        self.all_rows = both.tocsr() if sparse.issparse(both) else both
         self.n_neighbors = n_neighbors
         self.max_clusters = max_clusters
         self.seed = seed
