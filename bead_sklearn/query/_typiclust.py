@@ -117,12 +117,10 @@ class _Clusters:
         max_clusters: int,
         seed: int,
     ) -> None:
+        stack = sparse.vstack if sparse.issparse(rows) else np.concatenate
         self.n_labeled = labeled.shape[0]
-        self.all_rows = (
-            sparse.vstack([labeled, rows], format="csr")
-            if sparse.issparse(rows)
-            else np.concatenate([labeled, rows])
-        )
+        both: Matrix = stack([labeled, rows])
+        self.all_rows = both.tocsr() if sparse.issparse(both) else both
         self.n_neighbors = n_neighbors
         self.max_clusters = max_clusters
         self.seed = seed
