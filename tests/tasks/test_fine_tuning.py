@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import warnings
@@ -283,6 +284,9 @@ def test_adapters_of_participants_learn_it_too(reversed_bert):
     ).fit({"texts": X[~test], "groups": groups[~test]}, y[~test].astype(float))
     probabilities = trained.predict({"texts": X[test], "groups": groups[test]})
     assert np.mean((probabilities > 0.5) == y[test]) >= 0.9
+    copy = pickle.loads(pickle.dumps(trained))
+    again = copy.predict({"texts": X[test], "groups": groups[test]})
+    assert np.array_equal(again, probabilities)
     # A new participant has no adapter.
     new = trained.predict({"texts": X[test]})
     assert np.mean((new > 0.5) == y[test]) < 0.62
