@@ -20,7 +20,7 @@ _SMALL = 0.02
 #: Relative rounding error of a log-likelihood, and times its root the gradient that
 #: cannot be told from none.
 _ROUNDING = 4.0 * np.finfo(np.float64).eps
-_NOISE = 5.0
+_NOISE = 0.5
 
 #: Smallest information of a direction relative to the largest, in standard units.
 _LEAST = 1e-8
