@@ -138,7 +138,7 @@ def _fit_gaussian(
         tol=options.tol,
         verbose=options.verbose,
         is_exact=objective.algebra.is_exact,
-        information=_information(objective, design, parameters, options),
+        information=_information(objective, parameters),
     )
     theta = solution.theta
     value, *_ = likelihood(solution.free, theta)
@@ -175,16 +175,12 @@ def _fit_gaussian(
 
 
 def _information(
-    objective: GaussianObjective,
-    design: Design,
-    parameters: VarianceParameters,
-    options: SolverOptions,
+    objective: GaussianObjective, parameters: VarianceParameters
 ) -> Callable[[], np.ndarray] | None:
     """Return what tells the information, if it is cheap and theta is all there is."""
     is_plain = not objective.has_sigma and objective.algebra.is_exact
     few = 0 < parameters.n_free <= _SCORING_UP_TO
-    is_usual = design.ridge is None and options.max_iter > 1
-    return objective.information if is_plain and few and is_usual else None
+    return objective.information if is_plain and few else None
 
 
 def _fit_laplace(

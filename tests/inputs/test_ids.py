@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import time
 
 import numpy as np
 import pytest
@@ -74,11 +73,9 @@ def test_ids_are_compared_as_dict_keys():
 def test_a_million_ids(kind):
     ids = np.random.RandomState(0).randint(5000, size=1_000_000)
     groups = ids if kind == "int" else ids.astype(str)
-    started = time.perf_counter()
     factor = read_groups(groups, len(groups))["groups"]
     levels, codes = encode_levels(factor)
     matched = match_levels(levels, factor)
-    assert time.perf_counter() - started < 3  # 0.3 s and 0.6 s, with room for CI
     np.testing.assert_array_equal(levels[codes], factor)
     np.testing.assert_array_equal(matched, codes)
 
