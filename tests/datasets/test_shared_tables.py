@@ -1,6 +1,5 @@
 """Real tables of judgments are read whole, where they are at hand."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +82,7 @@ def test_responses():
     assert round(np.mean(d.y == 0), 3) == 0.097
 
 
-def test_a_quarter_of_a_million_rows_are_read_in_seconds():
-    start = time.perf_counter()
+def test_a_quarter_of_a_million_rows():
     d = read(
         "ord_megaacceptability",
         "ordinal",
@@ -94,8 +92,6 @@ def test_a_quarter_of_a_million_rows_are_read_in_seconds():
         "participant",
         file="full.csv.gz",
     )
-    seconds = time.perf_counter() - start
     assert len(d) == 249_390
     assert len(set(d.groups.tolist())) == 727
     assert len(set(d.items.tolist())) == 50_000
-    assert seconds < 20  # 2 on a quiet machine
