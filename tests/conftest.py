@@ -18,10 +18,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# deadline=None: the first example of a law pays for imports and compilation.
+# deadline=None: the first example of a law pays for imports and compilation. The same
+# examples each time; `pytest --hypothesis-profile=explore` looks for others.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("dev", max_examples=10, **_COMMON)
-settings.register_profile("ci", max_examples=50, **_COMMON)
+settings.register_profile("dev", max_examples=10, derandomize=True, **_COMMON)
+settings.register_profile("ci", max_examples=50, derandomize=True, **_COMMON)
+settings.register_profile("explore", max_examples=200, **_COMMON)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

@@ -125,7 +125,8 @@ def test_values_and_derivatives_in_eta(name, data):
     )
     expected = family.derivatives(y, eta)
     size = 1.0 + np.abs(expected.log_likelihood)
-    np.testing.assert_allclose(value, expected.log_likelihood, rtol=1e-11, atol=1e-10)
+    # Terms as large as phi log(y), up to 1e5, may cancel.
+    np.testing.assert_allclose(value, expected.log_likelihood, rtol=1e-11, atol=1e-9)
     # What is near 0 is a difference of terms of the size of the curvature.
     scale = np.abs(expected.curvature) + 1e-12 * size
     for found, wanted, unit in (
