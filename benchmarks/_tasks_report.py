@@ -113,11 +113,7 @@ def _row(study, people: str, encoder: str, models: dict[str, list[Record]]) -> d
 
 def _failure(cell: Record) -> str:
     """Say what came of a fit without a result that counts."""
-    if cell["status"] == "limit":
-        return "too slow"
-    if cell["status"] == "poor":
-        return f"{cell['log_score']:.3f} / {cell['second']:.3f}, a poor fit"
-    return str(cell["status"])
+    return "too slow" if cell["status"] == "limit" else str(cell["status"])
 
 
 def _cell(row: dict, model: str, marked: bool) -> str:

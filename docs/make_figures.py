@@ -20,6 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 BENCHMARKS = [
     ("simulation_study.py", "simulation_study.jsonl", "coverage.png"),
     ("bench_participants.py", "participants.jsonl", "cost_participants.png"),
+    ("bench_rehearsal.py", "rehearsal.jsonl", "collecting_rehearsal.png"),
     ("bench_tasks.py", "tasks.jsonl", "calibration_tasks.png"),
     ("bench_active_learning.py", "active_learning.jsonl", "active_learning.png"),
 ]
