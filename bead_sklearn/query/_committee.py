@@ -141,7 +141,7 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
         groups : array-like of shape (n_samples,), default=None
             Participant ids.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for members that take them.
+            Weights of the rows, which all members must take.
 
         Returns
         -------
@@ -151,7 +151,8 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a list of members has fewer than two, or y is missing.
+            If a list of members has fewer than two, y is missing, or a member does not
+            take the weights given.
         """
         if y is None:
             raise ValueError(
@@ -169,6 +170,12 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
             sample_weight = _check_sample_weight(
                 sample_weight, np.empty(len(labels)), ensure_non_negative=True
             )
+            for member in templates:
+                if not has_fit_parameter(member, "sample_weight"):
+                    raise ValueError(
+                        f"{type(member).__name__}, a member of the committee, takes no "
+                        "sample_weight, which would be ignored."
+                    )
         classes = np.unique(labels)
         rng = check_random_state(self.random_state)
         samples = [self._sample(labels, groups, rng) for _ in templates]
@@ -341,10 +348,8 @@ def _fit_member(
     sample_weight: Any,
     rows: NDArray[np.intp] | None,
 ) -> Any:
-    """Fit one member to its rows; weights reach those that take them."""
-    weights = {}
-    if sample_weight is not None and has_fit_parameter(member, "sample_weight"):
-        weights = {"sample_weight": sample_weight}
+    """Fit one member to its rows."""
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     if rows is None:
         return member.fit(X, labels, **weights, **groups_kwargs(member, "fit", groups))
     who = None if groups is None else _safe_indexing(groups, rows)

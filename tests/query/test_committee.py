@@ -21,6 +21,7 @@ from sklearn.ensemble import (
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -299,3 +300,13 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return np.repeat(self.classes_[0], len(X))
+
+
+def test_weights_that_a_member_does_not_take():
+    X, y = load_iris(return_X_y=True)
+    committee = CommitteeClassifier([LogisticRegression(), KNeighborsClassifier()])
+    with pytest.raises(
+        ValueError, match="KNeighborsClassifier.*takes no sample_weight"
+    ):
+        committee.fit(X, y, sample_weight=np.ones(len(y)))
+    committee.fit(X, y)
