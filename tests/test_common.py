@@ -157,4 +157,5 @@ def test_every_public_estimator_is_tested():
         "__version__": "not an estimator",
         "anova": "a function",
     }
-    assert tested | set(exempt) == set(bead_sklearn.__all__)
+    elsewhere = {"CommitteeClassifier": "of bead_sklearn.query"}
+    assert tested | set(exempt) == set(bead_sklearn.__all__) | set(elsewhere)
