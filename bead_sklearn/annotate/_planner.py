@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 from bead_sklearn.active_learning import ActiveLearningSearch
 from bead_sklearn.annotate._model import Rows, make_estimator, make_strategy
 from bead_sklearn.annotate._plan import MAX_RANKED, Plan
-from bead_sklearn.annotate._records import Judgment
+from bead_sklearn.annotate._records import Judgment, to_json
 from bead_sklearn.annotate.study import Study
 
 #: Pairs of item and participant that are scored in a refit.
@@ -179,12 +179,13 @@ class Planner:
         keywords = (
             {"groups": self._rows.groups(pairs)} if self._rows.takes_groups else {}
         )
-        if is_classifier(model) and isinstance(y, np.ndarray) and y.ndim == 1:
-            right = model.predict(self._rows.X(pairs), **keywords) == y
-            return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
-        if is_classifier(model):
+        predicted = model.predict(self._rows.X(pairs), **keywords)
+        if self._study.question.kind == "multi_select":
             return {}
-        error = model.predict(self._rows.X(pairs), **keywords) - y
+        if is_classifier(model) or np.asarray(y).dtype.kind not in "fiu":
+            right = _labels(predicted) == _labels(y)
+            return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
+        error = predicted - y
         return {
             "rmse": float(np.sqrt(np.mean(np.square(error)))),
             "n_scored": len(pairs),
@@ -205,16 +206,26 @@ class Planner:
         keywords = (
             {"groups": self._rows.groups(pairs)} if self._rows.takes_groups else {}
         )
-        now = self._search.estimator_.predict(self._rows.X(pairs), **keywords)
+        now = np.asarray(
+            self._search.estimator_.predict(self._rows.X(pairs), **keywords)
+        )
+        is_number = now.ndim == 1 and now.dtype.kind in "fiu"
+        if is_classifier(self._search.estimator_) or not is_number:
+            now = _labels(now)
         before, self._population = self._population, now
-        if before is None or np.ndim(now) != 1 or len(now) < 2:
+        if before is None or len(now) < 2:
             return {}
-        if is_classifier(self._search.estimator_):
+        if now.dtype.kind == "U":
             return {"stability": _kappa(before, now)}
         spread = np.var(now)
         if not spread > 0:
             return {}
         return {"stability": float(1 - np.mean((now - before) ** 2) / spread)}
+
+
+def _labels(values: Any) -> Any:
+    """Return one text for each label, that of several blanks or options too."""
+    return np.array([to_json(np.asarray(value).tolist()) for value in values], str)
 
 
 def _kappa(a: Any, b: Any) -> float:

@@ -172,6 +172,24 @@ def test_a_joint_design_knows_who_the_participants_are(store, effects):
     assert len(set(plan.batch)) == 10
 
 
+@pytest.mark.parametrize(
+    "kind", ["binary", "ordinal", "magnitude", "cloze", "free_text"]
+)
+def test_models_of_every_kind_of_answer_are_scored(store, kind):
+    study = make_study(kind, n_items=20, n_participants=6, refit_every=20, n_initial=20)
+    rehearsal, _ = rehearse(study, store)
+    rehearsal.run(max_judgments=40)
+    judgments = store.judgments()
+    planner = Planner(study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for n in (25, 32, 40):
+            _, note = planner.update(judgments[:n])
+    assert note["fitted"]
+    assert note["stability"] <= 1
+    assert ("rmse" if kind == "magnitude" else "accuracy") in note
+
+
 def test_corrections_change_the_model(store):
     study = make_study(n_items=20, n_participants=5)
     rehearsal, _ = rehearse(study, store)
@@ -329,7 +347,7 @@ def test_items_of_large_studies_are_sampled(store, monkeypatch):
     monkeypatch.setattr(_planner, "MAX_PAIRS", 60)
     study = make_study(n_items=50, n_participants=4, n_initial=5, refit_every=10)
     rehearsal, _ = rehearse(study, store)
-    rehearsal.run(max_judgments=60)
+    rehearsal.run(max_judgments=40)
     assert store.document("report")["error"] is None
     assert len(rehearsal.refitter._planner._pairs) < 60 + 60
 
