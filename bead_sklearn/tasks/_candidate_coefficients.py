@@ -17,6 +17,7 @@ from bead_sklearn.solvers import (
     fit_mixed_model,
     predict_sets,
 )
+from bead_sklearn.tasks._alternatives import SampledRows
 from bead_sklearn.tasks._candidate_fit import CandidateModel
 from bead_sklearn.tasks._population import marginal_factors
 from bead_sklearn.tasks._questions import Asked, distinct_people
@@ -88,22 +89,27 @@ class CandidateCoefficients(CandidateModel):
         For each person a row of zeros and one for each feature.
         """
         n_people = len(next(iter(ids.values()))) if ids else n
-        size = len(self._column_names) + 1
+        n_columns = len(self._column_names)
+        size = n_columns + len(self._bias_names) + 1
         person = np.repeat(np.arange(n_people), size)
         units = np.tile(np.eye(size)[:, 1:], (n_people, 1))
-        return AlternativeRows(
-            self._as_judgments(units),
+        return SampledRows(
+            self._as_judgments(units[:, :n_columns]),
             {name: values[person] for name, values in ids.items()},
             ConditionalLogit(person),
             judgment=person,
             option=np.tile(np.arange(size), n_people),
             n_options=size,
+            bias=units[:, n_columns:],
         )
 
     def _coefficients(
         self, ids: dict[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (n_people, K) and covariance (n_people, K, K) of coefficients."""
+        """Mean (n_people, K) and covariance (n_people, K, K) of coefficients.
+
+        Those that are held are one more, of the sum of what they stand for.
+        """
         rows = self._unit_rows(ids, 1)
         _, design = self._build(rows)
         mean, covariance = self._moments(self._posterior, design, rows)
@@ -112,7 +118,14 @@ class CandidateCoefficients(CandidateModel):
             assert self._newcomers is not None
             found = self._moments(self._newcomers, self._without_own(design), rows)
             mean[new], covariance[new] = (part[new] for part in found)
-        return mean, covariance
+        n_held = int(bool(self._held))
+        padding = ((0, 0), (0, n_held), (0, n_held))
+        return self._with_held(mean), np.pad(covariance, padding)
+
+    def _with_held(self, theta: np.ndarray) -> np.ndarray:
+        """Append the coefficient of what is held, 1."""
+        padding = [(0, 0)] * (theta.ndim - 1) + [(0, int(bool(self._held)))]
+        return np.pad(theta, padding, constant_values=1.0)
 
     def _moments(
         self, posterior: Posterior, design: Design, rows: AlternativeRows
@@ -148,7 +161,7 @@ class CandidateCoefficients(CandidateModel):
             new_levels=self._new_levels(design, rows.ids, everyone=False),
             marginal=marginal & set(posterior.factor_names),
         ).reshape(n_draws, -1, rows.n_options)
-        return np.asarray(theta[:, :, 1:] - theta[:, :, :1])
+        return self._with_held(theta[:, :, 1:] - theta[:, :, :1])
 
 
 def _columns_of(

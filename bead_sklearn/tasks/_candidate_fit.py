@@ -10,7 +10,7 @@ need the distribution of few coefficients per participant.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ from bead_sklearn.tasks._rows import AlternativeRows, Rows
 from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
 
 #: Fewest and most alternatives that are drawn for an answer, and how many pairs of
-#: alternatives all choice sets may have.
+#: alternatives all choice sets may have where people have few effects.
 _ALTERNATIVES = (8, 20)
 _MAX_PAIRS = 2_000_000
 
@@ -47,6 +47,50 @@ _CONSTANTS = ("frequency", "length")
 #: that grows with the length of the candidate has no bound; own_length has.
 _FOLLOWING = ("typicality",)
 _SLOPES = ("typicality", "words", "frequency")
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """Alternatives of answers, without what a language model says of them.
+
+    Attributes
+    ----------
+    contexts : Contexts
+        What was answered.
+    index, sets, codes : ndarray of int of shape (n_rows,)
+        Context, choice set and candidate of each row; sets are in order.
+    values : ndarray of shape (n_rows, n_columns)
+        What tells candidates apart.
+    names : list of str
+        Names of these columns.
+    """
+
+    contexts: Contexts
+    index: np.ndarray
+    sets: np.ndarray
+    codes: np.ndarray
+    values: np.ndarray
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a language model says of alternatives.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_scores + n_features + n_bias)
+        Scores, features under the ridge, and directions of a person's bias.
+    names : list of str
+        Their names.
+    n_features, n_bias : int
+        How many of the columns are the second and the third.
+    """
+
+    values: np.ndarray
+    names: list[str]
+    n_features: int
+    n_bias: int
 
 
 class CandidateModel(MixedModelClassifier):
@@ -109,6 +153,35 @@ class CandidateModel(MixedModelClassifier):
         """Return the candidates to choose from; None are the answers themselves."""
         del answers
         return None
+
+    def _context_encoder(self) -> Any:
+        """Return what says which contexts are similar."""
+        return self.encoder
+
+    def _score_alternatives(self, alternatives: Alternatives) -> Scores:
+        """Learn and return more columns of the alternatives of a fit."""
+        return Scores(np.zeros((len(alternatives.index), 0)), [], 0, 0)
+
+    def _score_table(
+        self, contexts: Contexts, places: np.ndarray, candidates: list[str]
+    ) -> np.ndarray:
+        """Return these columns of candidates in some contexts, (n, n_candidates, K).
+
+        Parameters
+        ----------
+        contexts : Contexts
+            Contexts.
+        places : ndarray of int of shape (n,)
+            Which of them.
+        candidates : list of str
+            Candidates, seen or not.
+        """
+        del contexts
+        return np.zeros((len(places), len(candidates), 0))
+
+    def _has_own_features(self) -> bool:
+        """Whether features of candidates are learned for each person."""
+        return _people_matter(self.mixed_effects)
 
     # ------------------------------------------------------------------- fit
 
@@ -173,10 +246,10 @@ class CandidateModel(MixedModelClassifier):
         people = {name: values[numbers] for name, values in asked.ids.items()}
         contexts = replace(asked.contexts, index=index)
         answers = Answers(contexts, codes[numbers], counts, people)
-        if not _people_matter(self.mixed_effects):
+        if not self._has_own_features():
             answers = replace(answers, ids={})
         self._utilities = CandidateFeatures(
-            self.encoder,
+            self._context_encoder(),
             {"device": self.device, "random_state": self.random_state},
             self._length_unit,
             self._with_words,
@@ -201,10 +274,15 @@ class CandidateModel(MixedModelClassifier):
             asked.numeric[at],
             judgments.numeric_names,
         )
-        self._kept = _informative(values, sets.sets)
-        self._column_names = [names[j] for j in self._kept]
-        return SampledRows(
-            self._as_judgments(values[:, self._kept]),
+        index = asked.contexts.index[at]
+        alternatives = Alternatives(
+            asked.contexts, index, sets.sets, sets.codes, values, names
+        )
+        if self.fine_tune != "frozen":
+            self._alternatives = alternatives
+        self._held: dict[str, float] = {}
+        rows = SampledRows(
+            Judgments(len(at), {}, None, [], {}),
             {name: given[at] for name, given in asked.ids.items()},
             ConditionalLogit(sets.sets),
             sets.chosen,
@@ -214,6 +292,37 @@ class CandidateModel(MixedModelClassifier):
             len(self.classes_),
             sets.offset,
         )
+        return self._tell_apart(rows, alternatives)
+
+    def _tell_apart(self, rows: SampledRows, alternatives: Alternatives) -> SampledRows:
+        """Return rows with the columns that tell alternatives apart.
+
+        Columns whose coefficients are held become part of the offset. All features
+        are kept: under the ridge they may depend on each other, and the effects of
+        people need the whole space.
+        """
+        scores = self._score_alternatives(alternatives)
+        values = np.column_stack([alternatives.values, scores.values])
+        names = [*alternatives.names, *scores.names]
+        n_known = values.shape[1] - scores.n_bias
+        n_plain = n_known - scores.n_features
+        free = [j for j in range(n_plain) if names[j] not in self._held]
+        plain = _informative(values[:, free], alternatives.sets)
+        self._kept = np.append(np.array(free)[plain], np.arange(n_plain, n_known))
+        self._n_features = scores.n_features
+        self._column_names = [names[j] for j in self._kept]
+        self._bias_columns = np.arange(n_known, values.shape[1])
+        self._bias_names = names[n_known:]
+        self._held_columns = np.array(
+            [names.index(name) for name in self._held], dtype=np.intp
+        )
+        held = values[:, self._held_columns] @ np.array([*self._held.values()])
+        return replace(
+            rows,
+            judgments=self._as_judgments(values[:, self._kept]),
+            offset=held if rows.offset is None else rows.offset + held,
+            bias=values[:, self._bias_columns],
+        )
 
     def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
@@ -221,7 +330,11 @@ class CandidateModel(MixedModelClassifier):
         if not isinstance(self.n_alternatives, str):
             return int(self.n_alternatives)
         few, many = _ALTERNATIVES
-        return int(np.clip(np.sqrt(_MAX_PAIRS / n_answers) - 1, few, many))
+        return int(np.clip(np.sqrt(self._max_pairs() / n_answers) - 1, few, many))
+
+    def _max_pairs(self) -> int:
+        """Return how many pairs of alternatives all choice sets may have."""
+        return _MAX_PAIRS
 
     def _ask(self, judgments: Judgments, ids: dict[str, np.ndarray]) -> Asked:
         contexts, row = self._read_contexts(judgments)
@@ -252,7 +365,10 @@ class CandidateModel(MixedModelClassifier):
     ) -> Covariates:
         del columns, mixed_effects
         judgments = rows.judgments
-        return Covariates(judgments.numeric_matrix(), judgments.numeric_names)
+        assert isinstance(rows, SampledRows)
+        assert rows.bias is not None
+        values = np.hstack([judgments.numeric_matrix(), rows.bias])
+        return Covariates(values, [*judgments.numeric_names, *self._bias_names])
 
     def _terms(
         self,
@@ -262,26 +378,30 @@ class CandidateModel(MixedModelClassifier):
     ) -> list[FormulaTerm]:
         """Terms in which the constant is how a person follows what others answer."""
         constants = tuple(name for name in _FOLLOWING if name in covariate_names)
+        bias = tuple(name for name in self._bias_names if name in covariate_names)
+        terms = []
         if mixed_effects.formula is not None:
-            return [
-                replace(
-                    term,
-                    intercept=False,
-                    slopes=tuple(
-                        dict.fromkeys([*constants * term.intercept, *term.slopes])
-                    ),
-                )
-                for term in mixed_effects.terms()
-            ]
+            for term in mixed_effects.terms():
+                slopes = dict.fromkeys([*constants * term.intercept, *term.slopes])
+                terms.append(replace(term, intercept=False, slopes=tuple(slopes)))
+                if term.intercept and bias:
+                    terms.append(FormulaTerm(term.factor, False, bias, True, True))
+            return terms
         if mixed_effects.mode == "fixed":
             return []
-        slopes = constants
+        own = constants
+        heads: tuple[str, ...] = ()
         if mixed_effects.mode == "random_slopes":
-            slopes = tuple(name for name in covariate_names if name in _SLOPES)
+            own = tuple(name for name in covariate_names if name in _SLOPES)
+            names = self._column_names
+            heads = tuple(names[len(names) - self._n_features :])
         correlated = mixed_effects.correlation_structure == "correlated"
-        return [
-            FormulaTerm((name,), False, slopes, correlated) for name in ids if slopes
-        ]
+        for name in ids:
+            terms += [FormulaTerm((name,), False, own, correlated)] * bool(own)
+            for features in (bias, heads):
+                if features:
+                    terms.append(FormulaTerm((name,), False, features, True, True))
+        return terms
 
     def _design(
         self, columns: Columns, rows: Rows, *args: Any, **kwargs: Any

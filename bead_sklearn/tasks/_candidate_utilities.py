@@ -18,8 +18,8 @@ from bead_sklearn.tasks._questions import Asked, Cases, distinct_people
 from bead_sklearn.tasks._rows import read_ids
 from bead_sklearn.tasks._utilities import OWN_FEATURES
 
-#: Entries of a table of judgments by candidates that are held at once.
-_MAX_ENTRIES = 2_000_000
+#: Entries of a table of judgments by candidates by features that are held at once.
+_MAX_ENTRIES = 12_000_000
 
 
 class CandidateUtilities(CandidateCoefficients):
@@ -50,7 +50,8 @@ class CandidateUtilities(CandidateCoefficients):
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield parts of the cases and their features, (n, n_candidates, K)."""
         relations = self._utilities.space_.relate(asked.contexts)
-        step = max(1, _MAX_ENTRIES // len(candidates))
+        size = len(candidates) * (1 + len(self._column_names) + len(self._bias_names))
+        step = max(1, _MAX_ENTRIES // size)
         for start in range(0, len(cases.first), step):
             part = np.arange(start, min(start + step, len(cases.first)))
             at = cases.first[part]
@@ -69,7 +70,13 @@ class CandidateUtilities(CandidateCoefficients):
             values, _ = self._products(
                 features, self._utilities.names, asked.numeric[at], []
             )
-            yield part, values[..., self._kept]
+            more = self._score_table(asked.contexts, contexts, candidates)[place]
+            values = np.concatenate([values, more], axis=-1)
+            columns = [values[..., [*self._kept, *self._bias_columns]]]
+            if self._held:
+                held = values[..., self._held_columns] @ [*self._held.values()]
+                columns.append(held[..., None])
+            yield part, np.concatenate(columns, axis=-1)
 
     def predict_linear(
         self, X: Any, *, groups: Any = None, return_std: bool = False
@@ -226,7 +233,7 @@ class CandidateUtilities(CandidateCoefficients):
                 ridge_variance=self._ridge_variance() if is_estimated else 0.0,
             )
         theta = theta.reshape(n_simulations, -1, rows.n_options)
-        theta = (theta[:, :, 1:] - theta[:, :, :1])[:, person]
+        theta = self._with_held(theta[:, :, 1:] - theta[:, :, :1])[:, person]
         points = rng.uniform(size=(n_simulations, len(asked.row)))
         cases = Cases.all_of(asked, self._cases(asked))
         codes = np.empty(points.shape, dtype=np.intp)

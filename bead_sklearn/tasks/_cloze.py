@@ -6,16 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bead_sklearn._sklearn import StrOptions
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.tasks._answers import check_answer, check_candidates, read_rows
 from bead_sklearn.tasks._blanks import read_blanks
-from bead_sklearn.tasks._candidates import CandidateClassifier
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._docs import fill_docs
+from bead_sklearn.tasks._masked_candidates import MaskedCandidates
 
 
 @fill_docs
-class ClozeClassifier(CandidateClassifier):
+class ClozeClassifier(MaskedCandidates):
     """Fillers of blanks, as a choice among the fillers that are known.
 
         P(f | context, participant) = exp(eta_f) / sum_g exp(eta_g),
@@ -100,9 +101,9 @@ class ClozeClassifier(CandidateClassifier):
     _with_words = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **CandidateClassifier._parameter_constraints,
+        **MaskedCandidates._parameter_constraints,
         "blank": [str],
-        "candidates": ["array-like", None],
+        "candidates": ["array-like", StrOptions({"vocabulary"}), None],
     }
 
     def __init__(
@@ -112,6 +113,8 @@ class ClozeClassifier(CandidateClassifier):
         candidates: Any = None,
         mixed_effects: Any = "auto",
         encoder: Any = None,
+        fine_tune: Any = "frozen",
+        net: Any = None,
         n_alternatives: int | str = "auto",
         alpha: float | str = "auto",
         population: Any = "marginal",
@@ -139,15 +142,22 @@ class ClozeClassifier(CandidateClassifier):
         )
         self.blank = blank
         self.candidates = candidates
+        self.fine_tune = fine_tune
+        self.net = net
 
     def _check_parameters(self) -> None:
-        super()._check_parameters()
         if not self.blank.strip():
             raise ValueError(f"blank must be a mark in the text. Got {self.blank!r}.")
+        super()._check_parameters()
+
+    def _mark(self) -> str:
+        return self.blank
 
     def _offered(self, answers: set[str]) -> list[str] | None:
         if self.candidates is None:
             return None
+        if isinstance(self.candidates, str):
+            return sorted({*self._vocabulary(), *answers})
         offered = check_candidates(self.candidates)
         unknown = sorted(answers - set(offered))
         if unknown:
