@@ -244,7 +244,6 @@ def load_masked(
 
 def _not_masked(model: str, reason: str) -> ValueError:
     return ValueError(
-        f"The model {model!r} is no masked language model: {reason}. Take one, such as "
-        "'google-bert/bert-base-uncased', or a TransformerEncoder, for features of "
-        "texts by any model."
+        f"The model {model!r} is no masked language model: {reason}. Take one such as "
+        "'google-bert/bert-base-uncased'."
     )

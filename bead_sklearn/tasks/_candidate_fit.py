@@ -154,10 +154,6 @@ class CandidateModel(MixedModelClassifier):
         del answers
         return None
 
-    def _context_encoder(self) -> Any:
-        """Return what says which contexts are similar."""
-        return self.encoder
-
     def _score_alternatives(self, alternatives: Alternatives) -> Scores:
         """Learn and return more columns of the alternatives of a fit."""
         return Scores(np.zeros((len(alternatives.index), 0)), [], 0, 0)
@@ -253,7 +249,7 @@ class CandidateModel(MixedModelClassifier):
         if not self._has_own_features():
             answers = replace(answers, ids={})
         self._utilities = CandidateFeatures(
-            self._context_encoder(),
+            self.encoder,
             {"device": self.device, "random_state": self.random_state},
             self._length_unit,
             self._with_words,

@@ -112,6 +112,7 @@ class ClozeClassifier(MaskedCandidates):
         blank: str = "___",
         candidates: Any = None,
         mixed_effects: Any = "auto",
+        language_model: Any = None,
         encoder: Any = None,
         fine_tune: Any = "frozen",
         net: Any = None,
@@ -142,6 +143,7 @@ class ClozeClassifier(MaskedCandidates):
         )
         self.blank = blank
         self.candidates = candidates
+        self.language_model = language_model
         self.fine_tune = fine_tune
         self.net = net
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
 from bead_sklearn.encoders import MaskedLMEncoder
 from bead_sklearn.tasks._alternatives import SampledRows
@@ -24,12 +23,15 @@ _MAX_PAIRS = 250_000
 
 
 class MaskedCandidates(CandidateClassifier):
-    """Base of classifiers whose encoder may be a masked language model."""
+    """Base of classifiers that may have a masked language model."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CandidateClassifier._parameter_constraints,
         **FINE_TUNING,
+        "language_model": [str, MaskedLMEncoder, None],
     }
+
+    language_model: str | MaskedLMEncoder | None
 
     _language: LanguageFeatures | None = None
 
@@ -42,32 +44,26 @@ class MaskedCandidates(CandidateClassifier):
         if "_given_rows" in self.__dict__:  # what they were made of is known too
             return
         self._language = None
-        encoder = self.encoder
-        if isinstance(encoder, str):
-            encoder = MaskedLMEncoder(encoder, device=self.device)
-        if isinstance(encoder, MaskedLMEncoder):
-            self._language = LanguageFeatures(clone(encoder).fit(), self._mark())
+        model = self.language_model
+        if model is not None:
+            if isinstance(model, str):
+                model = MaskedLMEncoder(model, device=self.device)
+            self._language = LanguageFeatures(clone(model).fit(), self._mark())
         elif self.fine_tune != "frozen":
             raise ValueError(
-                f"fine_tune={self.fine_tune!r} needs the name or path of a masked "
-                "language model, or a MaskedLMEncoder, as encoder. Got "
-                f"{self.encoder!r}."
+                f"fine_tune={self.fine_tune!r} needs a masked language model, which "
+                "is trained. Pass language_model=, its name or path, or leave "
+                "fine_tune='frozen'."
             )
 
     def _vocabulary(self) -> list[str]:
         """Return the words among the tokens of the model."""
         if self._language is None:
             raise ValueError(
-                "candidates='vocabulary' needs a masked language model as encoder, "
-                f"whose vocabulary it is. Got encoder={self.encoder!r}."
+                "candidates='vocabulary' needs a masked language model, whose "
+                "vocabulary it is. Pass language_model=, its name or path."
             )
         return self._language.encoder.language_model().words()
-
-    def _context_encoder(self) -> Any:
-        """Return the model as it was pretrained, or the encoder that was given."""
-        if self._language is None:
-            return super()._context_encoder()
-        return FrozenEstimator(self._language.encoder)
 
     def _score_alternatives(self, alternatives: Alternatives) -> Scores:
         language = self._language

@@ -82,7 +82,9 @@ def few():
 @pytest.fixture(scope="module")
 def tuned(few, folder):
     X, y, groups = few
-    model = ClozeClassifier(encoder=folder, fine_tune="full", net=net(), random_state=0)
+    model = ClozeClassifier(
+        language_model=folder, fine_tune="full", net=net(), random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(X, y, groups=groups)
@@ -93,7 +95,10 @@ def test_bias_of_participants_is_recovered_frozen_and_tuned(folder):
     found = {}
     for fine_tune in ("frozen", "full"):
         model = ClozeClassifier(
-            encoder=folder, fine_tune=fine_tune, net=net(max_epochs=2), random_state=0
+            language_model=folder,
+            fine_tune=fine_tune,
+            net=net(max_epochs=2),
+            random_state=0,
         ).fit(X, y, groups=groups)
         estimated = deviations(model, np.arange(len(bias)))
         found[fine_tune] = np.corrcoef(estimated.ravel(), bias.ravel())[0, 1]
@@ -129,7 +134,7 @@ def test_heads_learn_a_reversal_that_the_fixed_model_cannot(folder, fine_tune):
     found = {}
     for effects in ("fixed", "random_slopes"):
         model = ClozeClassifier(
-            encoder=folder,
+            language_model=folder,
             fine_tune=fine_tune,
             mixed_effects=effects,
             net=net(lr=3e-3, max_epochs=4),
@@ -149,7 +154,11 @@ def test_several_blanks_and_fillers_of_several_tokens(few, folder):
     when = np.array(["today", "last year"])[np.arange(len(y)) % 2]
     y = [list(parts) for parts in zip(y, when, strict=True)]
     model = ClozeClassifier(
-        encoder=folder, fine_tune=1, net=net(), mixed_effects="auto", random_state=0
+        language_model=folder,
+        fine_tune=1,
+        net=net(),
+        mixed_effects="auto",
+        random_state=0,
     ).fit(X, y, groups=groups)
     first, second = model.predict_proba(X[:5], groups=groups[:5])
     assert np.allclose(first.sum(axis=1), 1.0)
@@ -225,7 +234,7 @@ def test_without_steps_the_fit_is_nearly_the_frozen_one(few, folder):
     X, y, _ = few
     still = net(lr=0.0, head_lr=0.0, train_split=None)
     first = ClozeClassifier(
-        encoder=folder, fine_tune="full", net=still, random_state=0
+        language_model=folder, fine_tune="full", net=still, random_state=0
     ).fit(X, y)
     second = clone(first).set_params(fine_tune="frozen").fit(X, y)
     assert np.allclose(first.predict_proba(X), second.predict_proba(X), atol=0.01)
@@ -285,7 +294,9 @@ def test_what_else_can_be_asked_of_a_tuned_model(few, tuned):
 
 def test_words_of_the_vocabulary_are_candidates(few, folder):
     X, y, groups = (part[:72] for part in few)
-    model = ClozeClassifier(encoder=folder, candidates="vocabulary", random_state=0)
+    model = ClozeClassifier(
+        language_model=folder, candidates="vocabulary", random_state=0
+    )
     model.fit(X, y, groups=groups)
     words = set(MaskedLMEncoder(folder).fit().language_model().words())
     assert set(model.classes_) == words | {"green tea"}
@@ -307,7 +318,12 @@ def test_effects_of_items_weights_and_columns(few, folder):
         {"text": X, "trial": rng.normal(size=len(X)), "item": X, "who": groups}
     )
     frame["item"] = frame["item"].str[4:9]
-    options = {"encoder": folder, "fine_tune": "lora", "net": net(), "random_state": 0}
+    options = {
+        "language_model": folder,
+        "fine_tune": "lora",
+        "net": net(),
+        "random_state": 0,
+    }
     crossed = ClozeClassifier(
         mixed_effects="(1 + frequency | who) + (1 | item)", **options
     ).fit(frame, y)
@@ -330,7 +346,7 @@ def test_effects_of_items_weights_and_columns(few, folder):
 
 def test_searches_and_cross_validation(few, folder):
     X, y, groups = few
-    model = ClozeClassifier(encoder=folder, net=net(), random_state=0)
+    model = ClozeClassifier(language_model=folder, net=net(), random_state=0)
     grid = {"fine_tune": ["frozen", "lora"], "net__lr": [1e-3]}
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
     assert (search.cv_results_["mean_test_score"] > 0.2).all()
@@ -342,21 +358,24 @@ def test_one_context_and_encoders_that_compare_contexts_only(few, folder):
     X, y, groups = few
     alike = np.array([X[0]] * len(X), dtype=object)
     model = ClozeClassifier(
-        encoder=MaskedLMEncoder(folder), mixed_effects="random_slopes", random_state=0
+        language_model=MaskedLMEncoder(folder),
+        mixed_effects="random_slopes",
+        random_state=0,
     ).fit(alike, y, groups=groups)
     assert not any(name.startswith("head") for name in model.coef_names_)
-    other = ClozeClassifier(encoder=TransformerEncoder(folder), random_state=0)
-    other.fit(X, y, groups=groups)
-    assert "own_words" in other.coef_names_
-    assert "log_probability" not in other.coef_names_
-    with pytest.raises(ValueError, match="needs the name or path of a masked"):
+    for encoder in (folder, TransformerEncoder(folder), MaskedLMEncoder(folder)):
+        other = ClozeClassifier(encoder=encoder, random_state=0)
+        other.fit(X, y, groups=groups)
+        assert "own_words" in other.coef_names_
+        assert "log_probability" not in other.coef_names_
+    with pytest.raises(ValueError, match="'full' needs a masked language model"):
         other.set_params(fine_tune="full").fit(X, y, groups=groups)
 
 
 def test_models_that_cannot_score_fillers(few, tmp_path):
     X, y, _ = few
     with pytest.raises(OSError, match=r"'no-such/model' cannot be loaded.*HF_HUB_OFF"):
-        ClozeClassifier(encoder="no-such/model").fit(X, y)
+        ClozeClassifier(language_model="no-such/model").fit(X, y)
     plain = save_bert(tmp_path, X)
     with pytest.raises(ValueError, match="is no masked language model"):
-        ClozeClassifier(encoder=plain, fine_tune="lora").fit(X, y)
+        ClozeClassifier(language_model=plain, fine_tune="lora").fit(X, y)
