@@ -141,7 +141,9 @@ class MaskedLMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.revision_ = revision_of(model, load_config(model))
         self.weights_: dict[str, np.ndarray] = {}
         self.digest_ = ""
-        layer = self.language_model().network.get_output_embeddings()
+        loaded = self.language_model()
+        self._mask = str(loaded.tokenizer.mask_token)
+        layer = loaded.network.get_output_embeddings()
         self.n_components_ = int(layer.weight.shape[1])
         return self
 
@@ -191,9 +193,7 @@ class MaskedLMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         before, after : list of str
             Pieces of text, in order, with other blanks between them.
         """
-        mask = str(self.language_model().tokenizer.mask_token)
-        parts = [mask.join(pieces) for pieces in (before, after)]
-        return parts[0], parts[1]
+        return self._mask.join(before), self._mask.join(after)
 
     def states(
         self, prompts: list[Prompt], n_masks: int

@@ -40,16 +40,49 @@ class ClozeClassifier(MaskedCandidates):
     else gave take part in the features only, unless there are no others: they say
     nothing on the choice among those known.
 
+    A masked language model, ``language_model``, adds what it knows of the fillers. As
+    many of its mask tokens stand in the blank as the filler has tokens t, one in other
+    blanks, and z_j is the state at mask j that its output layer with the rows e takes:
+
+    - ``log_probability``: sum_j log P(t_j), a pseudo-log-likelihood [4]_ that takes
+      one pass for all fillers with as many tokens;
+    - ``head0``, ...: main directions of the terms sum_j (z_j - mean) * e(t_j) that
+      this is a sum of, as far as it depends on the context. Their coefficients stand
+      under the ridge;
+    - ``filler0``, ...: main directions of the rows e of the fillers. They have no
+      coefficients but those of participants: ``x' u`` with ``u ~ N(0, s^2 I)`` is the
+      bias of a participant for a filler, s their standard deviation. With up to 17
+      fillers these biases are alike but for summing to 0; with more, fillers with
+      similar rows have similar biases.
+
+    The biases take the place of ``own_words`` and ``own_length``, beside which they
+    would count twice. With ``mixed_effects="random_slopes"`` participants have heads
+    of their own too, coefficients of ``head0``, ...
+
     Parameters
     ----------
     blank : str, default="___"
         What marks a blank in the texts of X. Each text needs one; several blanks of a
         text are filled independently of each other, given the participant.
-    candidates : list of str, default=None
+    candidates : list of str or "vocabulary", default=None
         The fillers on offer, where participants could choose from these only. None
-        takes the fillers seen in fit.
+        takes the fillers seen in fit; "vocabulary" all words that are tokens of
+        ``language_model`` as well.
     {candidate_effects}
+    language_model : str or MaskedLMEncoder, default=None
+        Name or path of a Hugging Face model that fills masks, or a
+        :class:`~bead_sklearn.encoders.MaskedLMEncoder`. None is without one.
     {encoder}
+    fine_tune : {"frozen", "full", "lora"} or int, default="frozen"
+        Whether ``language_model`` is trained too: all of it, low-rank adapters, or
+        its last so many layers. Afterwards everything else is fitted to what it says
+        then, only that ``typicality`` and ``frequency`` keep the coefficients of the
+        frozen model: the tuned one has seen the answers that they leave out.
+    net : MixedEffectsNet, default=None
+        How it is trained; None is
+        ``MixedEffectsNet(lr=5e-5, head_lr=1e-3, max_epochs=10, patience=2)``, with
+        ``lr=5e-4`` for adapters and batches of 64 answers. Its parameters are
+        searchable as ``net__lr``.
     {n_alternatives}
     {alpha}
     {population}
@@ -60,6 +93,8 @@ class ClozeClassifier(MaskedCandidates):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Fillers seen in fit, or ``candidates``; sorted.
+    tuning_ : Tuning
+        Losses per epoch and which one was kept, if a language model was trained.
     {candidate_coef}
     {fitted}
 
@@ -75,15 +110,20 @@ class ClozeClassifier(MaskedCandidates):
     row y is a list of str, with several a list of lists.
 
     A filler that was never seen, such as one of ``candidates`` of
-    :meth:`predict_proba`, has a small probability, never 0.
+    :meth:`predict_proba`, has a small probability, never 0. With a language model and
+    ``candidates``, those that nobody gave are among the alternatives in fit.
 
-    Participants not seen in fit have no words and lengths of their own. They are
-    predicted by other coefficients, estimated from the same fillers without
-    ``own_words`` and ``own_length``; ``coef_`` is for those who are known.
+    Without a language model, participants not seen in fit have no words and lengths
+    of their own. They are predicted by other coefficients, estimated from the same
+    fillers without ``own_words`` and ``own_length``; ``coef_`` is for those who are
+    known.
 
     References
     ----------
     {candidate_references}
+    .. [4] Salazar et al. (2020). Masked language model scoring. ACL.
+       doi:10.18653/v1/2020.acl-main.240. There each token is masked by itself, which
+       takes a pass per token and filler.
 
     Examples
     --------
@@ -95,6 +135,11 @@ class ClozeClassifier(MaskedCandidates):
     ['tea', 'book']
     >>> model.predict_proba(["You read the ___."]).shape
     (1, 4)
+
+    >>> model = ClozeClassifier(
+    ...     language_model="google-bert/bert-base-uncased", fine_tune="lora"
+    ... )
+    >>> model.fit(texts, fillers, groups=participants)  # doctest: +SKIP
     """
 
     _length_unit = "character"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bead_sklearn.encoders import MaskedLMEncoder
+from bead_sklearn.encoders._masked_model import Prompt
 
 #: Texts, and number of the blank in them.
 Blanks = Sequence[tuple[tuple[str, ...], int]]
@@ -60,9 +61,10 @@ class Directions:
         whiten : bool, default=False
             Whether the coordinates vary alike.
         """
-        _, sizes, right = np.linalg.svd(
-            deviations.astype(np.float64), full_matrices=False
-        )
+        rows = deviations.astype(np.float64)
+        if len(rows) > rows.shape[1]:
+            rows = np.asarray(np.linalg.qr(rows, mode="r"))
+        _, sizes, right = np.linalg.svd(rows, full_matrices=False)
         kept = int((sizes > _ROUNDING * max(sizes.max(initial=0.0), 1e-12)).sum())
         kept = min(kept, n_most)
         basis, sizes = right[:kept].T, sizes[:kept]
@@ -120,6 +122,7 @@ class LanguageFeatures:
     def __init__(self, encoder: MaskedLMEncoder, blank: str) -> None:
         self.encoder = encoder
         self.blank = blank
+        self._known: dict[tuple[int, Prompt], np.ndarray] | None = None
 
     def fit(
         self,
@@ -152,6 +155,7 @@ class LanguageFeatures:
         rows = self._filler_rows(fillers)
         deviations = rows - rows.mean(axis=0)
         self.filler_ = Directions.fit(rows, deviations, _N_FILLER, whiten=True)
+        self._known = {}
         self.state_, self.states_ = self._mean_states(names, fillers, codes)
         part = _whole_sets(sets, _MAX_ROWS)
         products = np.empty((len(part), self.encoder.n_components_), dtype=np.float32)
@@ -162,7 +166,9 @@ class LanguageFeatures:
         means = np.add.reduceat(products, starts) / sizes[:, None]
         deviations = products - np.repeat(means, sizes, axis=0)
         self.head_ = Directions.fit(products, deviations, _N_HEAD)
-        return self.pairs(names, index, fillers, codes)
+        features = self.pairs(names, index, fillers, codes)
+        self._known = None
+        return features
 
     @property
     def filler_names(self) -> list[str]:
@@ -211,7 +217,7 @@ class LanguageFeatures:
         prompts, spaced = self._prompts(names)
         for part in self._parts(spaced, fillers, everyone, np.arange(len(names))):
             m = part.tokens.shape[1]
-            z, norms = self.encoder.states([prompts[i] for i in part.blanks], m)
+            z, norms = self._states([prompts[i] for i in part.blanks], m)
             e, b = self._output_rows(part.tokens)
             flat_z, flat_e = z.reshape(len(z), -1), e.reshape(len(e), -1)
             deviations = flat_z - self._center(m).ravel()
@@ -292,9 +298,8 @@ class LanguageFeatures:
             if not len(rows):
                 continue
             blanks = np.unique(index[rows])
-            z, norms = self.encoder.states(
-                [prompts[i] for i in blanks], part.tokens.shape[1]
-            )
+            m = part.tokens.shape[1]
+            z, norms = self._states([prompts[i] for i in blanks], m)
             e, b = self._output_rows(part.tokens)
             z_place = np.searchsorted(blanks, index[rows])
             e_place = np.searchsorted(part.fillers, codes[rows])
@@ -314,7 +319,7 @@ class LanguageFeatures:
         by_number: dict[int, list[np.ndarray]] = {}
         for part in self._parts(spaced, fillers, codes, np.arange(len(names))):
             m = part.tokens.shape[1]
-            z, _ = self.encoder.states([prompts[i] for i in part.blanks], m)
+            z, _ = self._states([prompts[i] for i in part.blanks], m)
             by_number.setdefault(m, []).append(z)
         states = {m: np.concatenate(parts) for m, parts in by_number.items()}
         every = [z.reshape(-1, z.shape[2]) for z in states.values()]
@@ -323,6 +328,21 @@ class LanguageFeatures:
         for m, z in states.items():
             table[m - 1, :m] = z.mean(axis=0)
         return mean, table
+
+    def _states(self, prompts: list[Prompt], m: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return states (n, m, d) and log norms (n, m); in fit each is found once."""
+        known = self._known
+        if known is None:
+            return self.encoder.states(prompts, m)
+        new = [p for p in dict.fromkeys(prompts) if (m, p) not in known]
+        if new:
+            values = np.concatenate(
+                [part.reshape(len(new), m, -1) for part in self.encoder.states(new, m)],
+                axis=2,
+            )
+            known |= {(m, p): value for p, value in zip(new, values, strict=True)}
+        stacked = np.stack([known[m, p] for p in prompts])
+        return stacked[..., :-1], stacked[..., -1]
 
     def _center(self, m: int) -> np.ndarray:
         """Return the mean states at m masks, (m, d)."""
@@ -351,7 +371,7 @@ class LanguageFeatures:
                 table = np.array([tokens[i] for i in which])
                 yield FillerPart(blanks, used[which], table)
 
-    def _prompts(self, names: Blanks) -> tuple[list[tuple[str, str]], np.ndarray]:
+    def _prompts(self, names: Blanks) -> tuple[list[Prompt], np.ndarray]:
         """Return the blanks as prompts, and whether a space stands before each."""
         prompts = []
         for texts, number in names:
