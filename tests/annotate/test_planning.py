@@ -188,7 +188,22 @@ def test_models_of_every_kind_of_answer_are_scored(store, kind):
     assert not any("did not converge" in warning for warning in note["warnings"])
     is_number = kind in ("magnitude", "slider")
     assert ("rmse" in note) == is_number
-    assert ("accuracy" in note) == (not is_number and kind != "multi_select")
+    assert ("accuracy" in note) == (not is_number)
+
+
+def test_selections_are_scored_option_by_option(store):
+    study = make_study("multi_select", n_items=20, n_participants=6, n_initial=20)
+    rehearsal, _ = rehearse(study, store)
+    rehearsal.run(max_judgments=40)
+    judgments = store.judgments()
+    planner = Planner(study)
+    planner.update(judgments[:30])
+    model, new = planner.estimator, judgments[30:]
+    X = Rows(study, model).X([(j.item, j.participant) for j in new])
+    chosen = [[option in j.answer for option in model.classes_] for j in new]
+    expected = np.mean(model.predict(X) == np.array(chosen))
+    _, note = planner.update(judgments)
+    assert note["accuracy"] == pytest.approx(expected)
 
 
 def test_stability_of_numbers_is_their_concordance():
