@@ -33,8 +33,8 @@ def save_tokenizer(folder, texts, *, max_length=32):
     return words.get_vocab_size()
 
 
-def save_bert(folder, texts, *, width=16, layers=2, seed=0, dropout=0.1):
-    """A BERT of random weights; returns the folder as str."""
+def save_bert(folder, texts, *, width=16, layers=2, seed=0, dropout=0.1, masked=False):
+    """A BERT of random weights, perhaps with its head; returns the folder as str."""
     size = save_tokenizer(folder, texts)
     config = transformers.BertConfig(
         vocab_size=size,
@@ -50,5 +50,6 @@ def save_bert(folder, texts, *, width=16, layers=2, seed=0, dropout=0.1):
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        transformers.BertModel(config).save_pretrained(folder)
+        make = transformers.BertForMaskedLM if masked else transformers.BertModel
+        make(config).save_pretrained(folder)
     return str(folder)

@@ -26,12 +26,16 @@ class FormulaTerm:
     correlated : bool
         Whether the effects of one group are correlated (``|``) or independent
         (``||``).
+    shared : bool
+        Whether the slopes, of features without meaning of their own, have one variance
+        however few they are.
     """
 
     factor: tuple[str, ...]
     intercept: bool
     slopes: tuple[str, ...]
     correlated: bool
+    shared: bool = False
 
     @property
     def factor_name(self) -> str:

@@ -425,7 +425,8 @@ def build_structures(
             found = covariates.find(term)
             columns = found.columns
             slopes = covariates.values[:, columns]
-            shared = rotation_invariant and len(term.slopes) > MAX_FULL_COVARIANCE
+            many = len(term.slopes) > MAX_FULL_COVARIANCE
+            shared = term.shared or (rotation_invariant and many)
             centers = np.zeros(len(columns))
             if center and found.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)

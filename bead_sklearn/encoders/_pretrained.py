@@ -26,7 +26,7 @@ def load_config(model: str) -> Any:
     """
     from transformers import AutoConfig
 
-    return _load(AutoConfig.from_pretrained, model)
+    return load_pretrained(AutoConfig.from_pretrained, model)
 
 
 def revision_of(model: str, config: Any) -> str:
@@ -60,10 +60,10 @@ class PretrainedModel:
 
     def __init__(self, model: str, device: str, dtype: str) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self.device = device
-        self.tokenizer = _load(AutoTokenizer.from_pretrained, model)
+        self.tokenizer = load_pretrained(AutoTokenizer.from_pretrained, model)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if self.tokenizer.pad_token is None:
@@ -71,10 +71,14 @@ class PretrainedModel:
                 f"The tokenizer of {model!r} has no padding token and no end-of-text "
                 "token to use instead."
             )
-        network = _load(AutoModel.from_pretrained, model, dtype=getattr(torch, dtype))
-        if network.config.is_encoder_decoder:
-            network = network.get_encoder()
+        network = self._load_network(model, getattr(torch, dtype))
         self.network = network.to(device).eval()
+
+    def _load_network(self, model: str, dtype: Any) -> Any:
+        from transformers import AutoModel
+
+        network = load_pretrained(AutoModel.from_pretrained, model, dtype=dtype)
+        return network.get_encoder() if network.config.is_encoder_decoder else network
 
     def limit(self, max_length: int | None) -> int | None:
         """Return how many tokens of a text are read; None is all of them."""
@@ -178,7 +182,16 @@ def load_model(model: str, revision: str, device: str, dtype: str) -> Pretrained
     return PretrainedModel(model, device, dtype)
 
 
-def _load(from_pretrained: Callable[..., Any], model: str, **options: Any) -> Any:
+def load_pretrained(
+    from_pretrained: Callable[..., Any], model: str, **options: Any
+) -> Any:
+    """Return what ``from_pretrained`` loads.
+
+    Raises
+    ------
+    OSError
+        If there is no such model here or on the hub.
+    """
     try:
         if Path(model).is_dir() and not Path(model, "config.json").is_file():
             raise FileNotFoundError(f"There is no config.json in {model!r}.")

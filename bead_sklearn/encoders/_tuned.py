@@ -59,11 +59,7 @@ class TunedEncoder(TransformerEncoder):
         tuned = cls(**encoder.get_params(deep=False))
         tuned.fit([""])
         tuned.weights_ = dict(weights)
-        digest = hashlib.sha256()
-        for name, value in sorted(weights.items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(value).tobytes())
-        tuned.digest_ = digest.hexdigest()
+        tuned.digest_ = digest_of(weights)
         return tuned
 
     def _embed(self, strings: list[str]) -> Any:
@@ -96,24 +92,55 @@ def load_tuned(encoder: TunedEncoder) -> PretrainedModel:
     ValueError
         If the pretrained model is not the one whose weights were changed.
     """
-    import torch
-
     global _last
     device, dtype = _device_name(encoder.device), _dtype_name(encoder.dtype)
     key = (os.fspath(encoder.model), encoder.digest_, device, dtype)
     if _last is not None and _last[0] == key:
         return _last[1]
     loaded = PretrainedModel(key[0], device, dtype)
+    put_weights(loaded, encoder.weights_, key[0])
+    _last = key, loaded
+    return loaded
+
+
+def digest_of(weights: dict[str, np.ndarray]) -> str:
+    """Return a hash of weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def put_weights(
+    loaded: PretrainedModel, weights: dict[str, np.ndarray], model: str
+) -> None:
+    """Put tuned weights in place of those that a model was loaded with.
+
+    Parameters
+    ----------
+    loaded : PretrainedModel
+        The model.
+    weights : dict of str to ndarray
+        What changed, by the name of the parameter in the network.
+    model : str
+        Its name, for the error.
+
+    Raises
+    ------
+    ValueError
+        If it has no such parameters.
+    """
+    import torch
+
     parameters = dict(loaded.network.named_parameters())
     with torch.no_grad():
-        for name, value in encoder.weights_.items():
+        for name, value in weights.items():
             target = parameters.get(name)
             if target is None or tuple(target.shape) != value.shape:
                 shape = None if target is None else tuple(target.shape)
                 raise ValueError(
-                    f"The model {key[0]!r} is not the one that was tuned: its "
+                    f"The model {model!r} is not the one that was tuned: its "
                     f"parameter {name!r} has the shape {shape}, expected {value.shape}."
                 )
             target.copy_(torch.as_tensor(value))
-    _last = key, loaded
-    return loaded

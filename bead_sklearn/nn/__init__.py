@@ -14,6 +14,7 @@ from bead_sklearn.nn._lora import (
     add_lora,
     find_projections,
 )
+from bead_sklearn.nn._masked import MaskedPredictor
 from bead_sklearn.nn._optimizer import TableAdamW
 from bead_sklearn.nn._parameters import learned_parameters, with_learned_parameters
 from bead_sklearn.nn._peft import load_peft, save_peft, shared_adapter
@@ -25,6 +26,7 @@ from bead_sklearn.nn.net import MixedEffectsNet
 __all__ = [
     "MixedEffectsNet",
     "TextPredictor",
+    "MaskedPredictor",
     "HeadStart",
     "EffectTerm",
     "HeldOut",

@@ -14,6 +14,7 @@ from bead_sklearn.nn._data import (
     HeldOutRows,
     JudgmentDataset,
     RowSubset,
+    TokenColumn,
 )
 
 #: Columns of X that are not passed to the module.
@@ -45,6 +46,8 @@ class NetData(NeuralNet):
             return np.full(len(values), -1)
         if name in self.terms_:
             return match_levels(self.levels_[name], np.asarray(values))
+        if isinstance(values, TokenColumn):
+            return values
         if isinstance(values, PairedText):
             places = np.column_stack([values.first, values.second])
             return self.module_.tokenize(values.values, places)

@@ -96,6 +96,7 @@ class TextPredictor(torch.nn.Module):
     """
 
     center: Tensor
+    _loader = PretrainedModel
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class TextPredictor(torch.nn.Module):
         start: HeadStart | None = None,
     ) -> None:
         super().__init__()
-        loaded = PretrainedModel(os.fspath(model), "cpu", "float32")
+        loaded = self._loader(os.fspath(model), "cpu", "float32")
         self.tokenizer, self.network = loaded.tokenizer, loaded.network
         self.limit = loaded.limit(max_length)
         self.pooling, self.normalize, self.n_texts = pooling, normalize, n_texts

@@ -21,10 +21,14 @@ class SampledRows(AlternativeRows):
     Attributes
     ----------
     offset : ndarray of shape (n_rows,) or None
-        What the sampling adds to the linear predictor.
+        Known part of the linear predictor: what the sampling adds, and coefficients
+        that are held.
+    bias : ndarray of shape (n_rows, r) or None
+        Columns whose coefficients are those of people only.
     """
 
     offset: np.ndarray | None = None
+    bias: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

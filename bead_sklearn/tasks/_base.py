@@ -103,6 +103,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
     _n_quadrature = 1
     _joins_texts = False
 
+    #: How many of the numeric columns, the last ones, are features.
+    _n_features = 0
+
     #: How the encoder is trained, and the net that does it; classes that can be
     #: fine-tuned have parameters of these names.
     fine_tune: Any = "frozen"
@@ -196,24 +199,26 @@ class MixedModel(MixedModelInference, BaseEstimator):
         given_ids = read_ids(groups, n)
         ids = {**judgments.factors, **given_ids}
         _check_ids_given(mixed_effects, ids)
-        rows = self._encode_rows(judgments, ids, y, sample_weight)
-        judgments, ids, family = rows.judgments, rows.ids, rows.family
-        target, weights = rows.target, rows.weights
-        assert target is not None
-        assert weights is not None
-
+        rows: Rows | None = self.__dict__.pop("_given_rows", None)
+        if rows is None:
+            rows = self._encode_rows(judgments, ids, y, sample_weight)
         self._reader = reader
         self._mixed_effects = clone(mixed_effects)
         encoder = self.encoder
         self.__dict__.pop("tuning_", None)
         if self.fine_tune != "frozen":
-            given = X, y, groups, sample_weight
-            encoder, self.tuning_ = tune_encoder(self, rows, given)
+            encoder, rows = self._tune(rows, (X, y, groups, sample_weight))
+        judgments, ids, family = rows.judgments, rows.ids, rows.family
+        target, weights = rows.target, rows.weights
+        assert target is not None
+        assert weights is not None
+
         self._features = FeatureBuilder(
             encoder,
             self.alpha,
             {"device": self.device, "random_state": self.random_state},
             joint=self._joins_texts,
+            n_features=self._n_features,
         )
         outputs = self._outputs(family, mixed_effects)
         columns = self._features.fit(
@@ -286,6 +291,19 @@ class MixedModel(MixedModelInference, BaseEstimator):
         if mixed_effects.estimates_variances:
             warn_if_levels_separate(family, self.variance_components_)
         return self
+
+    def _tune(self, rows: Rows, given: tuple[Any, Any, Any, Any]) -> tuple[Any, Rows]:
+        """Return the tuned encoder, and the rows as they are with it.
+
+        Parameters
+        ----------
+        rows : Rows
+            The judgments.
+        given : tuple
+            X, y, groups and sample_weight as they were passed to fit.
+        """
+        encoder, self.tuning_ = tune_encoder(self, rows, given)
+        return encoder, rows
 
     def _encode_rows(
         self,

@@ -78,12 +78,15 @@ class FeatureBuilder:
     joint : bool
         Whether the texts of a row are encoded together, as a pair, rather than each
         by itself.
+    n_features : int
+        The last so many numeric columns are features like those of texts.
     """
 
     encoder: Any
     alpha: float | str
     encoder_options: dict[str, Any] = field(default_factory=dict)
     joint: bool = False
+    n_features: int = 0
 
     def fit(
         self,
@@ -117,7 +120,9 @@ class FeatureBuilder:
         for name, text in judgments.texts.items():
             encoder = resolve_encoder(self.encoder, **self.encoder_options)
             self.encoders_[name] = fit_encoder(encoder, text.values)
-        p = len(judgments.numeric_names)
+        p = len(judgments.numeric_names) - self.n_features
+        numeric_names = judgments.numeric_names[:p]
+        feature_names = judgments.numeric_names[p:]
         n = float((weights if shares is None else weights * shares).sum())
         self.ridge_numeric_ = takes_ridge(self.alpha, n, p)
         self.n_numeric_ = p
@@ -125,23 +130,28 @@ class FeatureBuilder:
         self.standardize_ = (
             self.ridge_numeric_
             and self.alpha == "auto"
-            and judgments.numeric_names != [f"x{i}" for i in range(p)]
+            and numeric_names != [f"x{i}" for i in range(p)]
         )
         self.ridge_text_ = bool(self.encoders_) and self.alpha != 0
+        self.ridge_features_ = bool(feature_names) and self.alpha != 0
         raw = self._raw(judgments)
         self.text_names_ = self._name_text_features(judgments.texts)
         self.n_constants_ = len(judgments.constant_names)
         fixed_names = ["(Intercept)"] * self.intercept_ + judgments.constant_names
         if not self.ridge_numeric_:
-            fixed_names += judgments.numeric_names
+            fixed_names += numeric_names
         if self.encoders_ and not self.ridge_text_:
             fixed_names += self.text_names_
+        if not self.ridge_features_:
+            fixed_names += feature_names
         self._fit_fixed(raw.fixed, weights, fixed_names, family.sets)
         self.ridge_names_ = []
         if self.ridge_text_:
             self.ridge_names_ += self.text_names_
         if self.ridge_numeric_:
-            self.ridge_names_ += judgments.numeric_names
+            self.ridge_names_ += numeric_names
+        if self.ridge_features_:
+            self.ridge_names_ += feature_names
         self.ridge_center_: np.ndarray | None = None
         self.ridge_basis_: np.ndarray | None = None
         if raw.ridge is not None:
@@ -306,7 +316,9 @@ class FeatureBuilder:
         if self.standardize_:
             centred = block.values - self.ridge_center_
             spread = per_distinct @ centred**2 / per_distinct.sum()
-            named = np.arange(block.n_columns) >= block.n_columns - self.n_numeric_
+            end = block.n_columns - self.n_features
+            place = np.arange(block.n_columns)
+            named = (place >= end - self.n_numeric_) & (place < end)
             self.ridge_scale_[named & (spread > 0)] = np.sqrt(
                 spread[named & (spread > 0)]
             )
@@ -327,15 +339,20 @@ class FeatureBuilder:
         text = None
         if judgments.texts:
             text = self._encode(judgments.texts)
-        constants = numeric = None
+        constants = numeric = features = None
         if judgments.constants is not None:
             constants = DenseBlock(judgments.constants)
         if judgments.numeric is not None:
-            numeric = DenseBlock(dense_matrix(judgments.numeric))
+            values = dense_matrix(judgments.numeric)
+            end = values.shape[1] - self.n_features
+            numeric = DenseBlock(values[:, :end])
+            if self.n_features:
+                features = DenseBlock(values[:, end:])
         ridge = _join(
             [
                 text if self.ridge_text_ else None,
                 numeric if self.ridge_numeric_ else None,
+                features if self.ridge_features_ else None,
             ]
         )
         fixed = _join(
@@ -344,6 +361,7 @@ class FeatureBuilder:
                 constants,
                 None if self.ridge_numeric_ else numeric,
                 None if self.ridge_text_ else text,
+                None if self.ridge_features_ else features,
             ]
         )
         assert fixed is not None

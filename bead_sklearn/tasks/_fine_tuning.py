@@ -62,7 +62,7 @@ _OF_ENCODER = (
 
 #: Standard deviations, in units of the family, below which training does not begin:
 #: EM steps multiply, and do not leave 0.
-_LEAST_SD, _ORDINARY_SD = 0.1, 0.5
+LEAST_SD, ORDINARY_SD = 0.1, 0.5
 
 #: Least prior standard deviation of the head, as the share that the features give the
 #: linear predictor.
@@ -120,7 +120,6 @@ def tune_encoder(
         If there is no text, or the encoder is none that can be trained.
     """
     from bead_sklearn.encoders import TunedEncoder
-    from bead_sklearn.nn import HeldOutRows
 
     encoder = _trainable_encoder(model)
     if not rows.judgments.texts:
@@ -129,29 +128,38 @@ def tune_encoder(
             "none. Use fine_tune='frozen'."
         )
     net = _make_net(model, encoder)
-    held_out = _held_out(model, rows, net)
+    held_out = held_out_rows(model, rows, net)
     start = _start(model, rows, arguments, held_out)
-    net.set_params(train_split=None)
-    if held_out is not None:
-        net.set_params(train_split=HeldOutRows(np.flatnonzero(held_out)))
+    net.set_params(train_split=train_split_of(held_out))
     columns = _columns(start, rows, net)
     net.train(columns, rows.target)
+    tuned = TunedEncoder.from_encoder(encoder, net.module_.tuned_weights())
+    return FrozenEstimator(tuned), read_tuning(net)
+
+
+def read_tuning(net: Any) -> Tuning:
+    """Return how the training of a net went."""
     best = net.best_weights()
     history = net.history
     valid = [row["valid_loss"] for row in history if "valid_loss" in row]
     if valid:
         valid = [best.first_loss_, *valid]
-    tuning = Tuning(
+    return Tuning(
         [float(row["train_loss"]) for row in history if "train_loss" in row],
         [float(loss) for loss in valid],
         best.best_epoch_ if valid else len(history),
         net.kind_,
     )
-    tuned = TunedEncoder.from_encoder(encoder, net.module_.tuned_weights())
-    return FrozenEstimator(tuned), tuning
 
 
-def _held_out(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
+def train_split_of(held_out: np.ndarray | None) -> Any:
+    """Return the split of a net for rows that are known to be held out."""
+    from bead_sklearn.nn import HeldOutRows
+
+    return None if held_out is None else HeldOutRows(np.flatnonzero(held_out))
+
+
+def held_out_rows(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
     """Return which rows are held out; None where the net holds out none.
 
     Whole participants where their effects will be integrated out, else judgments.
@@ -254,6 +262,30 @@ def default_net(fine_tune: Any) -> Any:
 
 def _make_net(model: MixedModel, encoder: TransformerEncoder) -> Any:
     """Return the net of a model, told which encoder it trains."""
+    return prepare_net(model, encoder.device).set_params(
+        module__model=os.fspath(encoder.model),
+        module__tune=model.fine_tune,
+        module__pooling=encoder.pooling,
+        module__normalize=encoder.normalize,
+        module__max_length=encoder.max_length,
+    )
+
+
+def prepare_net(model: MixedModel, device: Any) -> Any:
+    """Return a copy of the net of a model, or the default one.
+
+    Parameters
+    ----------
+    model : MixedModel
+        Has ``net``, ``fine_tune``, ``random_state`` and ``verbose``.
+    device : str, torch.device or None
+        That of the encoder.
+
+    Raises
+    ------
+    ValueError
+        If the net has settings that the task decides.
+    """
     from bead_sklearn.encoders._transformer import _device_name
     from bead_sklearn.nn import MixedEffectsNet
 
@@ -278,17 +310,11 @@ def _make_net(model: MixedModel, encoder: TransformerEncoder) -> Any:
                 )
     if net.random_state is None:
         net.set_params(random_state=model.random_state)
-    if encoder.device is not None or net.device == "cpu":
-        net.set_params(device=_device_name(encoder.device))
+    if device is not None or net.device == "cpu":
+        net.set_params(device=_device_name(device))
     if model.verbose:
         net.set_params(verbose=model.verbose)
-    return net.set_params(
-        module__model=os.fspath(encoder.model),
-        module__tune=model.fine_tune,
-        module__pooling=encoder.pooling,
-        module__normalize=encoder.normalize,
-        module__max_length=encoder.max_length,
-    )
+    return net
 
 
 def _columns(start: MixedModel, rows: Rows, net: Any) -> dict[str, Any]:
@@ -343,7 +369,7 @@ def _columns(start: MixedModel, rows: Rows, net: Any) -> dict[str, Any]:
     for factor in design.factors:
         if factor.name in held:
             continue
-        result[f"factor:{factor.name}"] = _levels(start, rows, factor)[1]
+        result[f"factor:{factor.name}"] = levels_of_rows(start, rows, factor)[1]
         if not _is_head(start):
             result[f"factor:{factor.name}.z"] = factor.z
     return result
@@ -381,9 +407,22 @@ def _text_sd(
     if not features.ridge_text_:
         return np.inf
     values = features._encode(features._join(rows.judgments).texts).values
-    length = float(np.sqrt(((values - middle) ** 2).sum(axis=1).mean()))
-    least = _LEAST_SHARE * start._family.scale / length if length > 0 else np.inf
+    least = least_text_sd(start._family, values - middle)
     return max(float(np.sqrt(start._ridge_variance())), least)
+
+
+def least_text_sd(family: Family, features: np.ndarray) -> float:
+    """Return the least prior standard deviation of coefficients of features.
+
+    Parameters
+    ----------
+    family : Family
+        Response distribution.
+    features : ndarray of shape (n, d)
+        Centred.
+    """
+    length = float(np.sqrt((features**2).sum(axis=1).mean()))
+    return _LEAST_SHARE * family.scale / length if length > 0 else np.inf
 
 
 def _family(start: MixedModel, rows: Rows) -> Family:
@@ -402,7 +441,7 @@ def _is_head(model: MixedModel) -> bool:
     return effects.mode == "random_slopes" and effects.formula is None
 
 
-def _levels(
+def levels_of_rows(
     start: MixedModel, rows: Rows, factor: RandomFactor
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the levels of a factor and that of each row, held-out ones included."""
@@ -415,11 +454,11 @@ def _head_modes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return intercepts (q, J) and coefficients of text features (q, d, J).
 
-    Of all levels in the order of `_levels`, as the frozen fit has them.
+    Of all levels in the order of `levels_of_rows`, as the frozen fit has them.
     """
     features = start._features
     effects = start.effects_[factor.name]
-    levels = _levels(start, rows, factor)[0]
+    levels = levels_of_rows(start, rows, factor)[0]
     n_outputs = start._family.n_outputs
     modes = effects.modes - effects.structure.prior.mean
     by_column = modes.reshape(len(modes), -1, n_outputs)
@@ -469,8 +508,8 @@ def _terms(
             continue
         size = np.sqrt((factor.z**2).mean(axis=0)).repeat(n_outputs)
         size = np.where(size > 0, size, 1.0)
-        if estimated and (sds * size < _LEAST_SD * unit).any():
-            least = np.maximum(sds, _ORDINARY_SD * unit / size)
+        if estimated and (sds * size < LEAST_SD * unit).any():
+            least = np.maximum(sds, ORDINARY_SD * unit / size)
             theta = structure.from_sds(least)
         terms[f"factor:{factor.name}"] = EffectTerm("covariates", structure, theta)
     return terms

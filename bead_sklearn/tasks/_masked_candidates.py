@@ -1,0 +1,111 @@
+"""Candidates that a masked language model scores."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from bead_sklearn.encoders import MaskedLMEncoder
+from bead_sklearn.tasks._alternatives import SampledRows
+from bead_sklearn.tasks._candidate_fit import Alternatives, Scores
+from bead_sklearn.tasks._candidates import CandidateClassifier
+from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._fine_tuning import FINE_TUNING
+from bead_sklearn.tasks._language import LanguageFeatures
+from bead_sklearn.tasks._masked_tuning import tune_masked
+from bead_sklearn.tasks._rows import Rows
+
+#: Pairs of alternatives that all choice sets may have; people have many effects.
+_MAX_PAIRS = 250_000
+
+
+class MaskedCandidates(CandidateClassifier):
+    """Base of classifiers whose encoder may be a masked language model."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CandidateClassifier._parameter_constraints,
+        **FINE_TUNING,
+    }
+
+    _language: LanguageFeatures | None = None
+
+    @abstractmethod
+    def _mark(self) -> str:
+        """Return what marks a blank."""
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if "_given_rows" in self.__dict__:  # what they were made of is known too
+            return
+        self._language = None
+        encoder = self.encoder
+        if isinstance(encoder, (str, os.PathLike)):
+            encoder = MaskedLMEncoder(encoder, device=self.device)
+        if isinstance(encoder, MaskedLMEncoder):
+            self._language = LanguageFeatures(clone(encoder).fit(), self._mark())
+        elif self.fine_tune != "frozen":
+            raise ValueError(
+                f"fine_tune={self.fine_tune!r} needs the name or path of a masked "
+                "language model, or a MaskedLMEncoder, as encoder. Got "
+                f"{self.encoder!r}."
+            )
+
+    def _vocabulary(self) -> list[str]:
+        """Return the words among the tokens of the model."""
+        if self._language is None:
+            raise ValueError(
+                "candidates='vocabulary' needs a masked language model as encoder, "
+                f"whose vocabulary it is. Got encoder={self.encoder!r}."
+            )
+        return self._language.encoder.language_model().words()
+
+    def _context_encoder(self) -> Any:
+        """Return the model as it was pretrained, or the encoder that was given."""
+        if self._language is None:
+            return super()._context_encoder()
+        return FrozenEstimator(self._language.encoder)
+
+    def _score_alternatives(self, alternatives: Alternatives) -> Scores:
+        language = self._language
+        if language is None:
+            return super()._score_alternatives(alternatives)
+        names: Any = alternatives.contexts.names
+        values = language.fit(
+            names,
+            alternatives.index,
+            self.classes_.tolist(),
+            alternatives.codes,
+            alternatives.sets,
+        )
+        n_features, n_bias = len(language.head_names), len(language.filler_names)
+        return Scores(values, language.names, n_features, n_bias)
+
+    def _max_pairs(self) -> int:
+        return super()._max_pairs() if self._language is None else _MAX_PAIRS
+
+    def _score_table(
+        self, contexts: Contexts, places: np.ndarray, candidates: list[str]
+    ) -> np.ndarray:
+        if self._language is None:
+            return super()._score_table(contexts, places, candidates)
+        names: Any = [contexts.names[i] for i in places.tolist()]
+        return self._language.table(names, candidates)
+
+    def _has_own_features(self) -> bool:
+        """Whether there are own features; beside a bias they would count twice."""
+        return self._language is None and super()._has_own_features()
+
+    def _tune(self, rows: Rows, given: tuple[Any, Any, Any, Any]) -> tuple[Any, Rows]:
+        assert isinstance(rows, SampledRows)
+        assert self._language is not None
+        made: Alternatives = self.__dict__.pop("_alternatives")
+        tuned, self._held, self.tuning_ = tune_masked(
+            self, rows, self._language, made, given
+        )
+        self._language = LanguageFeatures(tuned, self._mark())
+        return self.encoder, self._tell_apart(rows, made)
