@@ -26,7 +26,7 @@ def load_config(model: str) -> Any:
     """
     from transformers import AutoConfig
 
-    return _load(AutoConfig.from_pretrained, model)
+    return load_pretrained(AutoConfig.from_pretrained, model)
 
 
 def revision_of(model: str, config: Any) -> str:
@@ -63,7 +63,7 @@ class PretrainedModel:
         from transformers import AutoModel, AutoTokenizer
 
         self.device = device
-        self.tokenizer = _load(AutoTokenizer.from_pretrained, model)
+        self.tokenizer = load_pretrained(AutoTokenizer.from_pretrained, model)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if self.tokenizer.pad_token is None:
@@ -71,7 +71,9 @@ class PretrainedModel:
                 f"The tokenizer of {model!r} has no padding token and no end-of-text "
                 "token to use instead."
             )
-        network = _load(AutoModel.from_pretrained, model, dtype=getattr(torch, dtype))
+        network = load_pretrained(
+            AutoModel.from_pretrained, model, dtype=getattr(torch, dtype)
+        )
         if network.config.is_encoder_decoder:
             network = network.get_encoder()
         self.network = network.to(device).eval()
@@ -178,7 +180,20 @@ def load_model(model: str, revision: str, device: str, dtype: str) -> Pretrained
     return PretrainedModel(model, device, dtype)
 
 
-def _load(from_pretrained: Callable[..., Any], model: str, **options: Any) -> Any:
+def load_pretrained(
+    from_pretrained: Callable[..., Any],
+    model: str,
+    *,
+    parameter: str = "encoder",
+    **options: Any,
+) -> Any:
+    """Return a part of a model; ``parameter`` is what the user passed it as.
+
+    Raises
+    ------
+    OSError
+        If there is no such model here or on the hub.
+    """
     try:
         if Path(model).is_dir() and not Path(model, "config.json").is_file():
             raise FileNotFoundError(f"There is no config.json in {model!r}.")
@@ -189,7 +204,7 @@ def _load(from_pretrained: Callable[..., Any], model: str, **options: Any) -> An
             "complete model, and it is neither in the local cache of Hugging Face nor "
             "could it be fetched from the hub. Check the name and the network; to work "
             "offline, download the model once, then set HF_HUB_OFFLINE=1 or pass the "
-            "path of its folder. encoder=None needs no download."
+            f"path of its folder. {parameter}=None needs no download."
         ) from error
 
 

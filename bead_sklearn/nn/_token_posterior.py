@@ -145,9 +145,7 @@ class TokenPosterior:
         self.v = torch.zeros(n_levels, self.n_tokens, dtype=torch.float64)
         self.v = self.v.to(self.device)
 
-    def evaluate(
-        self, s: float, shared: np.ndarray
-    ) -> tuple[float, float, np.ndarray]:
+    def evaluate(self, s: float, shared: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Return the marginal log-likelihood and its derivatives.
 
         Parameters
@@ -329,7 +327,9 @@ def fit_tokens(
     n_own = int(estimate)
 
     def read(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return (float(np.exp(x[0])) if estimate else s), (x[n_own:] if has_shared else a)
+        return (float(np.exp(x[0])) if estimate else s), (
+            x[n_own:] if has_shared else a
+        )
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         at, own = read(x)
