@@ -222,7 +222,7 @@ class ResponseModel:
         for begin in range(0, len(pair), step):
             at = torch.as_tensor(pair[begin : begin + step], device=device)
             who = torch.as_tensor(person[begin : begin + step], device=device)
-            bias = biases[torch.where(who < 0, len(biases) - 1, who)]
+            bias = _rows_of(biases, who)
             own = chosen[at] + bias.gather(1, place[at])
             whole = (few[at] + bias[:, None]).logsumexp(dim=-1)
             logs = torch.where(real[at], own - whole, 0.0)
@@ -309,7 +309,7 @@ class ResponseModel:
                         cases.text[rows] - block.start, device=device
                     )
                     who = torch.as_tensor(cases.person[rows], device=device)
-                    bias = table[torch.where(who < 0, len(table) - 1, who)]
+                    bias = _rows_of(table, who)
                     adapters = module.participant_adapters
                     context: Any = nullcontext()
                     if adapters is not None and biases is None:
@@ -388,6 +388,7 @@ def generation_config(
                     "without do_sample=True."
                 )
     options.setdefault("max_new_tokens", _LONGER * longest)
+    options.setdefault("min_new_tokens", module.n_leading + 1)  # none is empty
     if options.get("do_sample"):
         options.setdefault("top_k", 0)  # all tokens
     tokenizer = module.tokenizer
@@ -452,6 +453,12 @@ def open_model(model: ResponseModel, device: str) -> Seq2SeqModel:
     module = module.to(device).eval()
     _last = key, module
     return module
+
+
+def _rows_of(table: Tensor, people: Tensor) -> Tensor:
+    """Return the rows of people; the last is that of those who have none."""
+    last = len(table) - 1
+    return table[torch.where((people < 0) | (people >= last), last, people)]
 
 
 def _pad(rows: list[list[int]], device: str) -> Tensor:

@@ -267,27 +267,6 @@ class TokenFit:
     log_likelihood: float
 
 
-def em_step(posterior: TokenPosterior, s: float, shared: np.ndarray) -> float:
-    """Return the standard deviation after an EM step corrected for skewness.
-
-    The posterior second moments in it have the third derivatives of the
-    log-likelihood, so that its fixed point is the maximum of the Laplace likelihood.
-
-    Parameters
-    ----------
-    posterior : TokenPosterior
-        Of the participants who tell.
-    s : float
-        Standard deviation before.
-    shared : ndarray of shape (K,)
-        Biases that all participants share.
-    """
-    _, by_log_s, _ = posterior.evaluate(s, shared)
-    n = max(sum(len(chunk.levels) for chunk in posterior.chunks), 1)
-    share = 1.0 + by_log_s / (n * posterior.n_tokens)
-    return float(np.clip(s * np.sqrt(max(share, 0.01)), *_RANGE))
-
-
 def fit_tokens(
     posterior: TokenPosterior,
     s: float,
@@ -295,6 +274,7 @@ def fit_tokens(
     shared: np.ndarray | None = None,
     estimate: bool = True,
     shared_sd: float | None = 0.0,
+    max_iter: int | None = None,
 ) -> TokenFit:
     """Maximise the marginal likelihood.
 
@@ -311,6 +291,8 @@ def fit_tokens(
     shared_sd : float or None, default=0.0
         Standard deviation of the prior of shared biases: 0 has none; None estimates
         it by EM steps that take the shared biases as independent of each other.
+    max_iter : int, default=None
+        Iterations after which the search ends; None is when it has converged.
 
     Returns
     -------
@@ -344,7 +326,7 @@ def fit_tokens(
     if has_shared:
         x = np.append(x, a)
     limits = [tuple(np.log(_RANGE))] * n_own + [(None, None)] * (len(x) - n_own)
-    for _ in range(_SHARED_STEPS if shared_sd is None else 1):
+    for _ in range(_SHARED_STEPS if shared_sd is None and max_iter is None else 1):
         if not len(x):
             break
         x = optimize.minimize(
@@ -353,7 +335,7 @@ def fit_tokens(
             jac=True,
             method="L-BFGS-B",
             bounds=limits,
-            options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-8},
+            options={"maxiter": max_iter or _MAX_ITERATIONS, "ftol": 1e-8},
         ).x
         if not has_shared or shared_sd is not None:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from bead_sklearn.nn._token_biases import TokenBiases, add_biases, condense
 from bead_sklearn.nn._token_posterior import (
     TokenChoices,
     TokenPosterior,
-    em_step,
     fit_tokens,
 )
 from bead_sklearn.nn.net import MixedEffectsNet
@@ -35,8 +35,8 @@ KINDS = ("tokens", "lora")
 _MAX_SAMPLE, _MAX_PART = 20_000_000, 20_000_000
 #: Products that one evaluation of the likelihood may take.
 _MAX_WORK = 2e10
-#: EM steps at the end of an epoch, and the share of judgments they look at.
-_EM_STEPS, _EPOCH_SHARE = 3, 0.1
+#: Iterations at the end of an epoch, and the share of judgments they look at.
+_EPOCH_STEPS, _EPOCH_SHARE = 5, 0.1
 _MIN_LEVELS = 20
 
 
@@ -52,13 +52,14 @@ class Seq2SeqNet(MixedEffectsNet):
     teacher forcing, summed over the tokens of a response, per judgment, and minus the
     Gaussian log-prior of the effects.
 
-    At the end of each epoch s takes EM steps corrected for skewness, at held-out
+    s and the biases a, which all participants share and which are under a ridge,
+    maximise the Laplace approximation of the marginal likelihood: after each epoch
+    they take some steps towards its maximum, and at the end they are there and all v
+    at their modes, found by Newton's method. They are estimated from held-out
     responses where the model itself is trained and 20 participants have some, because
-    a model that knows the responses makes participants look alike. At the end s
-    maximises the Laplace likelihood and all modes are found by Newton's method. Where
-    the model's own weights stay fixed, biases a that all participants share are
-    estimated too, under a ridge; without adapters nothing else is left to train, and
-    the estimates need no epoch.
+    a model that knows the responses makes participants look alike. Where its weights
+    stay fixed and there are no adapters, nothing else is left to train, and there are
+    no epochs.
 
     Parameters
     ----------
@@ -69,8 +70,7 @@ class Seq2SeqNet(MixedEffectsNet):
         What varies: "tokens" (a table of biases of the tokens that occur in the
         responses), "lora" (adapters of the decoder); by column of ids if a dict.
     alpha : float or "auto", default="auto"
-        Ridge precision of the biases that all share, where the weights of the model
-        stay fixed.
+        Ridge precision of the biases that all share; "auto" estimates their variance.
     lr : float, default=1e-4
         Learning rate of the module.
     prior_variance, estimate_variances, effects_lr, max_grad_norm, patience, ...
@@ -160,12 +160,12 @@ class Seq2SeqNet(MixedEffectsNet):
         n_outputs = len(tokens)
         self.tables_ = EffectModules(n_outputs)
         theta = {}
-        name = self._biased
-        if name is not None:
-            table = TokenBiases(len(self.levels_[name]), tokens)
+        biased = self._biased
+        if biased is not None:
+            table = TokenBiases(len(self.levels_[biased]), tokens)
             table.scale.fill_(float(np.sqrt(self.prior_variance)))
-            self.tables_.add(name, table)
-            theta[name] = np.array([np.sqrt(self.prior_variance)])
+            self.tables_.add(biased, table)
+            theta[biased] = np.array([np.sqrt(self.prior_variance)])
         self.state_ = EffectState(MultinomialLogit(n_outputs + 1), theta)
         return self
 
@@ -240,7 +240,7 @@ class Seq2SeqNet(MixedEffectsNet):
             logits = self.tables_.get(name).add_to(
                 logits, codes, self.tables_.intercept
             )
-        elif self._has_shared:
+        else:
             shared = self.tables_.intercept.expand(len(logits), -1)
             logits = add_biases(logits, self._token_ids, shared)
         losses = torch.nn.functional.cross_entropy(
@@ -280,30 +280,23 @@ class Seq2SeqNet(MixedEffectsNet):
     # ------------------------------------------------------------- variances
 
     @property
-    def _has_shared(self) -> bool:
-        """Whether biases that all participants share are estimated."""
-        return not self.module_.is_trained
-
-    @property
     def _token_ids(self) -> Tensor:
         return torch.as_tensor(self.tokens_, device=self.device)
 
     def update_state(self, min_levels: int = 20, max_levels: int = 2000) -> None:
-        """Move the standard deviation of biases by EM steps."""
-        name = self._biased
-        if name is None:
-            return
-        if self.estimate_variances:
-            rows = self._telling_rows(min_levels)
-            if rows is self.train_rows_:
-                share = int(_EPOCH_SHARE * len(rows))
-                rows = self._sample(rows, max_rows=share, max_levels=max_levels)
-            posterior = self._posterior(self._choices(rows))
-            sd = float(self.state_.theta[name][0])
-            shared = self.tables_.intercept.double().cpu().numpy()
-            for _ in range(_EM_STEPS):
-                sd = em_step(posterior, sd, shared)
-            self._set_sd(sd)
+        """Move the standard deviation and the biases that all share.
+
+        Parameters
+        ----------
+        min_levels, max_levels : int
+            Number of held-out participants from which they are used, and of
+            participants beyond which a sample says enough.
+        """
+        rows = self._telling_rows(min_levels)
+        if rows is self.train_rows_:
+            share = int(_EPOCH_SHARE * len(rows))
+            rows = self._sample(rows, max_rows=share, max_levels=max_levels)
+        self._estimate(rows, max_iter=_EPOCH_STEPS)
         self._note_variance()
 
     def _telling_rows(self, min_levels: int = _MIN_LEVELS) -> np.ndarray:
@@ -320,26 +313,23 @@ class Seq2SeqNet(MixedEffectsNet):
                 rows = self.valid_rows_
         return rows
 
-    def _estimate(self, rows: np.ndarray) -> None:
+    def _estimate(self, rows: np.ndarray, max_iter: int | None = None) -> None:
         """Maximise the likelihood of the variance and of biases that all share."""
         name = self._biased
         estimate = name is not None and self.estimate_variances
-        shared_sd: float | None = 0.0
-        if self._has_shared:
-            shared_sd = None if self.alpha == "auto" else float(self.alpha) ** -0.5
-        if not estimate and shared_sd == 0.0:
-            return
-        posterior = self._posterior(self._choices(self._sample(rows)))
+        posterior, _ = self._posterior(self._sample(rows))
         found = fit_tokens(
             posterior,
             0.0 if name is None else float(self.state_.theta[name][0]),
             shared=self.tables_.intercept.double().cpu().numpy(),
             estimate=estimate,
-            shared_sd=shared_sd,
+            shared_sd=None if self.alpha == "auto" else float(self.alpha) ** -0.5,
+            max_iter=max_iter,
         )
-        self.token_fit_ = found
+        self.shared_sd_ = found.shared_sd
         self.tables_.intercept.copy_(torch.as_tensor(found.shared))
-        if estimate:
+        # During training a variance of 0 would keep the biases from moving.
+        if estimate and (found.sd > 0 or max_iter is None):
             self._set_sd(found.sd)
 
     def _set_sd(self, sd: float) -> None:
@@ -367,27 +357,27 @@ class Seq2SeqNet(MixedEffectsNet):
         shared = self.tables_.intercept.double().cpu().numpy()
         table = self.tables_.get(name).table
         n_levels = len(self.levels_[name])
-        modes = np.zeros((n_levels, len(self.tokens_)))
-        self.bias_variances_ = np.full(modes.shape, sd**2, dtype=np.float32)
+        standard = torch.zeros(n_levels, len(self.tokens_))
+        self.bias_variances_ = np.full(standard.shape, sd**2, dtype=np.float32)
         for part in self._parts(rows):
-            posterior = self._posterior(self._choices(part), begin=False)
-            present = np.unique(self.whole_.X[name][part])
+            posterior, levels = self._posterior(part)
             found, variances = posterior.moments(sd, shared)
-            modes[present] = found[present]
-            self.bias_variances_[present] = variances[present]
-        standard = modes / sd if sd > 0 else 0.0 * modes
-        table.set_effects(torch.as_tensor(standard, dtype=torch.float32))
+            self.bias_variances_[levels] = variances
+            if sd > 0:
+                standard[levels] = torch.as_tensor(found / sd, dtype=torch.float32)
+        table.set_effects(standard)
 
-    def _posterior(
-        self, choices: TokenChoices, *, begin: bool = True
-    ) -> TokenPosterior:
+    def _posterior(self, rows: np.ndarray) -> tuple[TokenPosterior, np.ndarray]:
+        """Return the posterior of the participants of some rows, and who they are."""
+        choices = self._choices(rows)
+        levels, codes = np.unique(choices.codes, return_inverse=True)
+        choices = replace(choices, codes=codes)
+        posterior = TokenPosterior(choices, len(levels), str(self.device))
         name = self._biased
-        n_levels = 1 if name is None else len(self.levels_[name])
-        posterior = TokenPosterior(choices, n_levels, str(self.device))
-        if begin and name is not None:
-            effects = self.tables_.get(name).table.effects()
+        if name is not None:
+            effects = self.tables_.get(name).table.effects()[torch.as_tensor(levels)]
             posterior.v = effects.to(posterior.v).clone()
-        return posterior
+        return posterior, levels
 
     def _lengths(self) -> np.ndarray:
         """Return the number of tokens of the response of each row."""
@@ -473,12 +463,11 @@ class Seq2SeqNet(MixedEffectsNet):
 
     def _finish(self, X: Any, y: np.ndarray) -> None:
         """Estimate variance and modes given the trained model."""
-        if self.terms_ or self._has_shared:
-            every = np.arange(len(self.whole_))
-            rows = self._telling_rows()
-            self._estimate(every if rows is self.train_rows_ else rows)
-            self._find_modes(every)
-            self._note_variance()
+        every = np.arange(len(self.whole_))
+        rows = self._telling_rows()
+        self._estimate(every if rows is self.train_rows_ else rows)
+        self._find_modes(every)
+        self._note_variance()
         self.longest_ = int(self._lengths().max())
         for name in ("whole_", "f_", "judgment_weights_", "responses_"):
             del self.__dict__[name]
