@@ -27,10 +27,12 @@ from torch import Tensor
 
 _MAX_NEWTON, _MAX_HALVINGS = 60, 30
 #: The mode is found when a Newton step would raise no density by more.
-_SMALLEST_GAIN = 1e-9
+_SMALLEST_GAIN = 1e-12
 
-#: Range of the standard deviation, in logits. Its lower end stands for none.
+#: Range of the standard deviation, in logits.
 _RANGE = (1e-3, 30.0)
+#: Below the first it may be none at all, which the second shows.
+_SMALL, _TINY = 0.1, 0.01
 
 #: Numbers of a chunk of participants, and a first guess of the shared biases' sd.
 _MAX_ENTRIES = 4_000_000
@@ -345,9 +347,10 @@ def fit_tokens(
         if abs(tau - before) < 0.01 * before:
             break
     s, a = read(x)
-    value, _, _ = posterior.evaluate(s, a)
-    if estimate and s < 1.5 * _RANGE[0]:
+    # In log(s) the likelihood is flat near 0: its slope says whether 0 is the maximum.
+    if estimate and s < _SMALL and posterior.evaluate(_TINY, a)[1] <= 0.0:
         s = 0.0
+    value, _, _ = posterior.evaluate(s, a)
     return TokenFit(s, a, tau if has_shared else 0.0, value)
 
 
