@@ -40,7 +40,7 @@ class NetLoop(NetState):
             name: _inverse_counts(whole.X[name][self.train_rows_], len(levels))
             for name, levels in self.levels_.items()
         }
-        self.f_ = np.zeros((len(whole), self.state_.family.n_outputs))
+        self.f_ = self._make_predictors(len(whole))
         self.fingerprint_ = fingerprint(self, whole)
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid)
@@ -48,10 +48,8 @@ class NetLoop(NetState):
         resumed = False
         if self.checkpoint is not None and self.resume:
             resumed = read_checkpoint(self.checkpoint, self)
-        if not self.history and self.kind_ == "joint" and self.structures_:
-            # Tables begin at the modes given the network, not at 0.
-            self._held_out_loss(self.get_iterator(train))
-            self._profile(self.train_rows_, estimate=False)
+        if not self.history and self.kind_ == "joint":
+            self._begin_tables(train)
         if not resumed and held_out is not None:
             best.record(self, self._held_out_loss(held_out), 0)
         on_epoch = {"dataset_train": train, "dataset_valid": valid}
@@ -61,6 +59,16 @@ class NetLoop(NetState):
             self.run_single_epoch(held_out, False, "valid", self.validation_step)
             self.notify("on_epoch_end", **on_epoch)
         return self
+
+    def _make_predictors(self, n_rows: int) -> np.ndarray:
+        """Return room for the linear predictors of all rows."""
+        return np.zeros((n_rows, self.state_.family.n_outputs))
+
+    def _begin_tables(self, train: Any) -> None:
+        """Let tables begin at the modes given the network, not at 0."""
+        if self.structures_:
+            self._held_out_loss(self.get_iterator(train))
+            self._profile(self.train_rows_, estimate=False)
 
     def run_single_epoch(
         self,
