@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from bead_sklearn.inputs import Judgments
-from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._contexts import Contexts, distinct_texts
 
 #: How a blank is written for the encoder, and one that another filler belongs to.
 _BLANK, _OTHER = " ___ ", " … "
@@ -37,14 +37,7 @@ def read_blanks(judgments: Judgments, blank: str) -> tuple[Contexts, np.ndarray]
     ValueError
         If a row has no blank.
     """
-    columns = list(judgments.texts.values())
-    index = np.column_stack([column.index for column in columns])
-    distinct, codes = np.unique(index, axis=0, return_inverse=True)
-    codes = codes.ravel()
-    values = [
-        tuple(column.values[i] for column, i in zip(columns, places, strict=True))
-        for places in distinct.tolist()
-    ]
+    values, codes = distinct_texts(judgments)
     n_blanks = np.array([sum(text.count(blank) for text in texts) for texts in values])
     lacking = np.flatnonzero(n_blanks[codes] == 0)
     if len(lacking):

@@ -7,13 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bead_sklearn.inputs import Judgments
+from bead_sklearn.tasks._answers import check_answer, check_candidates, read_rows
 from bead_sklearn.tasks._blanks import read_blanks
-from bead_sklearn.tasks._candidates import (
-    CandidateClassifier,
-    check_answer,
-    check_candidates,
-    read_rows,
-)
+from bead_sklearn.tasks._candidates import CandidateClassifier
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._docs import fill_docs
 
@@ -35,10 +31,7 @@ class ClozeClassifier(CandidateClassifier):
       the words next to the blank are the same;
     - ``frequency``: log of its share over all contexts;
     - ``length``: log number of characters;
-    - ``own_words``: how much more often the participant uses these words than others
-      do, the mean log ratio of smoothed shares;
-    - ``own_length``: how much more probable its length is for the participant than for
-      anybody, the log ratio of normal densities of log lengths.
+    {own_features}
 
     Coefficients and effects of participants are those of a mixed conditional logit
     [2]_, fitted to the answers and a sample of the alternatives of each [3]_; each
@@ -66,12 +59,7 @@ class ClozeClassifier(CandidateClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Fillers seen in fit, or ``candidates``; sorted.
-    coef_ : ndarray of shape (1, n_features)
-        Coefficients of the features. 1 for ``typicality`` and 0 for the others are
-        the smoothed shares themselves. ``"trial:length"`` is the product of the
-        column ``trial`` of X with a feature.
-    intercept_ : ndarray of shape (1,)
-        0: only differences of utilities matter.
+    {candidate_coef}
     {fitted}
 
     See Also
@@ -94,13 +82,7 @@ class ClozeClassifier(CandidateClassifier):
 
     References
     ----------
-    .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for
-       language modeling. Computer Speech & Language 13(4), 359-394.
-       doi:10.1006/csla.1999.0128
-    .. [2] McFadden & Train (2000). Mixed MNL models for discrete response. Journal of
-       Applied Econometrics 15(5), 447-470.
-    .. [3] McFadden (1978). Modelling the choice of residential location. In Karlqvist
-       et al. (eds.), Spatial Interaction Theory and Planning Models, 75-96.
+    {candidate_references}
 
     Examples
     --------
@@ -144,6 +126,7 @@ class ClozeClassifier(CandidateClassifier):
         super().__init__(
             mixed_effects=mixed_effects,
             encoder=encoder,
+            n_alternatives=n_alternatives,
             alpha=alpha,
             population=population,
             text_columns=text_columns,
@@ -156,7 +139,6 @@ class ClozeClassifier(CandidateClassifier):
         )
         self.blank = blank
         self.candidates = candidates
-        self.n_alternatives = n_alternatives
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

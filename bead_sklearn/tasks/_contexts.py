@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from bead_sklearn.encoders import fit_encoder, resolve_encoder
-from bead_sklearn.inputs import dense_matrix
+from bead_sklearn.inputs import Judgments, dense_matrix
 from bead_sklearn.tasks._shares import Evidence
 
 #: Numbers of nearest contexts whose answers are pooled.
@@ -42,6 +42,31 @@ class Contexts:
     texts: Sequence[tuple[str, ...]]
     keys: Sequence[tuple[tuple[str, ...], ...]]
     index: np.ndarray
+
+
+def distinct_texts(judgments: Judgments) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """Return the distinct combinations of texts, and that of each row.
+
+    Parameters
+    ----------
+    judgments : Judgments
+        X.
+
+    Returns
+    -------
+    texts : list of tuple of str
+        One text per text column.
+    codes : ndarray of int of shape (n_rows,)
+        Which of them stands in each row.
+    """
+    columns = list(judgments.texts.values())
+    index = np.column_stack([column.index for column in columns])
+    distinct, codes = np.unique(index, axis=0, return_inverse=True)
+    texts = [
+        tuple(column.values[i] for column, i in zip(columns, places, strict=True))
+        for places in distinct.tolist()
+    ]
+    return texts, codes.ravel()
 
 
 class ContextSpace:

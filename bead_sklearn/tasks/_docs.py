@@ -35,6 +35,32 @@ n_alternatives : int or "auto", default="auto"
     is between 8 and 20, fewer for more answers.
 """
 
+_OWN_FEATURES = """\
+- ``own_words``: how much more often the participant uses these words than others
+  do, the mean log ratio of smoothed shares;
+- ``own_length``: how much more probable its length is for the participant than for
+  anybody, the log ratio of normal densities of log lengths.
+"""
+
+_CANDIDATE_COEF = """\
+coef_ : ndarray of shape (1, n_features)
+    Coefficients of the features. 1 for ``typicality`` and 0 for the others are
+    the smoothed shares themselves. ``"trial:length"`` is the product of the
+    column ``trial`` of X with a feature.
+intercept_ : ndarray of shape (1,)
+    0: only differences of utilities matter.
+"""
+
+_CANDIDATE_REFERENCES = """\
+.. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for
+   language modeling. Computer Speech & Language 13(4), 359-394.
+   doi:10.1006/csla.1999.0128
+.. [2] McFadden & Train (2000). Mixed MNL models for discrete response. Journal of
+   Applied Econometrics 15(5), 447-470.
+.. [3] McFadden (1978). Modelling the choice of residential location. In Karlqvist
+   et al. (eds.), Spatial Interaction Theory and Planning Models, 75-96.
+"""
+
 _ENCODER = """\
 encoder : str, transformer or callable, default=None
     Turns texts into features. None is
@@ -139,6 +165,9 @@ _PARTS = {
     "mixed_effects": _MIXED_EFFECTS,
     "candidate_effects": _CANDIDATE_EFFECTS,
     "n_alternatives": _N_ALTERNATIVES,
+    "own_features": _OWN_FEATURES,
+    "candidate_coef": _CANDIDATE_COEF,
+    "candidate_references": _CANDIDATE_REFERENCES,
     "encoder": _ENCODER,
     "alpha": _ALPHA,
     "fine_tuning": _FINE_TUNING,

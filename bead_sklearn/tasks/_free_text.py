@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.utils import Tags
 
 from bead_sklearn.inputs import Judgments
-from bead_sklearn.tasks._candidates import CandidateClassifier, check_answer, read_rows
-from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._answers import check_answer, read_rows
+from bead_sklearn.tasks._candidates import CandidateClassifier
+from bead_sklearn.tasks._contexts import Contexts, distinct_texts
 from bead_sklearn.tasks._docs import fill_docs
 
 
@@ -30,10 +31,7 @@ class FreeTextGenerator(CandidateClassifier):
       smoothed in the same way; it ranks responses that nobody gave yet;
     - ``frequency``: log of its share over all contexts;
     - ``length``: log number of words, punctuation marks included;
-    - ``own_words``: how much more often the participant uses these words than others
-      do, the mean log ratio of smoothed shares;
-    - ``own_length``: how much more probable its length is for the participant than for
-      anybody, the log ratio of normal densities of log lengths.
+    {own_features}
 
     Coefficients and effects of participants are those of a mixed conditional logit
     [2]_, fitted to the responses and a sample of the alternatives of each [3]_; each
@@ -61,12 +59,7 @@ class FreeTextGenerator(CandidateClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Responses seen in fit, sorted.
-    coef_ : ndarray of shape (1, n_features)
-        Coefficients of the features. 1 for ``typicality`` and 0 for the others are
-        the smoothed shares themselves. ``"trial:length"`` is the product of the
-        column ``trial`` of X with a feature.
-    intercept_ : ndarray of shape (1,)
-        0: only differences of utilities matter.
+    {candidate_coef}
     {fitted}
 
     See Also
@@ -91,13 +84,7 @@ class FreeTextGenerator(CandidateClassifier):
 
     References
     ----------
-    .. [1] Chen & Goodman (1999). An empirical study of smoothing techniques for
-       language modeling. Computer Speech & Language 13(4), 359-394.
-       doi:10.1006/csla.1999.0128
-    .. [2] McFadden & Train (2000). Mixed MNL models for discrete response. Journal of
-       Applied Econometrics 15(5), 447-470.
-    .. [3] McFadden (1978). Modelling the choice of residential location. In Karlqvist
-       et al. (eds.), Spatial Interaction Theory and Planning Models, 75-96.
+    {candidate_references}
 
     Examples
     --------
@@ -115,49 +102,12 @@ class FreeTextGenerator(CandidateClassifier):
     _length_unit = "word"
     _with_words = True
 
-    def __init__(
-        self,
-        *,
-        mixed_effects: Any = "auto",
-        encoder: Any = None,
-        n_alternatives: int | str = "auto",
-        alpha: float | str = "auto",
-        population: Any = "marginal",
-        text_columns: Any = None,
-        max_iter: int = 500,
-        tol: float = 1e-6,
-        warm_start: bool = False,
-        device: str | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            mixed_effects=mixed_effects,
-            encoder=encoder,
-            alpha=alpha,
-            population=population,
-            text_columns=text_columns,
-            max_iter=max_iter,
-            tol=tol,
-            warm_start=warm_start,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.n_alternatives = n_alternatives
-
     def _read_contexts(self, judgments: Judgments) -> tuple[Contexts, np.ndarray]:
-        columns = list(judgments.texts.values())
-        index = np.column_stack([column.index for column in columns])
-        distinct, codes = np.unique(index, axis=0, return_inverse=True)
-        texts = [
-            tuple(column.values[i] for column, i in zip(columns, places, strict=True))
-            for places in distinct.tolist()
-        ]
+        texts, codes = distinct_texts(judgments)
         keys: list[tuple[tuple[str, ...], ...]] = [()] * len(texts)
-        if len(columns) > 1:
+        if len(judgments.texts) > 1:
             keys = [tuple((text,) for text in parts) for parts in texts]
-        contexts = Contexts(list(texts), texts, keys, codes.ravel())
+        contexts = Contexts(texts, texts, keys, codes)
         return contexts, np.arange(judgments.n_rows)
 
     def _read_answers(self, y: Any) -> list[list[str]]:

@@ -1,0 +1,332 @@
+"""Judgments answered in words: a choice among all answers that are known.
+
+    P(f) = exp(eta_f) / sum over the candidates of exp(eta_g),
+    eta_f = sum_k x_k(f, context, participant) (beta_k + u_k)
+
+The features x of a candidate are few, so predictions for thousands of candidates
+need the distribution of few coefficients per participant.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import Tags, check_random_state
+
+from bead_sklearn._sklearn import Interval, StrOptions
+from bead_sklearn.effects import (
+    Covariates,
+    FormulaTerm,
+    MixedEffects,
+    resolve_mixed_effects,
+)
+from bead_sklearn.families import ConditionalLogit
+from bead_sklearn.inputs import Judgments
+from bead_sklearn.solvers import Design
+from bead_sklearn.tasks._alternatives import SampledRows, sample_choice_sets
+from bead_sklearn.tasks._classifier import MixedModelClassifier
+from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._features import Columns
+from bead_sklearn.tasks._questions import Asked
+from bead_sklearn.tasks._rows import AlternativeRows, Rows
+from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
+
+#: Fewest and most alternatives that are drawn for an answer, and how many pairs of
+#: alternatives all choice sets may have.
+_ALTERNATIVES = (8, 20)
+_MAX_PAIRS = 2_000_000
+
+#: Features of a candidate whatever the context, which columns of X act on.
+_CONSTANTS = ("frequency", "length")
+
+#: Features whose coefficients vary over people. That of length does not: a utility
+#: that grows with the length of the candidate has no bound; own_length has.
+_FOLLOWING = ("typicality",)
+_SLOPES = ("typicality", "words", "frequency")
+
+
+class CandidateModel(MixedModelClassifier):
+    """A mixed conditional logit of answers, and how it is fitted."""
+
+    _response = "choice"
+    _length_unit: ClassVar[str]
+    _with_words: ClassVar[bool]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **MixedModelClassifier._parameter_constraints,
+        "n_alternatives": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+    }
+
+    def __init__(
+        self,
+        *,
+        mixed_effects: Any = "auto",
+        encoder: Any = None,
+        n_alternatives: int | str = "auto",
+        alpha: float | str = "auto",
+        population: Any = "marginal",
+        text_columns: Any = None,
+        max_iter: int = 500,
+        tol: float = 1e-6,
+        warm_start: bool = False,
+        device: str | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            mixed_effects=mixed_effects,
+            encoder=encoder,
+            alpha=alpha,
+            population=population,
+            text_columns=text_columns,
+            max_iter=max_iter,
+            tol=tol,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.n_alternatives = n_alternatives
+
+    # ----------------------------------------------------------------- hooks
+
+    @abstractmethod
+    def _read_contexts(self, judgments: Judgments) -> tuple[Contexts, np.ndarray]:
+        """Return the context of each question, and the row of X that asks it."""
+
+    @abstractmethod
+    def _read_answers(self, y: Any) -> list[list[str]]:
+        """Return the answers of each row, one per question."""
+
+    def _offered(self, answers: set[str]) -> list[str] | None:
+        """Return the candidates to choose from; None are the answers themselves."""
+        del answers
+        return None
+
+    # ------------------------------------------------------------------- fit
+
+    def _check_parameters(self) -> None:
+        self._sampling_seed = check_random_state(self.random_state).randint(2**31 - 1)
+
+    def _encode_target(self, y: Any, judgments: Judgments) -> np.ndarray:
+        if not judgments.texts:
+            raise ValueError(
+                f"{type(self).__name__} needs a column of text in X: what was shown. "
+                f"Got the columns {judgments.numeric_names}."
+            )
+        answers = self._read_answers(y)
+        _, row = self._read_contexts(judgments)
+        asked = np.bincount(row, minlength=judgments.n_rows)
+        given = np.array([len(parts) for parts in answers])
+        wrong = np.flatnonzero(asked != given)
+        if len(wrong):
+            at = int(wrong[0])
+            raise ValueError(
+                f"Row {at} of y has {given[at]} answer(s) for {asked[at]} question(s); "
+                "each needs one."
+            )
+        found = {text for parts in answers for text in parts}
+        offered = self._offered(found)
+        names = sorted(found if offered is None else offered)
+        if len(names) < 2:
+            raise ValueError(
+                f"y has only one class, {names[0]!r}; two are needed to learn which is "
+                "given when."
+            )
+        self.classes_ = np.array(names, dtype=object)
+        self._classes_are_answers = offered is None
+        codes = {name: code for code, name in enumerate(names)}
+        target = np.full((len(answers), max(given)), -1.0)
+        for i, parts in enumerate(answers):
+            target[i, : len(parts)] = [codes[text] for text in parts]
+        return target
+
+    def _lay_out(
+        self,
+        judgments: Judgments,
+        ids: dict[str, np.ndarray],
+        target: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+    ) -> Rows:
+        """Return the choice sets of answers; without these the unit rows of people."""
+        asked = self._ask(judgments, ids)
+        if target is None:
+            return self._unit_rows(asked.ids, len(asked.row))
+        assert weights is not None
+        codes = target[target >= 0].astype(np.intp)
+        if self._classes_are_answers:  # those of weight 0 are none
+            kept, codes = np.unique(codes, return_inverse=True)
+            self.classes_ = self.classes_[kept]
+        counts = weights[asked.row]
+        numbers = np.arange(len(codes))
+        if (counts == counts.round()).all():  # the same as repeated rows
+            numbers = np.repeat(numbers, counts.astype(np.intp))
+            counts = np.ones(len(numbers))
+        index = asked.contexts.index[numbers]
+        people = {name: values[numbers] for name, values in asked.ids.items()}
+        contexts = replace(asked.contexts, index=index)
+        answers = Answers(contexts, codes[numbers], counts, people)
+        if not _people_matter(self.mixed_effects):
+            answers = replace(answers, ids={})
+        self._utilities = CandidateFeatures(
+            self.encoder,
+            {"device": self.device, "random_state": self.random_state},
+            self._length_unit,
+            self._with_words,
+        ).fit(answers, self.classes_.tolist())
+        sets = sample_choice_sets(
+            self._utilities,
+            answers,
+            len(self.classes_),
+            self._n_drawn(answers.codes),
+            np.random.RandomState(self._sampling_seed),
+        )
+        if not len(sets.answer):
+            raise ValueError(
+                f"The {len(answers)} answers in y are too few, or too different, to "
+                "learn from: no answer is given twice, and there are too few to tell "
+                "those given from others."
+            )
+        at = numbers[sets.answer][sets.sets]
+        values, names = self._products(
+            sets.features,
+            self._utilities.names,
+            asked.numeric[at],
+            judgments.numeric_names,
+        )
+        self._kept = _informative(values, sets.sets)
+        self._column_names = [names[j] for j in self._kept]
+        return SampledRows(
+            self._as_judgments(values[:, self._kept]),
+            {name: given[at] for name, given in asked.ids.items()},
+            ConditionalLogit(sets.sets),
+            sets.chosen,
+            counts[sets.answer][sets.sets],
+            sets.sets,
+            sets.codes,
+            len(self.classes_),
+            sets.offset,
+        )
+
+    def _n_drawn(self, codes: np.ndarray) -> int:
+        """Return the number of alternatives that are drawn for each answer."""
+        n_answers = max(int((np.bincount(codes)[codes] > 1).sum()), 1)
+        if not isinstance(self.n_alternatives, str):
+            return int(self.n_alternatives)
+        few, many = _ALTERNATIVES
+        return int(np.clip(np.sqrt(_MAX_PAIRS / n_answers) - 1, few, many))
+
+    def _ask(self, judgments: Judgments, ids: dict[str, np.ndarray]) -> Asked:
+        contexts, row = self._read_contexts(judgments)
+        people = {name: values[row] for name, values in ids.items()}
+        return Asked(contexts, row, judgments.numeric_matrix()[row], people)
+
+    def _products(
+        self,
+        features: np.ndarray,
+        names: list[str],
+        numeric: np.ndarray,
+        numeric_names: list[str],
+    ) -> tuple[np.ndarray, list[str]]:
+        """Append products of columns of X with features of a candidate by itself."""
+        places = [names.index(name) for name in _CONSTANTS]
+        columns = [features]
+        for j in range(numeric.shape[1]):
+            value = numeric[:, j].reshape(-1, *[1] * (features.ndim - 1))
+            columns.append(value * features[..., places])
+        products = [f"{name}:{c}" for name in numeric_names for c in _CONSTANTS]
+        return np.concatenate(columns, axis=-1), [*names, *products]
+
+    def _as_judgments(self, values: np.ndarray) -> Judgments:
+        return Judgments(len(values), {}, values, self._column_names, {})
+
+    def _covariates(
+        self, columns: Columns, rows: Rows, mixed_effects: MixedEffects
+    ) -> Covariates:
+        del columns, mixed_effects
+        judgments = rows.judgments
+        return Covariates(judgments.numeric_matrix(), judgments.numeric_names)
+
+    def _terms(
+        self,
+        mixed_effects: MixedEffects,
+        ids: dict[str, np.ndarray],
+        covariate_names: list[str],
+    ) -> list[FormulaTerm]:
+        """Terms in which the constant is how a person follows what others answer."""
+        constants = tuple(name for name in _FOLLOWING if name in covariate_names)
+        if mixed_effects.formula is not None:
+            return [
+                replace(
+                    term,
+                    intercept=False,
+                    slopes=tuple(
+                        dict.fromkeys([*constants * term.intercept, *term.slopes])
+                    ),
+                )
+                for term in mixed_effects.terms()
+            ]
+        if mixed_effects.mode == "fixed":
+            return []
+        slopes = constants
+        if mixed_effects.mode == "random_slopes":
+            slopes = tuple(name for name in covariate_names if name in _SLOPES)
+        correlated = mixed_effects.correlation_structure == "correlated"
+        return [
+            FormulaTerm((name,), False, slopes, correlated) for name in ids if slopes
+        ]
+
+    def _design(
+        self, columns: Columns, rows: Rows, *args: Any, **kwargs: Any
+    ) -> Design:
+        design = super()._design(columns, rows, *args, **kwargs)
+        if not isinstance(rows, SampledRows) or rows.offset is None:
+            return design
+        prior = 0.0 if design.offset is None else design.offset
+        return replace(design, offset=rows.offset + prior)
+
+    @abstractmethod
+    def _unit_rows(self, ids: dict[str, np.ndarray], n: int) -> AlternativeRows:
+        """Return rows whose linear predictors are the coefficients of each person."""
+
+    def _decode_target(self, target: np.ndarray, rows: Rows) -> np.ndarray:
+        assert isinstance(rows, AlternativeRows)
+        return self.classes_[rows.option[target == 1.0]]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        return tags
+
+
+def _people_matter(mixed_effects: Any) -> bool:
+    """Whether answers of different people may differ."""
+    resolved = resolve_mixed_effects(mixed_effects)
+    return resolved.formula is not None or resolved.mode != "fixed"
+
+
+def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Return which columns differ within sets, those first that come first."""
+    starts = np.flatnonzero(np.diff(sets, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sets)))
+    within = values - (np.add.reduceat(values, starts) / sizes[:, None])[sets]
+    norms = np.sqrt((within**2).sum(axis=0))
+    kept: list[int] = []
+    basis = np.zeros((len(values), 0))
+    for j in np.flatnonzero(norms > 1e-9 * np.sqrt((values**2).sum(axis=0))):
+        column = within[:, j] / norms[j]
+        rest = column - basis @ (basis.T @ column)
+        length = np.linalg.norm(rest)
+        if length > 1e-6:
+            kept.append(int(j))
+            basis = np.column_stack([basis, rest / length])
+    return np.array(kept, dtype=np.intp)

@@ -1,0 +1,249 @@
+"""Utilities of candidates: their features times the coefficients of who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from bead_sklearn.inputs import match_levels
+from bead_sklearn.solvers import draw_conditional, draw_prior
+from bead_sklearn.tasks._answers import by_row
+from bead_sklearn.tasks._candidate_coefficients import CandidateCoefficients
+from bead_sklearn.tasks._inference import check_count, check_temperature
+from bead_sklearn.tasks._questions import Asked, Cases, distinct_people
+from bead_sklearn.tasks._rows import read_ids
+from bead_sklearn.tasks._utilities import OWN_FEATURES
+
+#: Entries of a table of judgments by candidates that are held at once.
+_MAX_ENTRIES = 2_000_000
+
+
+class CandidateUtilities(CandidateCoefficients):
+    """A model that has the utilities of candidates, and draws of them."""
+
+    def _questions(self, X: Any, groups: Any) -> Asked:
+        check_is_fitted(self)
+        judgments = self._reader.read(self, X, reset=False)
+        given = self._match_ids(read_ids(groups, judgments.n_rows))
+        return self._ask(judgments, {**judgments.factors, **given})
+
+    def _cases(self, asked: Asked, *extra: np.ndarray) -> Cases:
+        """Return distinct questions, as far as the model tells them apart."""
+        person, people = distinct_people(asked.ids, len(asked.row))
+        columns = [asked.contexts.index, person, *asked.numeric.T, *extra]
+        _, first, inverse = np.unique(
+            np.column_stack(columns), axis=0, return_index=True, return_inverse=True
+        )
+        codes = {
+            name: match_levels(levels, asked.ids[name][first])
+            for name, levels in self._utilities.levels_.items()
+            if name in asked.ids
+        }
+        return Cases(first, inverse.ravel(), person[first], people, codes)
+
+    def _each(
+        self, asked: Asked, cases: Cases, candidates: list[str]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield parts of the cases and their features, (n, n_candidates, K)."""
+        relations = self._utilities.space_.relate(asked.contexts)
+        step = max(1, _MAX_ENTRIES // len(candidates))
+        for start in range(0, len(cases.first), step):
+            part = np.arange(start, min(start + step, len(cases.first)))
+            at = cases.first[part]
+            contexts, place = np.unique(asked.contexts.index[at], return_inverse=True)
+            table = self._utilities.table(relations.take(contexts), candidates)[place]
+            own = []
+            for name in self._utilities.levels_:
+                values = np.zeros((*table.shape[:2], len(OWN_FEATURES)))
+                if name in cases.codes:
+                    levels, rows = np.unique(
+                        cases.codes[name][part], return_inverse=True
+                    )
+                    values = self._utilities.own_table(name, levels, candidates)[rows]
+                own.append(values)
+            features = np.concatenate([table, *own], axis=-1)
+            values, _ = self._products(
+                features, self._utilities.names, asked.numeric[at], []
+            )
+            yield part, values[..., self._kept]
+
+    def predict_linear(
+        self, X: Any, *, groups: Any = None, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Return the utility of each candidate, relative to their mean.
+
+        Parameters
+        ----------
+        X : list of str, DataFrame or list of dict
+            What is shown.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who answers.
+        return_std : bool, default=False
+            Whether standard deviations are returned too.
+
+        Returns
+        -------
+        eta : ndarray of shape (n_questions, n_classes)
+            Posterior means in logits; one row per row of X, or per blank.
+        std : ndarray of the same shape
+            Posterior standard deviations. Only if ``return_std``.
+        """
+        asked = self._questions(X, groups)
+        cases = self._cases(asked)
+        mean, covariance = self._coefficients(cases.people)
+        eta, std = [], []
+        for part, features in self._each(asked, cases, self.classes_.tolist()):
+            person = cases.person[part]
+            centred = features - features.mean(axis=1, keepdims=True)
+            eta.append(times(centred, mean[person]))
+            if return_std:
+                spread = np.einsum("nfk,nkl->nfl", centred, covariance[person])
+                std.append(np.sqrt(np.maximum((spread * centred).sum(axis=-1), 0.0)))
+        first = np.concatenate(eta)[cases.inverse]
+        return (first, np.concatenate(std)[cases.inverse]) if return_std else first
+
+    def sample_posterior(
+        self,
+        n_draws: int,
+        X: Any,
+        groups: Any = None,
+        random_state: Any = None,
+        *,
+        response: bool = False,
+    ) -> np.ndarray:
+        """Draw the utilities of all candidates jointly from their posterior.
+
+        Parameters
+        ----------
+        n_draws : int
+            Number of draws.
+        X : list of str, DataFrame or list of dict
+            What is shown.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who answers. Rows of one participant share its drawn coefficients.
+        random_state : int, RandomState or None, default=None
+            Seed.
+        response : bool, default=False
+            Whether probabilities are returned rather than utilities.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_draws, n_questions, n_classes)
+            One row per row of X, or per blank.
+
+        Raises
+        ------
+        ValueError
+            If ``n_draws`` is not a positive integer.
+        """
+        check_count("n_draws", n_draws)
+        rng = check_random_state(random_state)
+        asked = self._questions(X, groups)
+        ids, person = self._people(asked)
+        rows = self._unit_rows(ids, len(asked.row))
+        _, design = self._build(rows)
+        theta = self._draw(self._posterior, design, rows, n_draws, rng)
+        new = self._are_newcomers(ids, theta.shape[1])
+        if new.any():
+            assert self._newcomers is not None
+            reduced = self._without_own(design)
+            drawn = self._draw(self._newcomers, reduced, rows, n_draws, rng)
+            theta[:, new] = drawn[:, new]
+        theta = theta[:, person]
+        cases = Cases.all_of(asked, self._cases(asked))
+        parts = []
+        for part, features in self._each(asked, cases, self.classes_.tolist()):
+            centred = features - features.mean(axis=1, keepdims=True)
+            eta = np.einsum("nfk,snk->snf", centred, theta[:, part])
+            parts.append(softmax(eta) if response else eta)
+        return np.concatenate(parts, axis=1)
+
+    def simulate(
+        self,
+        n_simulations: int,
+        X: Any,
+        groups: Any = None,
+        random_state: Any = None,
+        *,
+        conditional: bool = False,
+        temperature: float = 1.0,
+    ) -> np.ndarray:
+        """Simulate answers from the fitted model.
+
+        Parameters
+        ----------
+        n_simulations : int
+            Number of simulations.
+        X : list of str, DataFrame or list of dict
+            What is shown.
+        groups : array-like of shape (n_samples,) or DataFrame, default=None
+            Who answers. Rows of one participant share its effects; without ids each
+            row is a new participant of its own.
+        random_state : int, RandomState or None, default=None
+            Seed.
+        conditional : bool, default=False
+            Whether the participants seen in fit keep their estimated effects.
+            Otherwise the effects of all are drawn anew. Words that a participant used
+            in the training data count in both cases.
+        temperature : float, default=1.0
+            Utilities are divided by it. Near 0 every answer is the most probable one.
+
+        Returns
+        -------
+        answers : ndarray of shape (n_simulations, n_samples)
+            Like y.
+
+        Raises
+        ------
+        ValueError
+            If ``n_simulations`` is not a positive integer, or ``temperature`` not
+            positive.
+        """
+        check_count("n_simulations", n_simulations)
+        check_temperature(temperature)
+        rng = check_random_state(random_state)
+        asked = self._questions(X, groups)
+        ids, person = self._people(asked)
+        rows = self._unit_rows(ids, len(asked.row))
+        _, design = self._build(rows)
+        levels = self._new_levels(design, rows.ids, everyone=not conditional)
+        if conditional:
+            theta = draw_conditional(
+                self._posterior, design, n_simulations, rng, new_levels=levels
+            )
+        else:
+            is_estimated = self._options.variances.alpha is None
+            theta = draw_prior(
+                self._posterior,
+                design,
+                n_simulations,
+                rng,
+                levels=levels,
+                ridge_variance=self._ridge_variance() if is_estimated else 0.0,
+            )
+        theta = theta.reshape(n_simulations, -1, rows.n_options)
+        theta = (theta[:, :, 1:] - theta[:, :, :1])[:, person]
+        points = rng.uniform(size=(n_simulations, len(asked.row)))
+        cases = Cases.all_of(asked, self._cases(asked))
+        codes = np.empty(points.shape, dtype=np.intp)
+        for part, features in self._each(asked, cases, self.classes_.tolist()):
+            for s in range(n_simulations):
+                eta = times(features, theta[s, part]) / temperature
+                below = np.cumsum(softmax(eta), axis=1) < points[s, part, None]
+                codes[s, part] = below[:, :-1].sum(axis=1)
+        return np.stack([by_row(self.classes_[row], asked.row) for row in codes])
+
+
+def times(features: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Return utilities from features (n, n_candidates, K) and coefficients (n, K)."""
+    return np.asarray((features @ coefficients[:, :, None])[:, :, 0])
+
+
+def softmax(eta: np.ndarray) -> np.ndarray:
+    """Return probabilities over the last axis, none of them 0."""
+    shifted = np.exp(np.maximum(eta - eta.max(axis=-1, keepdims=True), -600.0))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
