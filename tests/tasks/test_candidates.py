@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -343,6 +344,13 @@ def test_formula_and_numbers():
     assert model.predict_proba(X[:2]).shape == (2, len(set(fillers)))
     with pytest.raises(ValueError, match="names the covariate 'speed'"):
         ClozeClassifier(mixed_effects="(0 + speed | person)").fit(X, fillers)
+    # All candidates have the trial in common; their frequency they have not.
+    formula = "(1 + trial:frequency | person)"
+    with pytest.raises(ValueError, match=re.escape(f"write {formula} or")):
+        ClozeClassifier(mixed_effects="(1 + trial | person)").fit(X, fillers)
+    model = ClozeClassifier(mixed_effects=formula, random_state=0).fit(X, fillers)
+    names = model.variance_components_[0].effect_names
+    assert names == ("typicality", "trial:frequency")
 
 
 def test_bad_input():
