@@ -381,6 +381,7 @@ class CandidateModel(MixedModelClassifier):
         bias = tuple(name for name in self._bias_names if name in covariate_names)
         terms = []
         if mixed_effects.formula is not None:
+            _check_slopes(mixed_effects.terms(), covariate_names)
             for term in mixed_effects.terms():
                 slopes = dict.fromkeys([*constants * term.intercept, *term.slopes])
                 terms.append(replace(term, intercept=False, slopes=tuple(slopes)))
@@ -432,6 +433,23 @@ def _people_matter(mixed_effects: Any) -> bool:
     """Whether answers of different people may differ."""
     resolved = resolve_mixed_effects(mixed_effects)
     return resolved.formula is not None or resolved.mode != "fixed"
+
+
+def _check_slopes(terms: list[FormulaTerm], covariate_names: list[str]) -> None:
+    """Raise if a slope is one over a column that all candidates share."""
+    for term in terms:
+        for slope in term.slopes:
+            products = [f"{slope}:{constant}" for constant in _CONSTANTS]
+            offered = [name for name in products if name in covariate_names]
+            if offered and slope not in covariate_names:
+                factor = ":".join(term.factor)
+                raise ValueError(
+                    f"The random-effects formula lets the covariate {slope!r} vary, "
+                    "which is the same for all candidates of a question and so changes "
+                    "no choice between them. It acts through what they have: write "
+                    + " or ".join(f"(1 + {name} | {factor})" for name in offered)
+                    + "."
+                )
 
 
 def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:
