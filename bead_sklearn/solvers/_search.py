@@ -185,7 +185,8 @@ def search(
             break
         optimum = again
     theta = _zero_if_singular(theta_of(optimum.x), parameters)
-    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit, basis)
+    free = center + basis @ optimum.x[:k]
+    return Solution(free, theta, optimum, history, unit, basis)
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
