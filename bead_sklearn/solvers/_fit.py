@@ -13,6 +13,7 @@ from bead_sklearn.solvers._algebra import LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
+from bead_sklearn.solvers._duplicates import merge_duplicates
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._last import remember_last
@@ -61,6 +62,7 @@ def fit_mixed_model(
     fit : MixedModelFit
         Estimates, their covariance and how they were reached.
     """
+    design, y, weights = merge_duplicates(design, family, y, weights)
     family = family.start(y, weights)
     parameters = variance_parameters(design, options.variances, weights, family)
     algebra = options.algebra(design)

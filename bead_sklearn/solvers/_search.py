@@ -14,8 +14,8 @@ from bead_sklearn.solvers._parameters import VarianceParameters
 from bead_sklearn.solvers._scoring import score
 from bead_sklearn.solvers._start import em_step, theta_units
 
-#: Steps of the EM algorithm before the search.
-_EM_STEPS = 2
+#: Steps of the EM algorithm before the search. A second one saves nothing.
+_EM_STEPS = 1
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
