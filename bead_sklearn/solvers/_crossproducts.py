@@ -222,7 +222,10 @@ def _rough_gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
             scaled *= roots[start : start + _CHUNK]
             result += scaled.T @ scaled
     diagonal = np.diagonal(result)
-    if not (diagonal > _SINGLE_RANGE[0]).all() or not (diagonal < _SINGLE_RANGE[1]).all():
+    if (
+        not (diagonal > _SINGLE_RANGE[0]).all()
+        or not (diagonal < _SINGLE_RANGE[1]).all()
+    ):
         return None
     try:
         pivots = np.diagonal(np.linalg.cholesky(result)) ** 2
