@@ -12,8 +12,8 @@ from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._algebra import LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
-from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._duplicates import merge_duplicates
+from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._last import remember_last
