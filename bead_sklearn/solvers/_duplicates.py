@@ -6,6 +6,8 @@ likelihood of all is that of the distinct ones with the sums of their weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bead_sklearn.families import Family, QuadraticFamily
@@ -81,15 +83,25 @@ def merge_duplicates(
     group[order] = place[np.cumsum(is_new) - 1]
     rows = np.sort(first)
     sums = np.bincount(group, weights)
+    merged = replace(
+        design.take(rows),
+        fixed=_distinct(design.fixed, rows),
+        ridge=None if design.ridge is None else _distinct(design.ridge, rows),
+    )
     if not takes_means:
-        return design.take(rows), y[rows], sums
+        return merged, y[rows], sums
     ones = np.bincount(group, weights * y)
     means = np.divide(ones, sums, out=y[rows].astype(np.float64), where=sums > 0)
-    return design.take(rows), means, sums
+    return merged, means, sums
 
 
 def _dense_columns(block: DenseBlock) -> list[np.ndarray]:
     return [*block.values.T] if block.index is None else [block.index]
+
+
+def _distinct(block: DenseBlock, rows: np.ndarray) -> DenseBlock:
+    """Return the block at some rows, without the others."""
+    return DenseBlock(block.values[rows]) if block.index is None else block.take(rows)
 
 
 def _keys(columns: list[np.ndarray]) -> np.ndarray:
