@@ -183,7 +183,9 @@ class Planner:
         )
         predicted = model.predict(self._rows.X(pairs), **keywords)
         if self._study.question.kind == "multi_select":
-            return {}
+            chosen = [[name in answer for name in model.classes_] for answer in y]
+            right = np.asarray(predicted, dtype=bool) == np.array(chosen)  # options
+            return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
         if is_classifier(model) or np.asarray(y).dtype.kind not in "fiu":
             right = _labels(predicted) == _labels(y)
             return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
