@@ -117,6 +117,9 @@ class Family(ABC):
     response: ClassVar[str]
     #: Whether the linear predictor has an intercept; thresholds take its place.
     has_intercept: ClassVar[bool] = True
+    #: Whether the log-likelihood is linear in the response, so that rows of one eta
+    #: are described by their mean response.
+    is_linear_in_response: ClassVar[bool] = False
 
     #: Choice set of each row where rows compete with each other, and all pairs of rows
     #: of one set.

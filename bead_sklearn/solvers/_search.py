@@ -14,8 +14,8 @@ from bead_sklearn.solvers._parameters import VarianceParameters
 from bead_sklearn.solvers._scoring import score
 from bead_sklearn.solvers._start import em_step, theta_units
 
-#: Steps of the EM algorithm before the search.
-_EM_STEPS = 2
+#: Steps of the EM algorithm before the search. A second one saves nothing.
+_EM_STEPS = 1
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
@@ -44,6 +44,8 @@ class Solution(NamedTuple):
         ``theta`` at the start, after each EM step and after each iteration.
     unit : ndarray of shape (n_parameters,)
         About the standard errors of ``theta``.
+    basis : ndarray of shape (k, k)
+        Root of the covariance of ``free``, about.
     """
 
     free: np.ndarray
@@ -51,6 +53,7 @@ class Solution(NamedTuple):
     optimum: Maximum
     history: list[np.ndarray]
     unit: np.ndarray
+    basis: np.ndarray
 
 
 def search(
@@ -65,6 +68,7 @@ def search(
     verbose: bool,
     is_exact: bool = True,
     information: Callable[[], np.ndarray] | None = None,
+    recenter: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Solution:
     """Maximise a likelihood from a good starting point.
 
@@ -91,6 +95,8 @@ def search(
     information : callable, default=None
         Information of ``theta`` at the last evaluation. The search then begins with
         Newton steps rather than those of the EM algorithm.
+    recenter : callable, default=None
+        theta -> center, basis: those that suit other variances than the first ones.
     """
     k = len(center)
     lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
@@ -130,6 +136,8 @@ def search(
             gradient = penalised(center, theta)[2]
             theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
             keep(theta)
+        if recenter is not None and k:
+            center, basis = recenter(theta)
     unit = theta_units(design, theta, parameters.ordinary)
     if n_iter:
         spread = known / np.outer(unit, unit)
@@ -177,7 +185,8 @@ def search(
             break
         optimum = again
     theta = _zero_if_singular(theta_of(optimum.x), parameters)
-    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
+    free = center + basis @ optimum.x[:k]
+    return Solution(free, theta, optimum, history, unit, basis)
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:
