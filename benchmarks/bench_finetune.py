@@ -6,7 +6,8 @@
   the medians are compared.
 - memory: peak memory of training T5-small's configuration with adapters of 1,000
   participants, against the same steps without adapters.
-- encoder: texts per second of TransformerEncoder against sentence-transformers.
+- encoder: seconds of TransformerEncoder and of sentence-transformers for the same
+  sentences, in turn in one process; the second time ours come from the cache.
 - data: frozen and tuned MiniLM on real judgments, items held out.
 
     python benchmarks/bench_finetune.py --part epochs
@@ -25,6 +26,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,53 +168,72 @@ def measure_memory(cell: dict[str, Any]) -> dict[str, Any]:
 # --------------------------------------------------------------------- encoder
 
 
-def timed(found: dict[str, float], name: str, run: Any) -> Any:
+def timed(found: dict[str, list[float]], name: str, run: Any) -> Any:
     """Run something and note its wall and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
-    found[name] = time.perf_counter() - wall
-    found[f"{name}_cpu"] = time.process_time() - cpu
+    found.setdefault(name, []).append(time.perf_counter() - wall)
+    found.setdefault(f"{name}_cpu", []).append(time.process_time() - cpu)
     return result
 
 
-def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
-    """Seconds to encode short sentences, 30 % of them repeated."""
+def short_sentences(n_texts: int) -> list[str]:
+    """Sentences of MegaAcceptability in random order, 30 % of them repeats."""
     import pandas as pd
-    import torch
     from _data import SHARED
 
-    torch.set_num_threads(cell["threads"])
     path = SHARED / "data" / "ord_megaacceptability" / "full.csv.gz"
     distinct = pd.read_csv(path, usecols=["text"])["text"].dropna().drop_duplicates()
-    n_distinct = int(0.7 * cell["n_texts"])
+    n_distinct = int(0.7 * n_texts)
     texts = distinct.sample(n_distinct, random_state=0).to_numpy()
     rng = np.random.RandomState(0)
-    repeated = texts[rng.randint(n_distinct, size=cell["n_texts"] - n_distinct)]
-    rows = rng.permutation(np.concatenate([texts, repeated])).tolist()
-    found: dict[str, float] = {}
-    if cell["engine"] == "sentence-transformers":
-        from sentence_transformers import SentenceTransformer
+    repeated = texts[rng.randint(n_distinct, size=n_texts - n_distinct)]
+    rows: list[str] = rng.permutation(np.concatenate([texts, repeated])).tolist()
+    return rows
 
-        model = SentenceTransformer(minilm(), device="cpu")
-        model.encode(rows[:64], show_progress_bar=False)
-        vectors = timed(
-            found, "first", lambda: model.encode(rows, show_progress_bar=False)
-        )
-        again = rows[: cell["n_again"]]
-        timed(found, "second", lambda: model.encode(again, show_progress_bar=False))
-        for name in ("second", "second_cpu"):
-            found[name] *= len(rows) / len(again)
-    else:
-        from bead_sklearn.encoders import TransformerEncoder
 
-        with tempfile.TemporaryDirectory() as folder:
-            encoder = TransformerEncoder(
-                minilm(), device="cpu", normalize=True, cache=Path(folder) / "cache"
+def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
+    """Seconds to encode the same sentences by both libraries, in turn."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from bead_sklearn.encoders import TransformerEncoder
+
+    torch.set_num_threads(cell["threads"])
+    rows = short_sentences(cell["n_texts"])
+    theirs = SentenceTransformer(minilm(), device="cpu")
+    theirs.encode(rows[:64], show_progress_bar=False)
+    TransformerEncoder(minilm(), device="cpu").fit_transform(rows[:64])
+    found: dict[str, list[float]] = {}
+    difference = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(cell["n_turns"]):
+            ours = TransformerEncoder(
+                minilm(),
+                device="cpu",
+                normalize=True,
+                cache=Path(folder) / f"cache{turn}",
             ).fit(rows[:1])
-            TransformerEncoder(minilm(), device="cpu").fit_transform(rows[:64])
-            vectors = timed(found, "first", lambda: encoder.transform(rows))
-            timed(found, "second", lambda: encoder.transform(rows))
-    return {**found, "checksum": float(np.abs(vectors).mean())}
+            ours_first = turn % 2 == 0
+            if ours_first:
+                own = timed(found, "first", partial(ours.transform, rows))
+            encode = partial(theirs.encode, rows, show_progress_bar=False)
+            other = timed(found, "sentence_transformers", encode)
+            if not ours_first:
+                own = timed(found, "first", partial(ours.transform, rows))
+            again = timed(found, "second", partial(ours.transform, rows))
+            difference = max(difference, float(np.abs(own - other).max()))
+            assert np.array_equal(own, again)
+    ratios = {}
+    for name in ("first", "second"):
+        for unit in ("", "_cpu"):
+            by_turn = zip(
+                found[f"sentence_transformers{unit}"],
+                found[f"{name}{unit}"],
+                strict=True,
+            )
+            ratios[f"{name}{unit}"] = statistics.median(a / b for a, b in by_turn)
+    return {"ratios": ratios, "seconds": found, "difference": difference}
 
 
 # ------------------------------------------------------------------------ data
@@ -293,15 +314,8 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [
-            {
-                "part": part,
-                "engine": engine,
-                "threads": threads,
-                "n_texts": n,
-                "n_again": min(n, 1_000),
-            }
+            {"part": part, "threads": threads, "n_texts": n, "n_turns": 2}
             for threads in (1, 2)
-            for engine in ("bead_sklearn", "sentence-transformers")
         ]
     return [
         {
