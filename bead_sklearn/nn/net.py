@@ -469,8 +469,9 @@ class MixedEffectsNet(NetLoop):
         for batch, _ in self.get_iterator(dataset):
             with torch.no_grad():
                 f, features = self.infer(batch)
-                f = f + self._moving_effects(batch, features)
-                f = f + self._known_effects(batch)
+                effects = self._gather(batch)
+                f = f + self._moving_effects(effects, features)
+                f = f + self._known_effects(batch, effects)
             result[batch[ROW].numpy()] = f.cpu().numpy()
         shaped: np.ndarray = self._shaped(result)
         return shaped
