@@ -28,7 +28,7 @@ from bead_sklearn.active_learning._stopping import (
 )
 from bead_sklearn.active_learning._units import Units
 from bead_sklearn.active_learning._view import ModelView
-from bead_sklearn.active_learning._warm import WarmStart, fit_next
+from bead_sklearn.active_learning._warm import WarmStart, continues, fit_next
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 from bead_sklearn.query._selection import select_top_k
 
@@ -244,9 +244,27 @@ class Rounds:
 
     def fit(self, context: Any = None) -> None:
         """Fit the estimator to the labels known and open a record of the round."""
-        rows = self.ledger.indices
-        labels = self.ledger.labels
+        n_labels = len(self.ledger)
+        if self.fitted is None and continues(self.estimator, self.warm_start):
+            # Of a resumed run the fits before are done again, each from the last.
+            for earlier in self.records:
+                self._fit_to(int(earlier["n_labels"]), None)
         started = perf_counter()
+        self._fit_to(n_labels, context)
+        record = {
+            "iteration": self.iteration,
+            "n_labels": n_labels,
+            "fit_time": perf_counter() - started,
+        }
+        if self.costs is not None:
+            record["cost"] = self.spent
+        if self.validation is not None:
+            record["score"] = self._score(self.validation)
+        self.records.append(record)
+
+    def _fit_to(self, n: int, context: Any) -> None:
+        """Fit the estimator to the first n labels."""
+        labels = self.ledger.labels[:n]
         with warnings.catch_warnings():
             # Early rounds have too few judgments for coefficients and variances, as a
             # matter of course; the last fit, the one that is kept, says so if it has.
@@ -259,24 +277,14 @@ class Rounds:
                 labels,
                 self._fitted_labels,
                 lambda estimator: fit_rows(
-                    estimator, self.X, *self.learned(), self.fit_params, context
+                    estimator, self.X, *self.learned(n), self.fit_params, context
                 ),
             )
         self._fitted_labels = labels
-        record = {
-            "iteration": self.iteration,
-            "n_labels": len(rows),
-            "fit_time": perf_counter() - started,
-        }
-        if self.costs is not None:
-            record["cost"] = self.spent
-        if self.validation is not None:
-            record["score"] = self._score(self.validation)
-        self.records.append(record)
 
-    def learned(self) -> tuple[Any, NDArray[np.intp]]:
-        """Labels and rows that the estimator is fitted to."""
-        rows, labels = self.ledger.indices, self.ledger.labels
+    def learned(self, n: int | None = None) -> tuple[Any, NDArray[np.intp]]:
+        """Labels and rows that the estimator is fitted to, given the first n labels."""
+        rows, labels = self.ledger.indices[:n], self.ledger.labels[:n]
         if not self.semi_supervised:
             return labels, rows
         if np.ndim(labels) != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
