@@ -20,7 +20,6 @@ from sklearn.metrics import log_loss
 from bead_sklearn.active_learning import ActiveLearningSearch, StoppingRule
 from bead_sklearn.query import get_query_strategy
 
-TABLES = ("bin_udsgenericity", "cat_megaveridicality", "ord_megaacceptability")
 STRATEGIES = (
     "random",
     "entropy",
@@ -29,8 +28,15 @@ STRATEGIES = (
     "joint_a_optimal",
 )
 FORMULA = "(1 | participant) + (1 | item)"
-#: Judgments kept of a table, first ones, per batch, and in all.
-ROWS, FIRST, BATCH, BUDGET = 4_000, 50, 50, 500
+#: About so many judgments are used of a table.
+ROWS = {
+    "bin_udsgenericity": 4_000,
+    "cat_megaveridicality": 2_500,
+    "ord_megaacceptability": 2_500,
+}
+TABLES = tuple(ROWS)
+#: First judgments, judgments per batch, and judgments in all.
+FIRST, BATCH, BUDGET = 50, 50, 500
 #: Shares of items and participants set aside.
 TEST_ITEMS, NEW_PEOPLE = 0.3, 0.2
 
@@ -40,7 +46,7 @@ def table(name: str) -> pd.DataFrame:
     judgments = read(find(name), None)
     sizes = judgments["item"].value_counts(sort=False)
     sizes = sizes[sizes >= 3].sample(frac=1.0, random_state=0)
-    kept = sizes.index[sizes.cumsum() <= 1.3 * ROWS]
+    kept = sizes.index[sizes.cumsum() <= 1.3 * ROWS[name]]
     judgments = judgments[judgments["item"].isin(kept)]
     counts = judgments["participant"].value_counts()
     judgments = judgments[judgments["participant"].isin(counts.index[counts >= 5])]
