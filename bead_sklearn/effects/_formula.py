@@ -27,8 +27,8 @@ class FormulaTerm:
         Whether the effects of one group are correlated (``|``) or independent
         (``||``).
     shared : bool
-        Whether the slopes, of features without meaning of their own, have one variance
-        however few they are.
+        Whether the slopes, of a few features without meaning of their own, have one
+        variance.
     """
 
     factor: tuple[str, ...]

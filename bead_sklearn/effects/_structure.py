@@ -431,7 +431,8 @@ def build_structures(
             if center and found.intercept and term.correlated and not shared:
                 centers = np.average(slopes, axis=0, weights=weights)
             alone = len(factor_terms) == 1
-            bases = level_bases(slopes, codes) if shared and alone else None
+            wide = shared and alone and not term.shared
+            bases = level_bases(slopes, codes) if wide else None
             structure = _structure(
                 term, found, slopes - centers, weights, shared, bases
             )

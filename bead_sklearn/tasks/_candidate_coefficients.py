@@ -38,6 +38,8 @@ class CandidateCoefficients(CandidateModel):
         of their own, which vary as they do without these, from the same answers.
         """
         super()._store(fit, design, rows)
+        self.coef_names_ = [*self.coef_names_, *self._held]
+        self.coef_ = np.append(self.coef_, [[*self._held.values()]], axis=1)
         self._newcomers: Posterior | None = None
         # A basis of the rows mixes the columns.
         if not self._utilities.levels_ or self._features.ridge_basis_ is not None:

@@ -376,7 +376,10 @@ class CandidateModel(MixedModelClassifier):
         ids: dict[str, np.ndarray],
         covariate_names: list[str],
     ) -> list[FormulaTerm]:
-        """Terms in which the constant is how a person follows what others answer."""
+        """Terms in which the constant is how a person follows what others answer.
+
+        And its bias, where there are columns for it.
+        """
         constants = tuple(name for name in _FOLLOWING if name in covariate_names)
         bias = tuple(name for name in self._bias_names if name in covariate_names)
         terms = []
@@ -384,7 +387,9 @@ class CandidateModel(MixedModelClassifier):
             _check_slopes(mixed_effects.terms(), covariate_names)
             for term in mixed_effects.terms():
                 slopes = dict.fromkeys([*constants * term.intercept, *term.slopes])
-                terms.append(replace(term, intercept=False, slopes=tuple(slopes)))
+                own = tuple(name for name in slopes if name not in self._held)
+                if own or not bias:
+                    terms.append(replace(term, intercept=False, slopes=own))
                 if term.intercept and bias:
                     terms.append(FormulaTerm(term.factor, False, bias, True, True))
             return terms

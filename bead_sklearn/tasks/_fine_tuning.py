@@ -58,6 +58,9 @@ _OF_ENCODER = (
     "n_participants",
     "participant_rank",
     "start",
+    "basis",
+    "mean_state",
+    "log_weight",
 )
 
 #: Standard deviations, in units of the family, below which training does not begin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -44,7 +43,7 @@ class MaskedCandidates(CandidateClassifier):
             return
         self._language = None
         encoder = self.encoder
-        if isinstance(encoder, (str, os.PathLike)):
+        if isinstance(encoder, str):
             encoder = MaskedLMEncoder(encoder, device=self.device)
         if isinstance(encoder, MaskedLMEncoder):
             self._language = LanguageFeatures(clone(encoder).fit(), self._mark())
