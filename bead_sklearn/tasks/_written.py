@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn._sklearn import _fit_context
+from bead_sklearn.exceptions import SingularFitWarning
 from bead_sklearn.inputs import encode_levels
 from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._candidates import CandidateClassifier
@@ -108,6 +110,15 @@ class WrittenResponses(CandidateClassifier):
         writer, attributes = fit_writer(self, X, y, groups, sample_weight)
         self.__dict__.update(attributes)
         self._writer = writer
+        zero = [c.grouping_factor for c in self.variance_components_ if c.is_singular]
+        if zero and self.variance_components_[0].is_estimated:
+            warnings.warn(
+                f"Singular fit: the biases of {zero[0]!r} towards tokens have the "
+                "variance 0. The responses give no evidence that participants prefer "
+                "different words; mixed_effects='fixed' fits as well.",
+                SingularFitWarning,
+                stacklevel=3,
+            )
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

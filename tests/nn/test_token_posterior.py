@@ -67,7 +67,9 @@ def test_likelihood_and_modes_are_those_of_the_solvers(t):
         "g", choices.codes, q, np.ones((q * t, 1)), structure, ("i",) * k
     )
     y = np.where(choices.chosen == k, 0, choices.chosen + 1)
-    state = EffectState(MultinomialLogit(k + 1), {"g": structure.from_sds(np.full(k, sd))})
+    state = EffectState(
+        MultinomialLogit(k + 1), {"g": structure.from_sds(np.full(k, sd))}
+    )
     objective = _objective(f.ravel(), y, weights, (factor,), state.family)
     expected, *_ = objective(np.zeros(0), state.theta["g"], state.family.parameters)
     assert found == pytest.approx(expected, abs=1e-6)
