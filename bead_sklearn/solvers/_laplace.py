@@ -188,7 +188,7 @@ class LaplaceObjective:
         If there are many columns, with one factorisation of single precision.
         """
         enough = _ROUGH_GAIN * max(1, self.design.n_fixed)
-        if self.is_narrow or not self.coupling.is_exact:
+        if (self._last is not None and self.is_narrow) or not self.coupling.is_exact:
             self.find_mode(offset, theta, enough)
             return
         eta, derivatives, h = self._begin(offset, theta)
