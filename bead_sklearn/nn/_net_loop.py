@@ -49,7 +49,8 @@ class NetLoop(NetState):
         resumed = False
         if self.checkpoint is not None and self.resume:
             resumed = read_checkpoint(self.checkpoint, self)
-        if not self.history and self.kind_ == "joint" and self.structures_:
+        unknown = any(self.terms_[name].modes is None for name in self.structures_)
+        if not self.history and self.kind_ == "joint" and unknown:
             # Tables begin at the modes given the network, not at 0.
             self._held_out_loss(self.get_iterator(train))
             self._profile(self.train_rows_, estimate=False)

@@ -138,15 +138,14 @@ def tune_encoder(
     net.train(columns, rows.target)
     best = net.best_weights()
     history = net.history
-    valid = [row["valid_loss"] for row in history if "valid_loss" in row]
-    if valid:
-        valid = [best.first_loss_, *valid]
-    tuning = Tuning(
-        [float(row["train_loss"]) for row in history if "train_loss" in row],
-        [float(loss) for loss in valid],
-        best.best_epoch_ if valid else len(history),
-        net.kind_,
-    )
+    # An epoch that was interrupted has no losses.
+    train = [float(row["train_loss"]) for row in history if "train_loss" in row]
+    valid: list[float] = []
+    if held_out is not None:
+        losses = [row["valid_loss"] for row in history if "valid_loss" in row]
+        valid = [float(loss) for loss in (best.first_loss_, *losses)]
+    best_epoch = len(train) if held_out is None else best.best_epoch_
+    tuning = Tuning(train, valid, best_epoch, net.kind_)
     tuned = TunedEncoder.from_encoder(encoder, net.module_.tuned_weights())
     return FrozenEstimator(tuned), tuning
 
@@ -154,7 +153,8 @@ def tune_encoder(
 def _held_out(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
     """Return which rows are held out; None where the net holds out none.
 
-    Whole participants where their effects will be integrated out, else judgments.
+    Whole participants where their effects will be integrated out, else judgments, as
+    of one participant alone.
     """
     split = net.train_split
     if split is None:
@@ -175,6 +175,8 @@ def _held_out(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
             )
         ids = combine_ids(rows.ids, next(iter(factors)))
         units = encode_levels(ids)[1]
+        if split.by == "auto" and len(np.unique(units)) < 2:
+            units = judgment
     if len(np.unique(units)) < 2:
         return None
     random_state = check_random_state(net.random_state)
@@ -418,10 +420,8 @@ def _head_modes(
     Of all levels in the order of `_levels`, as the frozen fit has them.
     """
     features = start._features
-    effects = start.effects_[factor.name]
-    levels = _levels(start, rows, factor)[0]
     n_outputs = start._family.n_outputs
-    modes = effects.modes - effects.structure.prior.mean
+    modes = _modes(start, rows, factor)
     by_column = modes.reshape(len(modes), -1, n_outputs)
     intercepts, slopes = by_column[:, 0], by_column[:, 1:]
     n_text = len(features.text_names_)
@@ -434,12 +434,15 @@ def _head_modes(
             coefficients = ridge[:, :n_text]
         else:
             coefficients = np.einsum("dk,qkj->qdj", basis[:n_text], ridge)
-    place = match_levels(effects.levels, levels)
-    known = (place >= 0)[:, None]
-    return (
-        np.where(known, intercepts[place], 0.0),
-        np.where(known[:, :, None], coefficients[place], 0.0),
-    )
+    return intercepts, coefficients
+
+
+def _modes(start: MixedModel, rows: Rows, factor: RandomFactor) -> np.ndarray:
+    """Return the effects of all levels in the order of `_levels`, 0 of unknown ones."""
+    effects = start.effects_[factor.name]
+    place = match_levels(effects.levels, _levels(start, rows, factor)[0])
+    modes = effects.modes - effects.structure.prior.mean
+    return np.where((place >= 0)[:, None], modes[place], 0.0)
 
 
 def _terms(
@@ -472,5 +475,7 @@ def _terms(
         if estimated and (sds * size < _LEAST_SD * unit).any():
             least = np.maximum(sds, _ORDINARY_SD * unit / size)
             theta = structure.from_sds(least)
-        terms[f"factor:{factor.name}"] = EffectTerm("covariates", structure, theta)
+        modes = _modes(start, rows, factor)
+        term = EffectTerm("covariates", structure, theta, modes)
+        terms[f"factor:{factor.name}"] = term
     return terms
