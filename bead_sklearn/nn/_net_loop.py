@@ -66,8 +66,8 @@ class NetLoop(NetState):
         return np.zeros((n_rows, self.state_.family.n_outputs))
 
     def _begin_tables(self, train: Any) -> None:
-        """Let tables begin at the modes given the network, not at 0."""
-        if self.structures_:
+        """Let tables whose modes are unknown begin at those given the network."""
+        if any(self.terms_[name].modes is None for name in self.structures_):
             self._held_out_loss(self.get_iterator(train))
             self._profile(self.train_rows_, estimate=False)
 

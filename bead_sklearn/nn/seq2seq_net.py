@@ -274,7 +274,7 @@ class Seq2SeqNet(MixedEffectsNet):
         weights = X[WEIGHT].to(y_pred)
         total = -(weights * y_pred).sum()
         if training:
-            total = total + self._penalty(X, rows)
+            total = total + self._penalty(X, rows, self._gather(X))
         return total / float(self.judgment_weights_[rows].sum())
 
     # ------------------------------------------------------------- variances

@@ -334,7 +334,8 @@ class FeatureBuilder:
         if d > n:
             centred = (block.values - self.ridge_center_) / self.ridge_scale_
             _, sizes, right = linalg.svd(centred, full_matrices=False)
-            rank = int((sizes > 1e-10 * sizes.max(initial=1e-300)).sum())
+            # Features that are all alike keep a direction, of which nothing comes.
+            rank = max(1, int((sizes > 1e-10 * sizes.max(initial=1e-300)).sum()))
             self.ridge_basis_ = right[:rank].T
 
     def _raw(self, judgments: Judgments) -> Columns:
