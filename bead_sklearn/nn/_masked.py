@@ -31,8 +31,8 @@ class MaskedPredictor(TextPredictor):
         Where the head begins; its features are the columns of ``basis``.
     basis : ndarray of shape (d, r)
         P.
-    mean_state : ndarray of shape (d,)
-        m.
+    mean_states : ndarray of shape (M, M, d)
+        m by the number of masks, less 1, and the place among them.
     log_weight : float
         w_0 at the start.
     tune, max_length, n_numeric, lora_rank, lora_alpha, lora_dropout, target_modules
@@ -47,7 +47,7 @@ class MaskedPredictor(TextPredictor):
     """
 
     basis: Tensor
-    mean_state: Tensor
+    mean_states: Tensor
     _loader = MaskedLanguageModel
 
     def __init__(
@@ -56,7 +56,7 @@ class MaskedPredictor(TextPredictor):
         *,
         start: HeadStart,
         basis: np.ndarray,
-        mean_state: np.ndarray,
+        mean_states: np.ndarray,
         log_weight: float,
         tune: str | int = "full",
         max_length: int | None = None,
@@ -81,7 +81,7 @@ class MaskedPredictor(TextPredictor):
         self.n_features = basis.shape[1]
         self.register_buffer("basis", torch.as_tensor(basis, dtype=torch.float32))
         self.register_buffer(
-            "mean_state", torch.as_tensor(mean_state, dtype=torch.float32)
+            "mean_states", torch.as_tensor(mean_states, dtype=torch.float32)
         )
         self.head_log = torch.nn.Parameter(torch.tensor(float(log_weight)))
 
@@ -124,7 +124,9 @@ class MaskedPredictor(TextPredictor):
         scores = (states[own] * rows).sum(dim=2) - torch.logsumexp(logits, dim=1)[own]
         if layer.bias is not None:
             scores = scores + layer.bias[ids].float()
-        products = ((states - self.mean_state)[own] * rows).sum(dim=1)
+        n_masks = (masks >= 0).sum(dim=1)
+        deviations = states - self.mean_states[n_masks[text] - 1, slot]
+        products = (deviations[own] * rows).sum(dim=1)
         features = products @ self.basis - self.center
         f = self.head_log * (scores * present).sum(dim=1, keepdim=True)
         f = f + features @ self.head_text.T

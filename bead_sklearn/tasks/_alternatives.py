@@ -63,6 +63,8 @@ def sample_choice_sets(
     n_candidates: int,
     n_alternatives: int,
     random: np.random.RandomState,
+    *,
+    with_unseen: bool = False,
 ) -> ChoiceSets:
     """Return a choice set for each answer, its features learned from other folds.
 
@@ -86,6 +88,8 @@ def sample_choice_sets(
         How many are drawn per answer; all are taken if they are no more.
     random : RandomState
         Source of the draws.
+    with_unseen : bool, default=False
+        Whether candidates that nobody gave are alternatives too.
 
     References
     ----------
@@ -97,7 +101,9 @@ def sample_choice_sets(
     """
     contexts = answers.contexts.index
     fold = _deal(answers.codes, contexts)
-    is_repeated = (np.bincount(answers.codes) > 1).any()
+    times_given = np.bincount(answers.codes, minlength=n_candidates)
+    is_repeated = (times_given > 1).any()
+    is_offered = (times_given == 0) & with_unseen
     parts = []
     for k in range(int(fold.max()) + 1):
         inside = fold == k
@@ -107,7 +113,8 @@ def sample_choice_sets(
         is_seen = totals[answers.codes[members]] > 0
         rows, codes, times, expected = [], [], [], []
         new = np.unique(answers.codes[members[~is_seen]])
-        for which, pool in ((is_seen, np.flatnonzero(totals > 0)), (~is_seen, new)):
+        known = np.flatnonzero((totals > 0) | is_offered)
+        for which, pool in ((is_seen, known), (~is_seen, new)):
             chosen = members[which]
             if not len(chosen) or len(pool) < 2 or (is_repeated and pool is new):
                 continue

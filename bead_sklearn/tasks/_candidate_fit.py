@@ -179,6 +179,10 @@ class CandidateModel(MixedModelClassifier):
         del contexts
         return np.zeros((len(places), len(candidates), 0))
 
+    def _offers_unseen(self) -> bool:
+        """Whether candidates that nobody gave are alternatives in fit."""
+        return False
+
     def _has_own_features(self) -> bool:
         """Whether features of candidates are learned for each person."""
         return _people_matter(self.mixed_effects)
@@ -260,6 +264,7 @@ class CandidateModel(MixedModelClassifier):
             len(self.classes_),
             self._n_drawn(answers.codes),
             np.random.RandomState(self._sampling_seed),
+            with_unseen=self._offers_unseen(),
         )
         if not len(sets.answer):
             raise ValueError(

@@ -59,7 +59,7 @@ _OF_ENCODER = (
     "participant_rank",
     "start",
     "basis",
-    "mean_state",
+    "mean_states",
     "log_weight",
 )
 

@@ -103,7 +103,8 @@ class LanguageFeatures:
       effects over them are those of fillers one by one if these are few;
     - ``head0``, ...: main directions of the products (z - m) * e, state at the mask
       by row, summed over the tokens: the terms that make up the logarithm of the
-      probability, as far as they depend on the context; m is the mean state.
+      probability, as far as they depend on the context; m is the mean state at that
+      mask of so many.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ class LanguageFeatures:
         rows = self._filler_rows(fillers)
         deviations = rows - rows.mean(axis=0)
         self.filler_ = Directions.fit(rows, deviations, _N_FILLER, whiten=True)
-        self.state_ = self._mean_state(names, fillers, codes)
+        self.state_, self.states_ = self._mean_states(names, fillers, codes)
         part = _whole_sets(sets, _MAX_ROWS)
         products = np.empty((len(part), self.encoder.n_components_), dtype=np.float32)
         for at, _, found in self._pairs(names, index[part], fillers, codes[part]):
@@ -213,7 +214,7 @@ class LanguageFeatures:
             z, norms = self.encoder.states([prompts[i] for i in part.blanks], m)
             e, b = self._output_rows(part.tokens)
             flat_z, flat_e = z.reshape(len(z), -1), e.reshape(len(e), -1)
-            deviations = flat_z - np.tile(self.state_, m)
+            deviations = flat_z - self._center(m).ravel()
             row, column = np.ix_(part.blanks, part.fillers)
             log_norms = norms.sum(axis=1, dtype=np.float64)
             result[row, column, 0] = flat_z @ flat_e.T + b.sum(axis=1)
@@ -302,19 +303,32 @@ class LanguageFeatures:
                 states, own = z[z_place[some]], e[e_place[some]]
                 logits = (states * own).sum(axis=2, dtype=np.float64)
                 logs = (logits + b[e_place[some]] - norms[z_place[some]]).sum(axis=1)
-                yield rows[some], logs, ((states - self.state_) * own).sum(axis=1)
+                products = (states - self._center(z.shape[1])) * own
+                yield rows[some], logs, products.sum(axis=1)
 
-    def _mean_state(
+    def _mean_states(
         self, names: Blanks, fillers: list[str], codes: np.ndarray
-    ) -> np.ndarray:
-        """Return the mean of the states at all masks, (d,)."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean state (d,), and those of masks of so many (M, M, d)."""
         prompts, spaced = self._prompts(names)
-        states = [
-            self.encoder.states([prompts[i] for i in part.blanks], part.tokens.shape[1])
-            for part in self._parts(spaced, fillers, codes, np.arange(len(names)))
-        ]
-        flat = [z.reshape(-1, z.shape[2]) for z, _ in states]
-        return np.asarray(np.concatenate(flat).mean(axis=0))
+        by_number: dict[int, list[np.ndarray]] = {}
+        for part in self._parts(spaced, fillers, codes, np.arange(len(names))):
+            m = part.tokens.shape[1]
+            z, _ = self.encoder.states([prompts[i] for i in part.blanks], m)
+            by_number.setdefault(m, []).append(z)
+        states = {m: np.concatenate(parts) for m, parts in by_number.items()}
+        every = [z.reshape(-1, z.shape[2]) for z in states.values()]
+        mean = np.concatenate(every).mean(axis=0)
+        table = np.tile(mean, (max(states), max(states), 1))
+        for m, z in states.items():
+            table[m - 1, :m] = z.mean(axis=0)
+        return mean, table
+
+    def _center(self, m: int) -> np.ndarray:
+        """Return the mean states at m masks, (m, d)."""
+        if m <= len(self.states_):
+            return np.asarray(self.states_[m - 1, :m])
+        return np.tile(self.state_, (m, 1))
 
     def _parts(
         self,

@@ -95,6 +95,10 @@ class MaskedCandidates(CandidateClassifier):
         names: Any = [contexts.names[i] for i in places.tolist()]
         return self._language.table(names, candidates)
 
+    def _offers_unseen(self) -> bool:
+        """Whether they are: the language model tells them apart."""
+        return self._language is not None and not self._classes_are_answers
+
     def _has_own_features(self) -> bool:
         """Whether there are own features; beside a bias they would count twice."""
         return self._language is None and super()._has_own_features()

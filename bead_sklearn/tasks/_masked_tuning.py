@@ -179,7 +179,7 @@ def _columns(
     net.set_params(
         family=start._family,
         module__basis=language.head_.basis,
-        module__mean_state=language.state_,
+        module__mean_states=language.states_,
         module__log_weight=coefficients.get(language.score, 0.0),
         module__start=HeadStart(
             intercept=np.zeros(1),
