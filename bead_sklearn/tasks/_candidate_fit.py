@@ -194,6 +194,7 @@ class CandidateModel(MixedModelClassifier):
                 "learn from: no answer is given twice, and there are too few to tell "
                 "those given from others."
             )
+        self._n_apart = float(counts.sum() - counts[sets.answer].sum())
         at = numbers[sets.answer][sets.sets]
         values, names = self._products(
             sets.features,
@@ -214,6 +215,15 @@ class CandidateModel(MixedModelClassifier):
             len(self.classes_),
             sets.offset,
         )
+
+    def _caveats(self) -> list[str]:
+        """Say how many answers are not explained."""
+        if not self._n_apart:
+            return []
+        return [
+            f"{self._n_apart:g} more answers, which nobody else gave, take part in the "
+            "features only: how probable such answers are the model can hardly say."
+        ]
 
     def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
@@ -252,7 +262,8 @@ class CandidateModel(MixedModelClassifier):
     ) -> Covariates:
         del columns, mixed_effects
         judgments = rows.judgments
-        return Covariates(judgments.numeric_matrix(), judgments.numeric_names)
+        values, names = judgments.numeric_matrix(), judgments.numeric_names
+        return Covariates(values, names, shares=rows.shares)
 
     def _terms(
         self,
