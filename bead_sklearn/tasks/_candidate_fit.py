@@ -272,6 +272,7 @@ class CandidateModel(MixedModelClassifier):
                 "learn from: no answer is given twice, and there are too few to tell "
                 "those given from others."
             )
+        self._n_apart = float(counts.sum() - counts[sets.answer].sum())
         at = numbers[sets.answer][sets.sets]
         values, names = self._products(
             sets.features,
@@ -329,6 +330,15 @@ class CandidateModel(MixedModelClassifier):
             bias=values[:, self._bias_columns],
         )
 
+    def _caveats(self) -> list[str]:
+        """Say how many answers are not explained."""
+        if not self._n_apart:
+            return []
+        return [
+            f"{self._n_apart:g} more answers, which nobody else gave, take part in the "
+            "features only: how probable such answers are the model can hardly say."
+        ]
+
     def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
         n_answers = max(int((np.bincount(codes)[codes] > 1).sum()), 1)
@@ -373,7 +383,8 @@ class CandidateModel(MixedModelClassifier):
         assert isinstance(rows, SampledRows)
         assert rows.bias is not None
         values = np.hstack([judgments.numeric_matrix(), rows.bias])
-        return Covariates(values, [*judgments.numeric_names, *self._bias_names])
+        names = [*judgments.numeric_names, *self._bias_names]
+        return Covariates(values, names, shares=rows.shares)
 
     def _terms(
         self,
