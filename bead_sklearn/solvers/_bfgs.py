@@ -21,8 +21,10 @@ _ENOUGH = 1e-4
 _SHORTER, _LITTLE_SHORTER = 0.1, 0.6
 _MAX_SHORTENINGS = 20
 
-#: Longest step in units of about a standard error, as an average over parameters.
-_LONGEST = 10.0
+#: Longest first step in units of about a standard error, as an average over parameters,
+#: and by how much the next one may be longer; parameters with a lower bound have a
+#: limit of their own.
+_LONGEST, _LONGER = 10.0, 3.0
 
 #: Largest share of its value by which a parameter with a lower bound falls in a step,
 #: unless it is below this share of its ordinary size.
@@ -85,13 +87,13 @@ def bfgs(
     known = _Curvature(spread)
     x = start
     value, gradient = objective(x)
-    quiet = 0
+    quiet, longest = 0, _LONGEST * float(np.sqrt(len(x)))
     for n_iter in range(max_iter):
         free = _free(x, gradient, lower, upper)
         if np.abs(gradient[free]).max(initial=0.0) <= tol:
             return x, value, gradient, n_iter, "the gradient is small", known.inverse
         floor = _floor(x, lower, reference)
-        step = _step(x, gradient, known, free, floor, upper)
+        step = _step(x, gradient, known, free, floor, upper, longest)
         slope = float(gradient @ step)
         if slope <= 0.0:
             return x, value, gradient, n_iter, "no direction rises", known.inverse
@@ -107,6 +109,8 @@ def bfgs(
             step, slope = share * step, share * slope
         else:
             return x, value, gradient, n_iter, "no step rises", known.inverse
+        if _length(proposal - x, lower) > 0.5 * longest:
+            longest *= _LONGER
         quiet = quiet + 1 if new_value - value <= rounding else 0
         x, value, gradient = proposal, new_value, new_gradient
         callback(x)
@@ -178,6 +182,11 @@ def _floor(x: np.ndarray, lower: np.ndarray, reference: np.ndarray) -> np.ndarra
     return np.where(is_scale, (1.0 - _MOST_FALL) * x, lower)
 
 
+def _length(step: np.ndarray, lower: np.ndarray) -> float:
+    """Length of the part of a step that is without bounds."""
+    return float(np.linalg.norm(step[np.isinf(lower)]))
+
+
 def _step(
     x: np.ndarray,
     gradient: np.ndarray,
@@ -185,6 +194,7 @@ def _step(
     free: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    longest: float,
 ) -> np.ndarray:
     """Newton's step among the points within the bounds."""
     step = np.zeros_like(x)
@@ -195,8 +205,7 @@ def _step(
             break
         pull = gradient - known.matrix @ np.where(free, 0.0, step)
         step[inner] = known.solve(pull[inner], inner)
-        longest = _LONGEST * np.sqrt(len(x))
-        length = float(np.linalg.norm(step))
+        length = _length(step, lower)
         if length > longest:
             step *= longest / length
         low, high = lower - x, upper - x

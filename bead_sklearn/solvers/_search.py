@@ -17,6 +17,10 @@ from bead_sklearn.solvers._start import em_step, theta_units
 #: Steps of the EM algorithm before the search. A second one saves nothing.
 _EM_STEPS = 1
 
+#: An EM step of so many standard errors, and of at most such a share of a standard
+#: deviation, tells how much of the information on it the data have: at least so much.
+_TELLING, _SHORT, _LEAST_KNOWN = 0.5, 0.15, 0.03
+
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
 
@@ -133,7 +137,7 @@ def search(
         )
     elif is_far:
         for _ in range(_EM_STEPS):
-            gradient = penalised(center, theta)[2]
+            before, gradient = theta, penalised(center, theta)[2]
             theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
             keep(theta)
         if recenter is not None and k:
@@ -141,6 +145,10 @@ def search(
     unit = theta_units(design, theta, parameters.ordinary)
     if n_iter:
         spread = known / np.outer(unit, unit)
+    elif is_far and information is None:
+        change = unit * (gradient - penalised(center, theta)[2])
+        share = known_share(change, (theta - before) / unit, theta / unit)
+        spread = np.diag(np.append(np.ones(k), 1.0 / share))
 
     first, first_x = theta, theta / unit
 
@@ -187,6 +195,25 @@ def search(
     theta = _zero_if_singular(theta_of(optimum.x), parameters)
     free = center + basis @ optimum.x[:k]
     return Solution(free, theta, optimum, history, unit, basis)
+
+
+def known_share(change: np.ndarray, moved: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Estimate how much of the information on each parameter the data have.
+
+    From what the gradient did along an EM step, where that was short as such a step is
+    when the data have little. All in units of the standard errors that there would be
+    if the effects were known.
+
+    Parameters
+    ----------
+    change, moved : ndarray of shape (n_parameters,)
+        By how much the gradient fell and the parameters moved.
+    theta : ndarray of shape (n_parameters,)
+        Where to.
+    """
+    is_telling = (np.abs(moved) > _TELLING) & (np.abs(moved) < _SHORT * theta)
+    share = np.divide(change, moved, out=np.ones_like(moved), where=is_telling)
+    return np.clip(share, _LEAST_KNOWN, 1.0)
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:

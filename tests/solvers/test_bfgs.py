@@ -128,3 +128,26 @@ def test_what_rounding_hides_ends_the_search():
         lambda x: (1.0, np.full(1, 1e-3 / (1.0 + abs(float(x[0]))))), [0.0], tol=1e-9
     )
     assert found[4] == "the objective rises no more"
+
+
+def test_steps_grow_where_the_maximum_is_far_away():
+    found, points = _run(
+        _quadratic(np.eye(2) * 1e-8, np.array([3e5, -4e5])), [0.0, 0.0], tol=1e-9
+    )
+    np.testing.assert_allclose(found[0], [3e5, -4e5], rtol=1e-3)
+    assert len(points) < 60
+
+
+def test_a_parameter_at_its_bound_is_left_there():
+    def objective(x):
+        return float(-x[0] - (x[1] - 2.0) ** 2), np.array([-1.0, -2.0 * (x[1] - 2.0)])
+
+    found, _ = _run(objective, [0.0, 0.0], lower=[0.0, -np.inf])
+    np.testing.assert_allclose(found[0], [0.0, 2.0], atol=1e-6)
+
+
+def test_convex_directions_are_climbed():
+    found, _ = _run(
+        lambda x: (float(np.cosh(x[0])), np.sinh(x)), [0.5], lower=[-3.0], upper=[3.0]
+    )
+    assert found[0] == 3.0
