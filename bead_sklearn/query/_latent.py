@@ -532,9 +532,7 @@ def _dense(block: DenseBlock, coefficients: Floats, n_outputs: int) -> Floats:
     product = block.values @ by_output
     if block.index is not None:
         product = product[block.index]
-    return np.asarray(
-        product.reshape(len(product) * n_outputs, coefficients.shape[1])
-    )
+    return np.asarray(product.reshape(len(product) * n_outputs, coefficients.shape[1]))
 
 
 def _at_levels(factor: RandomFactor, by_level: Floats, n_outputs: int) -> Floats:

@@ -447,3 +447,31 @@ def test_a_model_that_found_nothing_leaves_the_order_to_chance(name):
     assert not pool.utilities.any()
     order = rng.permutation(40)
     assert pool.select(5, order).tolist() == order[:5].tolist()
+
+
+def test_sparsely_crossed_factors(monkeypatch):
+    # People and items that meet rarely are solved with sparse cross-products.
+    d = make_judgments("binary", n_participants=180, n_items=160, random_state=0)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"participant": d.groups, "item": d.items})
+    X["x"] = rng.normal(size=len(X))
+    rows = rng.choice(len(X), 1500, replace=False)
+    pool = X.iloc[rng.choice(len(X), 300, replace=False)]
+    model = BinaryClassifier(mixed_effects="(1 | participant) + (1 | item)")
+    kinds, utilities = [], []
+    for smallest in (10**9, 0):
+        monkeypatch.setattr("bead_sklearn.solvers._algebra._SMALL_CROSS", smallest)
+        fitted = model.fit(X.iloc[rows], d.y[rows])
+        kinds.append(type(fitted._posterior.joint).__name__)
+        utilities.append(
+            [
+                strategy(fitted, pool)
+                for strategy in (
+                    AOptimal(participant="participant"),
+                    JointAOptimal(participant="participant"),
+                    ExpectedInformationGain("population", participant="participant"),
+                )
+            ]
+        )
+    assert kinds == ["Covariances", "SparseCovariances"]
+    np.testing.assert_allclose(*utilities, rtol=1e-4)
