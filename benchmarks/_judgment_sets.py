@@ -28,25 +28,25 @@ STRATEGIES = (
     "joint_a_optimal",
 )
 FORMULA = "(1 | participant) + (1 | item)"
-#: About so many judgments are used of a table.
-ROWS = {
-    "bin_udsgenericity": 4_000,
-    "cat_megaveridicality": 2_500,
-    "ord_megaacceptability": 2_500,
+#: About so many judgments are used of a table, and at most so many are collected.
+SIZES = {
+    "bin_udsgenericity": (4_000, 500),
+    "cat_megaveridicality": (1_500, 300),
+    "ord_megaacceptability": (2_500, 300),
 }
-TABLES = tuple(ROWS)
-#: First judgments, judgments per batch, and judgments in all.
-FIRST, BATCH, BUDGET = 50, 50, 500
+TABLES = tuple(SIZES)
+#: First judgments, and judgments per batch.
+FIRST, BATCH = 50, 50
 #: Shares of items and participants set aside.
 TEST_ITEMS, NEW_PEOPLE = 0.3, 0.2
 
 
 def table(name: str) -> pd.DataFrame:
-    """Return whole items, about `ROWS` judgments, of people who made at least five."""
+    """Return whole items, as many as `SIZES` says, of people who made at least five."""
     judgments = read(find(name), None)
     sizes = judgments["item"].value_counts(sort=False)
     sizes = sizes[sizes >= 3].sample(frac=1.0, random_state=0)
-    kept = sizes.index[sizes.cumsum() <= 1.3 * ROWS[name]]
+    kept = sizes.index[sizes.cumsum() <= 1.3 * SIZES[name][0]]
     judgments = judgments[judgments["item"].isin(kept)]
     counts = judgments["participant"].value_counts()
     judgments = judgments[judgments["participant"].isin(counts.index[counts >= 5])]
@@ -86,9 +86,10 @@ class _Watch(StoppingRule):
 
 
 def run(name: str, unit: str, strategy: str, seed: int) -> dict[str, Any]:
-    """Run one search; return scores after 50, 100, ..., 500 judgments."""
+    """Run one search; return scores after 50, 100, ... judgments."""
     study = find(name)
     judgments = table(name)
+    _, budget = SIZES[name]
     rng = np.random.default_rng(seed)
     test = _set_aside(judgments["item"], TEST_ITEMS, rng)
     new = _set_aside(judgments["participant"], NEW_PEOPLE, rng)
@@ -105,7 +106,7 @@ def run(name: str, unit: str, strategy: str, seed: int) -> dict[str, Any]:
         chosen,
         batch_size=round(BATCH / per_item),
         n_initial=round(FIRST / per_item),
-        max_labels=BUDGET,
+        max_labels=budget,
         query_by=unit,
         stopping=watch,
         refit=False,
@@ -114,7 +115,7 @@ def run(name: str, unit: str, strategy: str, seed: int) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         history = search.fit(X[pool].reset_index(drop=True), y[pool]).history_
-    at = np.arange(FIRST, BUDGET + 1, BATCH)
+    at = np.arange(FIRST, budget + 1, BATCH)
     seen = ~np.isnan(history["known"])
     return {
         "n_labels": at.tolist(),
