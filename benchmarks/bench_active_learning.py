@@ -2,6 +2,7 @@
 
     pairs   items x participants: error against judgments, 20 seeds, three worlds
     labels  digits, wine, breast cancer: accuracy against labels, 10 seeds, with peers
+    studies real judgments: scores for known and new participants, by judgment and item
     speed   CPU seconds and memory of one batch, with peers and plain numpy
 
 Peers (modAL, scikit-activeml) run in the same process on the same data where they are
@@ -108,6 +109,40 @@ def report_labels(
             )
 
 
+def report_studies(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Scores on items set aside, of known and of new participants."""
+    import _judgment_sets as studies
+
+    seeds = range(2 if quick else 3)
+    for data in studies.TABLES[:1] if quick else studies.TABLES:
+        for unit in ("row", "item"):
+            for strategy in only or studies.STRATEGIES:
+                runs = [studies.run(data, unit, strategy, seed) for seed in seeds]
+                means = {
+                    name: np.mean([run[name] for run in runs], axis=0).round(4).tolist()
+                    if isinstance(value, list)
+                    else value
+                    for name, value in runs[0].items()
+                }
+                heights = {
+                    f"{name}_by_seed": [float(np.mean(run[name])) for run in runs]
+                    for name in ("known", "new")
+                }
+                write(
+                    {
+                        "part": "studies",
+                        "data": data,
+                        "unit": unit,
+                        "strategy": strategy,
+                        **means,
+                        **heights,
+                        "n_seeds": len(runs),
+                    }
+                )
+
+
 def report_speed(
     quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -144,7 +179,12 @@ def report_speed(
                     print(f"{library} {name} n={n} left out: {reason}", flush=True)
 
 
-PARTS = {"pairs": report_pairs, "labels": report_labels, "speed": report_speed}
+PARTS = {
+    "pairs": report_pairs,
+    "labels": report_labels,
+    "studies": report_studies,
+    "speed": report_speed,
+}
 
 
 def draw(records: list[dict[str, Any]], path: Path) -> None:

@@ -2,11 +2,13 @@
 
 - epochs: seconds of one epoch with a table of effects and with effects integrated
   out, against the same network without effects, for 10, 1,000 and 100,000
-  participants. All variants are trained in turn in one process, epoch by epoch, and
-  the medians are compared.
+  participants. All variants are trained in turn in one process, epoch by epoch; the
+  figure is the median ratio of neighbours. Where effects are integrated out, batches
+  hold whole participants; the network without effects then has the same batches.
 - memory: peak memory of training T5-small's configuration with adapters of 1,000
   participants, against the same steps without adapters.
-- encoder: texts per second of TransformerEncoder against sentence-transformers.
+- encoder: seconds of TransformerEncoder and of sentence-transformers for the same
+  sentences, in turn in one process; the second time ours come from the cache.
 - data: frozen and tuned MiniLM on real judgments, items held out.
 
     python benchmarks/bench_finetune.py --part epochs
@@ -25,6 +27,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from _measure import parser, peak_memory, run_cell, save
 PARTS = ("epochs", "memory", "encoder", "data")
 PARTICIPANTS = (100_000, 1_000, 10)
 N_MANY = 100_000
+VARIANTS = ("none", "none, whole participants", "integrated", "table", "slopes")
 TUNED = ("frozen", "full", "lora", 2)
 STUDIES = ("ord_megaacceptability", "cat_megaveridicality")
 
@@ -52,7 +56,7 @@ def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
     import torch
     import transformers
 
-    from bead_sklearn.nn import MixedEffectsNet
+    from bead_sklearn.nn import JudgmentBatches, MixedEffectsNet
 
     torch.set_num_threads(1)
     n, q = cell["n_judgments"], cell["n_participants"]
@@ -90,18 +94,27 @@ def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
         "random_state": 0,
         "max_epochs": 1,
     }
-    variants = {
+
+    class WholeParticipants(JudgmentBatches):
+        """The batches that training on the marginal likelihood has."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{**options, "units": groups})
+
+    variants: dict[str, dict[str, Any]] = {
         "none": {"effects": None},
+        "none, whole participants": {
+            "effects": None,
+            "iterator_train": WholeParticipants,
+        },
         "integrated": {"effects": "intercepts"},
         "table": {"effects": "intercepts", "likelihood": "joint"},
         "slopes": {"effects": "slopes", "rank": 8},
     }
-    if q >= N_MANY:  # each epoch is long enough
-        del variants["slopes"]
     nets = {}
-    for name, settings in variants.items():
-        nets[name] = MixedEffectsNet(Encoder, **options, **settings)
-    times: dict[str, list[float]] = {name: [] for name in variants}
+    for name in cell["variants"]:
+        nets[name] = MixedEffectsNet(Encoder, **options, **variants[name])
+    times: dict[str, list[float]] = {name: [] for name in nets}
     for turn in range(cell["n_turns"]):
         for name, net in nets.items():
             if turn == 0:
@@ -112,13 +125,15 @@ def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
             start = time.process_time()
             net.partial_fit(X, y)
             times[name].append(time.process_time() - start)
-    # The first turn of tables has a pass more, to begin at the modes.
-    seconds = {name: statistics.median(values[1:]) for name, values in times.items()}
-    return {
-        "seconds": seconds,
-        "ratios": {name: value / seconds["none"] for name, value in seconds.items()},
-        "turns": times,
-    }
+    # The first turn warms up, and tables have a pass more, to begin at the modes.
+    ratios = {}
+    for name, values in times.items():
+        base = times["none"]
+        if name == "integrated":
+            base = times.get("none, whole participants", base)
+        pairs = zip(values[1:], base[1:], strict=True)
+        ratios[name] = statistics.median(a / b for a, b in pairs)
+    return {"ratios": ratios, "turns": times}
 
 
 # ---------------------------------------------------------------------- memory
@@ -166,53 +181,72 @@ def measure_memory(cell: dict[str, Any]) -> dict[str, Any]:
 # --------------------------------------------------------------------- encoder
 
 
-def timed(found: dict[str, float], name: str, run: Any) -> Any:
+def timed(found: dict[str, list[float]], name: str, run: Any) -> Any:
     """Run something and note its wall and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
-    found[name] = time.perf_counter() - wall
-    found[f"{name}_cpu"] = time.process_time() - cpu
+    found.setdefault(name, []).append(time.perf_counter() - wall)
+    found.setdefault(f"{name}_cpu", []).append(time.process_time() - cpu)
     return result
 
 
-def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
-    """Seconds to encode short sentences, 30 % of them repeated."""
+def short_sentences(n_texts: int) -> list[str]:
+    """Sentences of MegaAcceptability in random order, 30 % of them repeats."""
     import pandas as pd
-    import torch
     from _data import SHARED
 
-    torch.set_num_threads(cell["threads"])
     path = SHARED / "data" / "ord_megaacceptability" / "full.csv.gz"
     distinct = pd.read_csv(path, usecols=["text"])["text"].dropna().drop_duplicates()
-    n_distinct = int(0.7 * cell["n_texts"])
+    n_distinct = int(0.7 * n_texts)
     texts = distinct.sample(n_distinct, random_state=0).to_numpy()
     rng = np.random.RandomState(0)
-    repeated = texts[rng.randint(n_distinct, size=cell["n_texts"] - n_distinct)]
-    rows = rng.permutation(np.concatenate([texts, repeated])).tolist()
-    found: dict[str, float] = {}
-    if cell["engine"] == "sentence-transformers":
-        from sentence_transformers import SentenceTransformer
+    repeated = texts[rng.randint(n_distinct, size=n_texts - n_distinct)]
+    rows: list[str] = rng.permutation(np.concatenate([texts, repeated])).tolist()
+    return rows
 
-        model = SentenceTransformer(minilm(), device="cpu")
-        model.encode(rows[:64], show_progress_bar=False)
-        vectors = timed(
-            found, "first", lambda: model.encode(rows, show_progress_bar=False)
-        )
-        again = rows[: cell["n_again"]]
-        timed(found, "second", lambda: model.encode(again, show_progress_bar=False))
-        for name in ("second", "second_cpu"):
-            found[name] *= len(rows) / len(again)
-    else:
-        from bead_sklearn.encoders import TransformerEncoder
 
-        with tempfile.TemporaryDirectory() as folder:
-            encoder = TransformerEncoder(
-                minilm(), device="cpu", normalize=True, cache=Path(folder) / "cache"
+def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
+    """Seconds to encode the same sentences by both libraries, in turn."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from bead_sklearn.encoders import TransformerEncoder
+
+    torch.set_num_threads(cell["threads"])
+    rows = short_sentences(cell["n_texts"])
+    theirs = SentenceTransformer(minilm(), device="cpu")
+    theirs.encode(rows[:64], show_progress_bar=False)
+    TransformerEncoder(minilm(), device="cpu").fit_transform(rows[:64])
+    found: dict[str, list[float]] = {}
+    difference = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(cell["n_turns"]):
+            ours = TransformerEncoder(
+                minilm(),
+                device="cpu",
+                normalize=True,
+                cache=Path(folder) / f"cache{turn}",
             ).fit(rows[:1])
-            TransformerEncoder(minilm(), device="cpu").fit_transform(rows[:64])
-            vectors = timed(found, "first", lambda: encoder.transform(rows))
-            timed(found, "second", lambda: encoder.transform(rows))
-    return {**found, "checksum": float(np.abs(vectors).mean())}
+            ours_first = turn % 2 == 0
+            if ours_first:
+                own = timed(found, "first", partial(ours.transform, rows))
+            encode = partial(theirs.encode, rows, show_progress_bar=False)
+            other = timed(found, "sentence_transformers", encode)
+            if not ours_first:
+                own = timed(found, "first", partial(ours.transform, rows))
+            again = timed(found, "second", partial(ours.transform, rows))
+            difference = max(difference, float(np.abs(own - other).max()))
+            assert np.array_equal(own, again)
+    ratios = {}
+    for name in ("first", "second"):
+        for unit in ("", "_cpu"):
+            by_turn = zip(
+                found[f"sentence_transformers{unit}"],
+                found[f"{name}{unit}"],
+                strict=True,
+            )
+            ratios[f"{name}{unit}"] = statistics.median(a / b for a, b in by_turn)
+    return {"ratios": ratios, "seconds": found, "difference": difference}
 
 
 # ------------------------------------------------------------------------ data
@@ -276,14 +310,18 @@ MEASURES = {
 def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     """Cells of one part."""
     if part == "epochs":
-        sizes = (1_000, 10) if quick else PARTICIPANTS
+        sizes = PARTICIPANTS[1:] if quick else PARTICIPANTS
         return [
             {
                 "part": part,
                 "n_participants": q,
-                "n_judgments": 2_000 if quick else max(20_000, q),
+                "n_judgments": max(2_000 if quick else 4_000, q),
                 "width": 64,
-                "n_turns": 4 if q < N_MANY else 2,
+                # An epoch of many participants is long enough.
+                "n_turns": 2 if q >= N_MANY else 4 if quick else 10,
+                "variants": ("none", "integrated", "table")
+                if q >= N_MANY
+                else VARIANTS,
             }
             for q in sizes
         ]
@@ -293,15 +331,8 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [
-            {
-                "part": part,
-                "engine": engine,
-                "threads": threads,
-                "n_texts": n,
-                "n_again": min(n, 1_000),
-            }
+            {"part": part, "threads": threads, "n_texts": n, "n_turns": 2}
             for threads in (1, 2)
-            for engine in ("bead_sklearn", "sentence-transformers")
         ]
     return [
         {

@@ -190,9 +190,9 @@ class InteractiveMixin:
 
         Call `start` with the same X (and the same groups, if it was given groups)
         first, on a search with the same parameters: the
-        next `ask` then gives the rows it would have given in the session saved. (The
-        first fit starts afresh: with ``warm_start=True`` rows may differ, and with
-        task models where utilities are equal up to the tolerance of the fit.)
+        next `ask` then gives the rows it would have given in the session saved. Where
+        rounds continue from each other (``warm_start``) the first one repeats the fits
+        of the rounds before.
 
         Parameters
         ----------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from time import perf_counter
 from typing import Any, cast
 
@@ -28,7 +28,8 @@ from bead_sklearn.active_learning._stopping import (
 )
 from bead_sklearn.active_learning._units import Units
 from bead_sklearn.active_learning._view import ModelView
-from bead_sklearn.active_learning._warm import WarmStart, fit_next
+from bead_sklearn.active_learning._warm import WarmStart, continues, fit_next
+from bead_sklearn.encoders._memory import EmbeddingMemory
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 from bead_sklearn.query._selection import select_top_k
 
@@ -36,6 +37,17 @@ _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
 _START_STREAM = 1
 _TIES_STREAM = 3
+
+
+def _remembering(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have frozen encoders embed every text once in a run, not once in a round."""
+
+    @wraps(method)
+    def with_memory(self: Rounds, *args: Any, **kwargs: Any) -> Any:
+        with self._memory.use():
+            return method(self, *args, **kwargs)
+
+    return with_memory
 
 
 @dataclass
@@ -123,6 +135,7 @@ class Rounds:
     _scored: Any = None
     _fitted_labels: Any = None
     _start_order: NDArray[np.intp] | None = None
+    _memory: EmbeddingMemory = field(default_factory=EmbeddingMemory)
 
     # Starting rows ------------------------------------------------------------------
 
@@ -242,11 +255,30 @@ class Rounds:
 
     # One round ----------------------------------------------------------------------
 
+    @_remembering
     def fit(self, context: Any = None) -> None:
         """Fit the estimator to the labels known and open a record of the round."""
-        rows = self.ledger.indices
-        labels = self.ledger.labels
+        n_labels = len(self.ledger)
+        if self.fitted is None and continues(self.estimator, self.warm_start):
+            # Of a resumed run the fits before are done again, each from the last.
+            for earlier in self.records:
+                self._fit_to(int(earlier["n_labels"]), None)
         started = perf_counter()
+        self._fit_to(n_labels, context)
+        record = {
+            "iteration": self.iteration,
+            "n_labels": n_labels,
+            "fit_time": perf_counter() - started,
+        }
+        if self.costs is not None:
+            record["cost"] = self.spent
+        if self.validation is not None:
+            record["score"] = self._score(self.validation)
+        self.records.append(record)
+
+    def _fit_to(self, n: int, context: Any) -> None:
+        """Fit the estimator to the first n labels."""
+        labels = self.ledger.labels[:n]
         with warnings.catch_warnings():
             # Early rounds have too few judgments for coefficients and variances, as a
             # matter of course; the last fit, the one that is kept, says so if it has.
@@ -259,24 +291,14 @@ class Rounds:
                 labels,
                 self._fitted_labels,
                 lambda estimator: fit_rows(
-                    estimator, self.X, *self.learned(), self.fit_params, context
+                    estimator, self.X, *self.learned(n), self.fit_params, context
                 ),
             )
         self._fitted_labels = labels
-        record = {
-            "iteration": self.iteration,
-            "n_labels": len(rows),
-            "fit_time": perf_counter() - started,
-        }
-        if self.costs is not None:
-            record["cost"] = self.spent
-        if self.validation is not None:
-            record["score"] = self._score(self.validation)
-        self.records.append(record)
 
-    def learned(self) -> tuple[Any, NDArray[np.intp]]:
-        """Labels and rows that the estimator is fitted to."""
-        rows, labels = self.ledger.indices, self.ledger.labels
+    def learned(self, n: int | None = None) -> tuple[Any, NDArray[np.intp]]:
+        """Labels and rows that the estimator is fitted to, given the first n labels."""
+        rows, labels = self.ledger.indices[:n], self.ledger.labels[:n]
         if not self.semi_supervised:
             return labels, rows
         if np.ndim(labels) != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
@@ -299,6 +321,7 @@ class Rounds:
             )
         return float(score)
 
+    @_remembering
     def utilities(self) -> NDArray[np.float64]:
         """Score the pool (`LabelLedger.pool`) and note the quantiles in the record."""
         pool, rows = self.ledger.pool, self.ledger.indices
@@ -341,6 +364,7 @@ class Rounds:
         pool = self.ledger.pool
         return pool[:1] if self.costs is None else pool[[self.costs[pool].argmin()]]
 
+    @_remembering
     def rule_fired(self, utilities: NDArray[np.float64]) -> str | None:
         """Name of the first stopping rule that says stop, if one does."""
         if not self.rules:

@@ -42,6 +42,13 @@ def may_end_elsewhere(estimator: Any, warm_start: WarmStart) -> bool:
     return explicit and not _is_task_model(estimator)
 
 
+def continues(estimator: Any, warm_start: WarmStart) -> bool:
+    """Whether a fit depends on the one before it."""
+    return bool(warm_start) and (
+        _is_task_model(estimator) or may_end_elsewhere(estimator, warm_start)
+    )
+
+
 def fit_next(
     template: Any,
     earlier: Any,

@@ -1,6 +1,6 @@
 """The structure of random effects: which vary, by which factor, how they covary."""
 
-from bead_sklearn.effects._columns import ALTERNATIVE, Covariates
+from bead_sklearn.effects._columns import ALTERNATIVE, INTERCEPT, Covariates
 from bead_sklearn.effects._covariance import (
     CovarianceStructure,
     block_covariance,
@@ -20,6 +20,7 @@ from bead_sklearn.effects._mixed_effects import (
 from bead_sklearn.effects._outputs import EffectOutputs, choose_outputs
 from bead_sklearn.effects._prior import LevelPrior
 from bead_sklearn.effects._structure import (
+    MAX_FULL_COVARIANCE,
     FactorStructure,
     build_structures,
     combine_ids,
@@ -28,6 +29,8 @@ from bead_sklearn.effects._structure import (
 __all__ = [
     "ALTERNATIVE",
     "GROUPS",
+    "INTERCEPT",
+    "MAX_FULL_COVARIANCE",
     "Covariates",
     "CovarianceStructure",
     "EffectOutputs",

@@ -15,6 +15,9 @@ from bead_sklearn.effects._covariance import CovarianceStructure, diagonal_covar
 #: Number of covariates from which one product over all is faster than one for each.
 _SPARSE_FROM = 4
 
+#: Elements of the effects of the levels of rows that are brought together at once.
+_CHUNK_ELEMENTS = 1_000_000
+
 
 @dataclass(frozen=True)
 class RandomFactor:
@@ -89,9 +92,12 @@ class RandomFactor:
             product = np.einsum("ij,ij->i", self.z, effects[self.codes])
         else:
             by_output = effects.reshape(self.n_levels, r, self.n_outputs)
-            product = np.zeros((n_rows, self.n_outputs))
-            for column in range(r):
-                product += self.z[:, [column]] * by_output[self.codes, column]
+            product = np.empty((n_rows, self.n_outputs))
+            step = max(1, _CHUNK_ELEMENTS // max(1, self.size))
+            for start in range(0, n_rows, step):
+                rows = slice(start, start + step)
+                own = by_output[self.codes[rows]]
+                product[rows] = (self.z[rows, None, :] @ own)[:, 0]
         product = product.reshape(n_rows, -1)
         if not self._all_known:
             product = np.where(self.codes[:, None] >= 0, product, 0.0)

@@ -50,8 +50,8 @@ def parse_formula(formula: str) -> list[FormulaTerm]:
     ----------
     formula : str
         Terms such as ``(1 | g)``, ``(1 + x | g)``, ``(0 + x | g)``, ``(1 + x || g)``
-        and ``(1 | a/b)``, joined by ``+``. Names that are not identifiers stand
-        between backquotes.
+        and ``(1 | a/b)``, joined by ``+``; a covariate ``x:z`` is the column of that
+        name. Names that are not identifiers stand between backquotes.
 
     Returns
     -------
@@ -127,9 +127,10 @@ class _Parser:
             if kind == "name":
                 if sign == "-":
                     raise self._error("only '- 1' can be taken out of a term", position)
-                if text in slopes:
-                    raise self._error(f"{text!r} stands twice in one term", position)
-                slopes.append(text.strip("`"))
+                name = self._interaction()
+                if name in slopes:
+                    raise self._error(f"{name!r} stands twice in one term", position)
+                slopes.append(name)
             elif kind == "number" and text in ("0", "1"):
                 intercept = (text == "1") == (sign == "+")
             else:
@@ -142,6 +143,19 @@ class _Parser:
         if not intercept and not slopes:
             raise self._error("a term without intercept needs a covariate", start)
         return intercept, slopes
+
+    def _interaction(self) -> str:
+        """Read names joined by ':', all but the last token."""
+        parts = [self._peek()[1].strip("`")]
+        while self.tokens[self.next + 1 : self.next + 2] and (
+            self.tokens[self.next + 1][1] == ":"
+        ):
+            self.next += 2
+            kind, text, position = self._peek()
+            if kind != "name":
+                raise self._error("expected the name of a covariate", position)
+            parts.append(text.strip("`"))
+        return ":".join(parts)
 
     def _factors(self) -> list[tuple[str, ...]]:
         names = [self._name()]

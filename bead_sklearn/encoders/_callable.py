@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._sklearn import _fit_context
+from bead_sklearn.encoders._memory import remembered
 from bead_sklearn.inputs import read_text
 
 
@@ -94,6 +96,20 @@ class CallableEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return rows
 
     def _call(self, values: list[str]) -> np.ndarray:
+        # Clones share a function; they have copies of other callables.
+        is_shared = isinstance(self.function, FunctionType)
+        table = remembered(("function", self.function)) if is_shared else None
+        if table is None:
+            return self._compute(values)
+        known = table.get(values)
+        missing = [value for value in values if value not in known]
+        if missing:
+            features = self._compute(missing)
+            table.put(missing, features)
+            known.update(zip(missing, features, strict=True))
+        return np.stack([known[value] for value in values])
+
+    def _compute(self, values: list[str]) -> np.ndarray:
         returned = self.function(list(values))
         if sparse.issparse(returned):
             returned = returned.toarray()

@@ -24,6 +24,7 @@ from bead_sklearn.encoders._masked_model import (
     Prompt,
     load_masked,
 )
+from bead_sklearn.encoders._memory import EmbeddingTable, remembered
 from bead_sklearn.encoders._pretrained import load_config, revision_of
 from bead_sklearn.encoders._transformer import _device_name, _dtype_name
 from bead_sklearn.encoders._tuned import digest_of, put_weights
@@ -138,7 +139,8 @@ class MaskedLMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             read_text(X)
         _dtype_name(self.dtype)
         model = os.fspath(self.model)
-        self.revision_ = revision_of(model, load_config(model))
+        config = load_config(model, parameter="language_model")
+        self.revision_ = revision_of(model, config)
         self.weights_: dict[str, np.ndarray] = {}
         self.digest_ = ""
         loaded = self.language_model()
@@ -250,9 +252,7 @@ class MaskedLMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return load_masked(*name, *where)
         return _load_tuned(_Tuned(self.digest_, self.weights_), *name, *where)
 
-    def _open_cache(self) -> EmbeddingCache | None:
-        if self.cache is None:
-            return None
+    def _open_cache(self) -> EmbeddingCache | EmbeddingTable | None:
         settings = [
             "masked",
             os.fspath(self.model),
@@ -261,6 +261,8 @@ class MaskedLMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             _dtype_name(self.dtype),
             self.digest_,
         ]
+        if self.cache is None:
+            return None if self.weights_ else remembered(tuple(settings))
         return EmbeddingCache(self.cache, settings)
 
     def __sklearn_tags__(self) -> Tags:

@@ -47,6 +47,7 @@ class MaskedLanguageModel(PretrainedModel):
             network, info = load_pretrained(
                 AutoModelForMaskedLM.from_pretrained,
                 model,
+                parameter="language_model",
                 dtype=dtype,
                 output_loading_info=True,
             )

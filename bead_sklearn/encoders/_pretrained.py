@@ -16,8 +16,8 @@ from bead_sklearn.inputs import PAIR_SEPARATOR
 _NO_LIMIT = 1_000_000
 
 
-def load_config(model: str) -> Any:
-    """Return the configuration of a model.
+def load_config(model: str, *, parameter: str = "encoder") -> Any:
+    """Return the configuration of a model; ``parameter`` is what the user passed it as.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def load_config(model: str) -> Any:
     """
     from transformers import AutoConfig
 
-    return load_pretrained(AutoConfig.from_pretrained, model)
+    return load_pretrained(AutoConfig.from_pretrained, model, parameter=parameter)
 
 
 def revision_of(model: str, config: Any) -> str:
@@ -183,9 +183,13 @@ def load_model(model: str, revision: str, device: str, dtype: str) -> Pretrained
 
 
 def load_pretrained(
-    from_pretrained: Callable[..., Any], model: str, **options: Any
+    from_pretrained: Callable[..., Any],
+    model: str,
+    *,
+    parameter: str = "encoder",
+    **options: Any,
 ) -> Any:
-    """Return what ``from_pretrained`` loads.
+    """Return a part of a model; ``parameter`` is what the user passed it as.
 
     Raises
     ------
@@ -202,7 +206,7 @@ def load_pretrained(
             "complete model, and it is neither in the local cache of Hugging Face nor "
             "could it be fetched from the hub. Check the name and the network; to work "
             "offline, download the model once, then set HF_HUB_OFFLINE=1 or pass the "
-            "path of its folder. encoder=None needs no download."
+            f"path of its folder. {parameter}=None needs no download."
         ) from error
 
 

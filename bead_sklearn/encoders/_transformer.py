@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._sklearn import Interval, StrOptions, _fit_context
 from bead_sklearn.encoders._cache import EmbeddingCache
+from bead_sklearn.encoders._memory import EmbeddingTable, remembered
 from bead_sklearn.encoders._pretrained import (
     POOLINGS,
     load_config,
@@ -201,9 +202,7 @@ class TransformerEncoder(
             overflow=self.overflow,
         )
 
-    def _open_cache(self) -> EmbeddingCache | None:
-        if self.cache is None:
-            return None
+    def _open_cache(self) -> EmbeddingCache | EmbeddingTable | None:
         settings = [
             os.fspath(self.model),
             self.revision_,
@@ -214,6 +213,8 @@ class TransformerEncoder(
         ]
         if self.overflow != "truncate":
             settings.append(self.overflow)
+        if self.cache is None:
+            return remembered(("transformer", *settings))
         return EmbeddingCache(self.cache, settings)
 
     def __sklearn_tags__(self) -> Tags:

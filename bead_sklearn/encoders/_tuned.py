@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from bead_sklearn.encoders._cache import EmbeddingCache
+from bead_sklearn.encoders._memory import EmbeddingTable
 from bead_sklearn.encoders._pretrained import PretrainedModel
 from bead_sklearn.encoders._transformer import (
     TransformerEncoder,
@@ -72,12 +73,9 @@ class TunedEncoder(TransformerEncoder):
             overflow=self.overflow,
         )
 
-    def _open_cache(self) -> EmbeddingCache | None:
-        if self.cache is None:
-            return None
+    def _open_cache(self) -> EmbeddingCache | EmbeddingTable | None:
         cache = super()._open_cache()
-        assert cache is not None
-        return cache.with_setting(self.digest_)
+        return None if cache is None else cache.with_setting(self.digest_)
 
 
 #: The tuned model used last, with what it was made of.

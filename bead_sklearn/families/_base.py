@@ -117,6 +117,9 @@ class Family(ABC):
     response: ClassVar[str]
     #: Whether the linear predictor has an intercept; thresholds take its place.
     has_intercept: ClassVar[bool] = True
+    #: Whether the log-likelihood is linear in the response, so that rows of one eta
+    #: are described by their mean response.
+    is_linear_in_response: ClassVar[bool] = False
 
     #: Choice set of each row where rows compete with each other, and all pairs of rows
     #: of one set.
@@ -153,6 +156,10 @@ class Family(ABC):
     def reported_parameters(self) -> list[ReportedParameter]:
         """Return what the family's own parameters stand for, as people know it."""
         return []
+
+    def limitation(self) -> str | None:
+        """Say what cannot be estimated because a parameter of a fit is at a bound."""
+        return None
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with parameters that fit responses without predictors."""

@@ -28,6 +28,7 @@ class Bernoulli(Family):
     name = "bernoulli"
     link = "logit"
     response = "binary"
+    is_linear_in_response = True
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""
@@ -78,6 +79,7 @@ class BernoulliProbit(Bernoulli):
 
     name = "bernoulli_probit"
     link = "probit"
+    is_linear_in_response = False
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray) -> Derivatives:
         """Return the log-likelihood and its first three derivatives in ``eta``."""

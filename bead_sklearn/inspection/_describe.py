@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
+from bead_sklearn.effects import GROUPS, INTERCEPT, MAX_FULL_COVARIANCE
 from bead_sklearn.inspection._components import VarianceComponents
 from bead_sklearn.inspection._factor_effects import FactorEffects
 from bead_sklearn.inspection._ranef import level_name
@@ -23,6 +24,9 @@ _UNRELIABLE = 0.5
 
 #: Share of the variation up to which levels hardly differ.
 _HARDLY = 0.02
+
+#: What ids passed as ``groups`` are, and what an effect on a constant is called.
+_PEOPLE, _LEVEL = "participants", "level"
 
 
 def describe(model: Any, *, width: int = 88) -> str:
@@ -48,8 +52,10 @@ def describe(model: Any, *, width: int = 88) -> str:
     Shares are those of the variance on the scale of the linear predictor (Nakagawa,
     Johnson & Schielzeth 2017, doi:10.1098/rsif.2017.0213). The reliability of the
     effects of a factor is one minus their mean conditional variance over their variance
-    in the population, averaged over the effects that have one. A level is unusual if
-    an effect as far from 0 as its conditional mode would be found in one of 40 levels.
+    in the population, averaged over the effects that have one; where participants have
+    coefficients of many features, over constants and coefficients apart. A level is
+    unusual if effects as far from their mean as its conditional modes would be found in
+    one of 40 levels; effects that are not reliable do not count.
 
     Examples
     --------
@@ -69,13 +75,13 @@ def describe(model: Any, *, width: int = 88) -> str:
     for component in summary.variance_components:
         effects = model.effects_[component.grouping_factor]
         sentences += _factor(component, effects, summary)
-    sentences += _limits(summary)
+    sentences += _limits(summary, model._caveats())
     return textwrap.fill(" ".join(sentences), width)
 
 
 def _predictors(summary: Summary) -> str:
     n_columns = sum(
-        not effect.name.startswith("(Intercept)") for effect in summary.fixed_effects
+        not effect.name.startswith(INTERCEPT) for effect in summary.fixed_effects
     )
     if n_columns + summary.n_ridge == 0:
         return "no predictors but constants"
@@ -91,51 +97,88 @@ def _factor(
     name, n = component.grouping_factor, component.n_groups
     between = sum(item.mean_square for item in summary.variance_components)
     share = component.mean_square / between * summary.icc if between > 0 else 0.0
-    counts = component.n_observations_per_group
+    n_each = float(np.median(component.n_observations_per_group))
+    many = f"{n_each:g} judgment{'s' * (n_each != 1)} each, in the median"
+    who = f"{n} {_PEOPLE}" if name == GROUPS else f"{n} levels of {name!r}"
     sentences = [
-        f"The {n} levels of {name!r} ({np.median(counts):g} judgments each, in the "
-        f"median) account for {share:.0%} of what is left"
+        f"The {who} ({many}) account for {share:.0%} of what is left"
         + (": they hardly differ." if share <= _HARDLY else ".")
     ]
+    if component.is_singular and share > _HARDLY:
+        sentences.append(
+            "That they vary in all ways the model allows is not in the data (singular "
+            "fit): a simpler model fits as well."
+        )
     if share <= _HARDLY:
         return sentences
-    varies = component.variance > 0  # effects that are all 0 are no one's
-    conditional = effects.variances.mean(axis=0)[varies]
-    reliability = 1.0 - float((conditional / component.variance[varies]).mean())
-    if reliability < _UNRELIABLE:
+    told = np.zeros(len(component.variance), dtype=bool)
+    for kind, what in _kinds(component):
+        reliability = _reliability(component, effects, kind)
+        if reliability < _UNRELIABLE:
+            sentences.append(
+                f"There are too few judgments of each to tell {what} (reliability "
+                f"{max(reliability, 0.0):.2f} of 1)."
+            )
+            continue
         sentences.append(
-            f"There are too few judgments per level to tell who is who (reliability of "
-            f"the effects {max(reliability, 0.0):.2f})."
+            f"The judgments tell {what} with reliability {reliability:.2f} of 1."
         )
-        return sentences
-    sentences.append(
-        f"The effects of single levels have reliability {reliability:.2f}."
-    )
-    sentences.append(_unusual(component, effects))
+        told |= kind
+    if told.any():
+        sentences.append(_unusual(component, effects, told))
     return sentences
 
 
-def _unusual(component: VarianceComponents, effects: FactorEffects) -> str:
-    sds = np.where(component.sd > 0, component.sd, np.inf)
-    z = (effects.modes - effects.modes.mean(axis=0)) / sds
-    used = (component.variance > 0).sum()
+def _kinds(component: VarianceComponents) -> list[tuple[np.ndarray, str]]:
+    """Effects that vary, levels apart from heads, and what they say."""
+    varies = component.variance > 0  # effects that are all 0 are no one's
+    levels = np.array(
+        [name.startswith(INTERCEPT) for name in component.effect_names], dtype=bool
+    )
+    if levels.any() and (~levels).sum() > MAX_FULL_COVARIANCE:
+        parts = [
+            (varies & levels, "who is who"),
+            (varies & ~levels, "who weighs features how"),
+        ]
+        return [(kind, what) for kind, what in parts if kind.any()]
+    return [(varies, "who is who")]
+
+
+def _reliability(
+    component: VarianceComponents, effects: FactorEffects, kind: np.ndarray
+) -> float:
+    """One minus the mean conditional variance over that in the population."""
+    conditional = effects.variances.mean(axis=0)[kind]
+    return 1.0 - float((conditional / component.variance[kind]).mean())
+
+
+def _unusual(
+    component: VarianceComponents, effects: FactorEffects, told: np.ndarray
+) -> str:
+    modes, sds = effects.modes[:, told], component.sd[told]
+    names = [
+        name
+        for name, is_told in zip(effects.effect_names, told, strict=True)
+        if is_told
+    ]
+    z = (modes - modes.mean(axis=0)) / sds
     distances = (z**2).sum(axis=1)
-    far = np.flatnonzero(distances > chi2.isf(_UNUSUAL, max(used, 1)))
+    far = np.flatnonzero(distances > chi2.isf(_UNUSUAL, z.shape[1]))
     if not len(far):
-        return "None is unusual."
+        return "None of them is unusual."
     order = far[np.argsort(-distances[far], kind="stable")]
     shown = []
     for level in order[:_MAX_NAMED]:
         effect = int(np.abs(z[level]).argmax())
+        what = names[effect].replace(INTERCEPT, _LEVEL)
         shown.append(
-            f"{level_name(effects.levels[level])} ({effects.effect_names[effect]} "
-            f"{z[level, effect]:+.1f} sd)"
+            f"{level_name(effects.levels[level])} ({what} {z[level, effect]:+.1f} sd)"
         )
     more = len(order) - len(shown)
     return f"Unusual: {', '.join(shown)}" + (f" and {more} more." if more else ".")
 
 
-def _limits(summary: Summary) -> list[str]:
+def _limits(summary: Summary, caveats: list[str]) -> list[str]:
     sentences = []
     factors = [item.grouping_factor for item in summary.variance_components]
     if not factors:
@@ -145,21 +188,19 @@ def _limits(summary: Summary) -> list[str]:
             "several times."
         )
     elif len(factors) == 1:
+        whose = _PEOPLE if factors == [GROUPS] else repr(factors[0])
         sentences.append(
-            f"It has effects of {factors[0]!r} only: what other groupings, such as "
-            "items, have in common beyond the predictors is part of the noise."
+            f"It has effects of {whose} only: what other groupings, such as items, "
+            "have in common beyond the predictors is part of the noise."
         )
-    held = [
-        item.grouping_factor
-        for item in summary.variance_components
-        if not item.is_estimated
+    sentences += [
+        f"{message}."
+        for message in summary.messages
+        if not message.startswith("Singular")
     ]
-    if held:
-        sentences.append(f"Variances of {', '.join(held)} are held, not estimated.")
-    sentences += [f"{message}." for message in summary.messages]
     if summary.n_ridge:
         sentences.append(
             "Coefficients of features are shrunk, so they say what to predict rather "
             "than which feature matters."
         )
-    return sentences
+    return sentences + caveats

@@ -19,6 +19,7 @@ from bead_sklearn.nn._marginal import (
 )
 from bead_sklearn.nn._net_data import ROW, SETS, WEIGHT
 from bead_sklearn.nn._net_state import NetState
+from bead_sklearn.nn._tables import rows_penalty
 
 
 class NetLoop(NetState):
@@ -40,7 +41,7 @@ class NetLoop(NetState):
             name: _inverse_counts(whole.X[name][self.train_rows_], len(levels))
             for name, levels in self.levels_.items()
         }
-        self.f_ = np.zeros((len(whole), self.state_.family.n_outputs))
+        self.f_ = self._make_predictors(len(whole))
         self.fingerprint_ = fingerprint(self, whole)
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid)
@@ -48,10 +49,8 @@ class NetLoop(NetState):
         resumed = False
         if self.checkpoint is not None and self.resume:
             resumed = read_checkpoint(self.checkpoint, self)
-        if not self.history and self.kind_ == "joint" and self.structures_:
-            # Tables begin at the modes given the network, not at 0.
-            self._held_out_loss(self.get_iterator(train))
-            self._profile(self.train_rows_, estimate=False)
+        if not self.history and self.kind_ == "joint":
+            self._begin_tables(train)
         if not resumed and held_out is not None:
             best.record(self, self._held_out_loss(held_out), 0)
         on_epoch = {"dataset_train": train, "dataset_valid": valid}
@@ -61,6 +60,16 @@ class NetLoop(NetState):
             self.run_single_epoch(held_out, False, "valid", self.validation_step)
             self.notify("on_epoch_end", **on_epoch)
         return self
+
+    def _make_predictors(self, n_rows: int) -> np.ndarray:
+        """Return room for the linear predictors of all rows."""
+        return np.zeros((n_rows, self.state_.family.n_outputs))
+
+    def _begin_tables(self, train: Any) -> None:
+        """Let tables whose modes are unknown begin at those given the network."""
+        if any(self.terms_[name].modes is None for name in self.structures_):
+            self._held_out_loss(self.get_iterator(train))
+            self._profile(self.train_rows_, estimate=False)
 
     def run_single_epoch(
         self,
@@ -138,7 +147,8 @@ class NetLoop(NetState):
         rows = X[ROW].numpy()
         family = rows_family(self.state_.family, X[SETS].numpy() if SETS in X else None)
         n_judgments = float(self.judgment_weights_[rows].sum())
-        f = f + self._moving_effects(X, features)
+        effects = {} if self.kind_ == "marginal" else self._gather(X)
+        f = f + self._moving_effects(effects, features)
         self.f_[rows] = f.detach().cpu().numpy()
         if self.kind_ == "marginal":
             loss = -marginal_log_likelihood(
@@ -149,53 +159,62 @@ class NetLoop(NetState):
                 EffectState(family, self.state_.theta),
             )
         else:
-            eta = self._shaped(f + self._known_effects(X))
+            eta = self._shaped(f + self._known_effects(X, effects))
             y_true = to_tensor(y_true, device=self.device)
             weights = to_tensor(X[WEIGHT], device=self.device)
             loss = self.criterion_(eta, y_true, weights, family)
         loss = loss / n_judgments
         if training:
-            loss = loss + self._penalty(X, rows) / n_judgments
+            loss = loss + self._penalty(X, rows, effects) / n_judgments
             own = getattr(self.module_, "penalty", None)
             if own is not None:
                 loss = loss + own() / self.n_train_
         return loss
 
-    def _penalty(self, X: Any, rows: np.ndarray) -> Tensor:
+    def _gather(self, X: Any) -> dict[str, Tensor]:
+        """Return the rows of each table that a batch needs, gathered once."""
+        return {
+            name: self.tables_.get(name).table(X[name].to(self.device))
+            for name, term in self.terms_.items()
+            if term.kind != "lora"
+        }
+
+    def _penalty(
+        self, X: Any, rows: np.ndarray, effects: dict[str, Tensor]
+    ) -> Tensor | float:
         """Return the negative log-prior of the levels of a batch."""
-        total = torch.zeros((), device=self.device)
+        total: Tensor | float = 0.0
         if self.kind_ != "joint":
             return total
         for name, term in self.terms_.items():
-            codes = X[name].numpy()
+            codes = X[name]
             shares = torch.as_tensor(
-                self.level_weights_[name][codes], dtype=torch.float32
+                self.level_weights_[name][codes.numpy()], dtype=torch.float32
             ).to(self.device)
-            on_device = X[name].to(self.device)
             if term.kind == "lora":
-                part = self.module_.participant_penalty(on_device, shares)
+                part = self.module_.participant_penalty(codes.to(self.device), shares)
             else:
-                part = self.tables_.get(name).penalty(on_device, shares)
+                part = rows_penalty(effects[name], shares)
             total = total + part
         return total
 
-    def _moving_effects(self, X: Any, features: Tensor | None) -> Tensor | float:
+    def _moving_effects(
+        self, effects: dict[str, Tensor], features: Tensor | None
+    ) -> Tensor | float:
         """Return what effects over the features of the network add."""
         total: Tensor | float = 0.0
         for name, term in self.terms_.items():
             if term.kind == "slopes":
-                codes = X[name].to(self.device)
-                total = total + self.tables_.get(name)(codes, features)
+                total = total + self.tables_.get(name).add_up(effects[name], features)
         return total
 
-    def _known_effects(self, X: Any) -> Tensor | float:
+    def _known_effects(self, X: Any, effects: dict[str, Tensor]) -> Tensor | float:
         """Return what effects over known covariates add, by their tables."""
         total: Tensor | float = 0.0
         for name in self.structures_:
-            codes = X[name].to(self.device)
             z = X.get(f"{name}.z")
             z = None if z is None else z.to(self.device)
-            total = total + self.tables_.get(name)(codes, z)
+            total = total + self.tables_.get(name).add_up(effects[name], z)
         return total
 
 

@@ -109,7 +109,11 @@ class CovariateEffects(torch.nn.Module):
         z : Tensor of shape (n, r), default=None
             Covariates; None is an intercept.
         """
-        effects: Tensor = self.table(codes) @ self.scale.T
+        return self.add_up(self.table(codes), z)
+
+    def add_up(self, rows: Tensor, z: Tensor | None = None) -> Tensor:
+        """Return what rows of the table, (n, r J), add to eta, (n, J)."""
+        effects: Tensor = rows @ self.scale.T
         if z is None:
             return effects
         by_output = effects.unflatten(1, (-1, self.n_outputs))
@@ -131,7 +135,7 @@ class CovariateEffects(torch.nn.Module):
         penalty : Tensor of shape ()
             sum over the rows of share |v_g|^2 / 2.
         """
-        return 0.5 * (shares[:, None] * self.table(codes) ** 2).sum()
+        return rows_penalty(self.table(codes), shares)
 
 
 class SlopeEffects(torch.nn.Module):
@@ -239,10 +243,14 @@ class SlopeEffects(torch.nn.Module):
         features : Tensor of shape (n, d)
             Features of each row.
         """
+        return self.add_up(self.table(codes), features)
+
+    def add_up(self, rows: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return what rows of the table, (n, r J), add to eta, (n, J)."""
         assert features is not None
         if self.directions is not None:
             features = features @ self.directions
-        effects = self.table(codes).unflatten(1, (-1, self.n_outputs))
+        effects = rows.unflatten(1, (-1, self.n_outputs))
         slopes = effects[:, self.intercept * 1 :]
         total = self.slope_scale * torch.bmm(features[:, None, :], slopes)[:, 0]
         if self.intercept:
@@ -264,4 +272,9 @@ class SlopeEffects(torch.nn.Module):
         penalty : Tensor of shape ()
             sum over the rows of share |v_g|^2 / 2.
         """
-        return 0.5 * (shares[:, None] * self.table(codes) ** 2).sum()
+        return rows_penalty(self.table(codes), shares)
+
+
+def rows_penalty(rows: Tensor, shares: Tensor) -> Tensor:
+    """Return sum over rows (n, r) of a table of share |v|^2 / 2."""
+    return 0.5 * (shares[:, None] * rows**2).sum()

@@ -31,14 +31,16 @@ class EffectTerm:
     theta : ndarray or None
         Variance parameters at the start; None is the prior variance of the net. Of
         slopes the standard deviations of intercept and coefficients.
-    modes : tuple of ndarray or None
-        Where slopes begin: intercepts (q, J) and coefficients (q, d, J); None is 0.
+    modes : ndarray, tuple of ndarray or None
+        Where effects begin: (q, r J) by covariate, then by output; of slopes intercepts
+        (q, J) and coefficients (q, d, J). None is 0 for slopes, and otherwise the modes
+        given the network as it is before training.
     """
 
     kind: str
     structure: CovarianceStructure | None = None
     theta: np.ndarray | None = None
-    modes: tuple[np.ndarray, np.ndarray] | None = None
+    modes: Any = None
 
 
 def read_terms(effects: Any) -> dict[str, EffectTerm]:

@@ -306,8 +306,18 @@ def train_last_layers(network: torch.nn.Module, n_layers: int) -> None:
     ValueError
         If it has not so many layers.
     """
-    lists = [m for m in network.modules() if isinstance(m, torch.nn.ModuleList)]
-    layers = max(lists, key=len, default=torch.nn.ModuleList())
+    lists = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.ModuleList)
+    }
+    # A layer may be a list itself.
+    outer = [
+        module
+        for name, module in lists.items()
+        if not any(name.startswith(f"{other}.") for other in lists)
+    ]
+    layers = max(outer, key=len, default=torch.nn.ModuleList())
     if not 1 <= n_layers <= len(layers):
         raise ValueError(
             f"The last {n_layers} layers cannot be trained: {type(network).__name__} "

@@ -356,7 +356,12 @@ class MixedEffectsNet(NetLoop):
             n_levels = len(self.levels_[name])
             if term.kind in _KNOWN:
                 n_covariates = self.structures_[name].size // n_outputs
-                tables.add(name, CovariateEffects(n_levels, n_outputs, n_covariates))
+                table = CovariateEffects(n_levels, n_outputs, n_covariates)
+                if term.modes is not None:
+                    factor = self.structures_[name].factor(self.state_.theta[name])
+                    begin = term.modes @ np.linalg.pinv(factor).T
+                    table.table.set_effects(torch.as_tensor(begin))
+                tables.add(name, table)
             elif term.kind == "slopes":
                 tables.add(name, self._make_slopes(term, n_levels, n_outputs))
         self.tables_ = tables
@@ -469,8 +474,9 @@ class MixedEffectsNet(NetLoop):
         for batch, _ in self.get_iterator(dataset):
             with torch.no_grad():
                 f, features = self.infer(batch)
-                f = f + self._moving_effects(batch, features)
-                f = f + self._known_effects(batch)
+                effects = self._gather(batch)
+                f = f + self._moving_effects(effects, features)
+                f = f + self._known_effects(batch, effects)
             result[batch[ROW].numpy()] = f.cpu().numpy()
         shaped: np.ndarray = self._shaped(result)
         return shaped

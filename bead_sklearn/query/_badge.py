@@ -11,10 +11,9 @@ from sklearn.utils import check_random_state
 
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
-from bead_sklearn.query._distances import products, squared_norms
-from bead_sklearn.query._features import FeatureSpace, Matrix
+from bead_sklearn.query._features import FeatureSpace
+from bead_sklearn.query._gradients import Gradients, Residuals
 from bead_sklearn.query._k_center import FEATURES
-from bead_sklearn.query._responses import class_probabilities
 from bead_sklearn.query._scored import ScoredPool, best_row, take
 
 
@@ -91,31 +90,26 @@ class BADGESampling(QueryStrategy):
     ) -> ScoredPool:
         who = type(self).__name__
         rows = FeatureSpace(estimator, self.features, who).pool(X)
-        p = class_probabilities(estimator, X, groups, self._groups_name(), who)
-        residual = p.astype(rows.dtype)
-        residual[np.arange(len(p)), p.argmax(axis=1)] -= 1.0
-        lengths = squared_norms(residual) * squared_norms(rows)
-        utilities = self._checked(lengths, X)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return ScoredPool(
-            utilities, _PlusPlus(rows, residual, lengths, utilities, seed)
+        gradients = Gradients(
+            rows, Residuals(estimator, X, groups, self._groups_name(), who, rows.dtype)
         )
+        utilities = self._checked(gradients.lengths, X)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return ScoredPool(utilities, _PlusPlus(gradients, utilities, seed))
 
 
 class _PlusPlus:
-    """Draws as k-means++ does, in the space of gradients."""
+    """Draws as k-means++ does, in the space of gradients.
+
+    Distances to the nearest pick only fall. So a row is drawn in proportion to its
+    distance of some picks ago and kept with the share that is left of it, which gives
+    it the probability that it has now; when few are kept all rows are measured again.
+    """
 
     def __init__(
-        self,
-        rows: Matrix,
-        residual: NDArray[Any],
-        lengths: NDArray[Any],
-        utilities: NDArray[np.float64],
-        seed: int,
+        self, gradients: Gradients, utilities: NDArray[np.float64], seed: int
     ) -> None:
-        self.rows = rows
-        self.residual = residual
-        self.lengths = lengths
+        self.gradients = gradients
         self.utilities = utilities
         self.seed = seed
 
@@ -124,21 +118,64 @@ class _PlusPlus:
 
     def _picks(self, priority: NDArray[np.intp] | None) -> Iterator[int]:
         rng = np.random.RandomState(self.seed)
-        if not len(self.lengths):
+        lengths = self.gradients.lengths
+        if not len(lengths):
             return
-        pick = best_row(self.lengths, priority)
-        gap = np.full(len(self.lengths), np.inf, dtype=self.lengths.dtype)
+        gap = np.full(len(lengths), np.inf, dtype=lengths.dtype)
+        recent = [best_row(lengths, priority)]
+        yield recent[0]
         while True:
-            yield pick
-            with_pick = products(self.rows, self.rows[pick])
-            with_pick *= self.residual @ self.residual[pick]
-            with_pick *= -2
-            with_pick += self.lengths
-            with_pick += self.lengths[pick]
-            np.maximum(with_pick, 0, out=with_pick)
-            np.minimum(gap, with_pick, out=gap)
-            gap[pick] = 0
-            total = np.cumsum(gap, dtype=np.float64)
-            if not total[-1] > 0:  # all that is left are twins of picks
+            self.gradients.lower(gap, recent)
+            wheel = _Wheel(gap)
+            if not wheel.total > 0:  # all that is left are twins of picks
                 return
-            pick = int(np.searchsorted(total, rng.random_sample() * total[-1], "right"))
+            recent = []
+            while (pick := self._draw(wheel, gap, recent, rng)) is not None:
+                yield pick
+                recent.append(pick)
+
+    def _draw(
+        self,
+        wheel: _Wheel,
+        gap: NDArray[Any],
+        recent: list[int],
+        rng: np.random.RandomState,
+    ) -> int | None:
+        rows = wheel.spin(rng.random_sample(_DRAWS))
+        shares = rng.random_sample(_DRAWS)
+        now = gap[rows]
+        if recent:
+            now = np.minimum(now, self.gradients.nearest(rows, recent))
+        kept = np.flatnonzero(shares * gap[rows] < now)
+        return int(rows[kept[0]]) if len(kept) else None
+
+
+class _Wheel:
+    """Draws of positions in proportion to values, with little memory."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values
+        starts = np.arange(0, len(values), _SECTOR)
+        sums = np.add.reduceat(values, starts, dtype=np.float64)
+        self.ends = np.cumsum(sums)
+        self.total = float(self.ends[-1])
+
+    def spin(self, shares: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the position at each share of the total."""
+        points = shares * self.total
+        sectors = np.searchsorted(self.ends, points, "right")
+        sectors = np.minimum(sectors, np.flatnonzero(np.diff(self.ends, prepend=0))[-1])
+        points = points - np.where(sectors > 0, self.ends[sectors - 1], 0.0)
+        found = np.empty(len(shares), dtype=np.intp)
+        for k, (sector, point) in enumerate(zip(sectors, points, strict=True)):
+            part = self.values[sector * _SECTOR : (sector + 1) * _SECTOR]
+            sums = np.cumsum(part, dtype=np.float64)
+            last = np.nextafter(sums[-1], 0.0)
+            place = np.searchsorted(sums, min(point, last), "right")
+            found[k] = sector * _SECTOR + place
+        return found
+
+
+#: Rows drawn at a time, and positions that are summed together.
+_DRAWS = 16
+_SECTOR = 1024

@@ -10,8 +10,9 @@ from scipy import sparse
 
 from bead_sklearn.query._features import Matrix
 
-#: Entries of a block of distances.
+#: Entries of a block of distances, and rows at most.
 _BLOCK = 2**20
+_ROWS = 2**13
 
 
 def squared_norms(rows: Matrix) -> NDArray[Any]:
@@ -40,23 +41,38 @@ class Distances:
     def __init__(self, rows: Matrix) -> None:
         self.rows = rows
         self.norms = squared_norms(rows)
-        self._buffer = (
-            None if sparse.issparse(rows) else np.empty(len(self.norms), rows.dtype)
-        )
 
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.norms)
 
-    def to_row(self, row: int) -> NDArray[Any]:
-        """Return the squared distances to a row; overwritten by the next call."""
-        distances = products(self.rows, self.rows[row], out=self._buffer)
+    def to(self, whole: Distances, row: int) -> NDArray[Any]:
+        """Return the squared distances to a row of another pool."""
+        distances = np.asarray(products(self.rows, whole.rows[row]))
         distances *= -2
         distances += self.norms
-        distances += self.norms[row]
-        np.maximum(distances, 0, out=distances)
-        distances[row] = 0
-        return np.asarray(distances)
+        distances += whole.norms[row]
+        return np.maximum(distances, 0, out=distances)
+
+    def lower(self, gap: NDArray[Any], to_rows: list[int]) -> None:
+        """Lower squared distances to the nearest of some, in place, by further rows.
+
+        Parameters
+        ----------
+        gap : ndarray of shape (n_pool,)
+            Squared distances.
+        to_rows : list of int
+            Rows that are near as well.
+        """
+        others, lengths = self.rows[to_rows], self.norms[to_rows]
+        size = max(1, min(_BLOCK // max(len(to_rows), 1), _ROWS))
+        for start in range(0, len(gap), size):
+            part = slice(start, min(start + size, len(gap)))
+            block = _block(self.rows[part], others, lengths)
+            nearest = block.min(axis=1)
+            nearest += self.norms[part]
+            np.maximum(nearest, 0, out=nearest)
+            np.minimum(gap[part], nearest, out=gap[part])
 
     def nearest(self, others: Matrix) -> NDArray[Any]:
         """Return the squared distance of each row to the nearest of others.
@@ -72,13 +88,7 @@ class Distances:
         size = max(1, _BLOCK // others.shape[0])
         for start in range(0, n, size):
             part = slice(start, start + size)
-            block = self.rows[part] @ others.T
-            if sparse.issparse(block):
-                block = block.toarray()
-            block = np.asarray(block)
-            block *= -2
-            block += lengths
-            result[part] = block.min(axis=1)
+            result[part] = _block(self.rows[part], others, lengths).min(axis=1)
         result += self.norms
         # What is left of equal rows is rounding.
         result[result < 16 * np.finfo(dtype).eps * self.norms] = 0
@@ -90,3 +100,14 @@ class Distances:
         distances = np.asarray(self.rows @ mean)
         distances = self.norms - 2 * distances + mean @ mean
         return np.maximum(distances, 0)
+
+
+def _block(rows: Matrix, others: Matrix, lengths: NDArray[Any]) -> NDArray[Any]:
+    """Return squared distances less the squared lengths of the rows."""
+    block = rows @ others.T
+    if sparse.issparse(block):
+        block = block.toarray()
+    block = np.asarray(block)
+    block *= -2
+    block += lengths
+    return block

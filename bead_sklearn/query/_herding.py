@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import rankdata
 from sklearn.utils import check_random_state
 
 from bead_sklearn._sklearn import Interval
@@ -18,6 +17,7 @@ from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._distances import Distances, squared_norms
 from bead_sklearn.query._features import FeatureSpace, Matrix
 from bead_sklearn.query._k_center import FEATURES
+from bead_sklearn.query._members import chunks
 from bead_sklearn.query._scored import ScoredPool, best_row, take
 from bead_sklearn.query._uncertainty import MarginSampling
 
@@ -132,7 +132,9 @@ class UncertaintyHerding(QueryStrategy):
         n = rows.shape[0]
         base = self.base or MarginSampling()
         unsure = np.asarray(base(estimator, X, X_labeled=X_labeled, **context))
-        weights = (rankdata(unsure) / max(n, 1)) ** _POWER
+        weights = _ranks(unsure)
+        weights /= max(n, 1)
+        weights **= _POWER
         reference = np.arange(n)
         candidates = reference
         if n > self.n_reference:
@@ -140,22 +142,45 @@ class UncertaintyHerding(QueryStrategy):
             reference = np.sort(rng.choice(n, self.n_reference, replace=False))
             top = np.argpartition(-unsure, self.n_reference)[: self.n_reference]
             candidates = np.union1d(reference, top)
+            del top
+        del unsure
         unit = _Directions(rows, labeled)
         known = unit(labeled)
         gap = unit.nearest(rows, known)
         width = _WIDTH * _spacing(known, gap)
-        covered = np.exp(-gap / (2.0 * width**2))
-        utilities = self._checked(weights * (1.0 - covered), X)
+        # One array after the other in the same place: pools may be large.
+        gap *= -1.0 / (2.0 * width**2)
+        covered = np.exp(gap, out=gap)
+        weights_there, covered_there = weights[reference], covered[reference]
+        gain = np.subtract(1.0, covered, out=covered)
+        gain *= weights
+        del weights
+        utilities = self._checked(gain, X)
+        ours, theirs = unit(rows[candidates]), unit(rows[reference])
+        if n > self.n_reference and not sparse.issparse(rows):
+            ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
         choice = _Cover(
-            unit(rows[candidates]),
-            unit(rows[reference]),
+            ours,
+            theirs,
             candidates,
-            weights[reference],
-            covered[reference],
+            weights_there,
+            covered_there,
             width,
             utilities,
         )
         return ScoredPool(utilities, choice)
+
+
+def _ranks(values: NDArray[Any]) -> Floats:
+    """Return ranks from 1 on, ties having their mean, in little memory."""
+    ordered = np.sort(values)
+    ranks = np.empty(len(values))
+    for part in chunks(len(values), 65_536):
+        below = np.searchsorted(ordered, values[part], "left")
+        ranks[part] = below + np.searchsorted(ordered, values[part], "right")
+    ranks += 1.0
+    ranks /= 2.0
+    return ranks
 
 
 class _Directions:
@@ -187,9 +212,7 @@ class _Directions:
         result = np.full(n, np.inf)
         if known.shape[0] == 0:
             return result
-        size = 65_536
-        for start in range(0, n, size):
-            part = slice(start, start + size)
+        for part in chunks(n, 8192):
             result[part] = Distances(self(rows[part])).nearest(known)
         return result
 

@@ -83,7 +83,12 @@ class KCenterSampling(QueryStrategy):
 
 
 class _Farthest:
-    """The row farthest from all before, again and again."""
+    """The row farthest from all before, again and again.
+
+    Distances only fall, so that a row far down cannot be picked before those above it
+    have fallen as low: after every pick only the rows at the top are measured, and all
+    rows again when the top has come down to the others.
+    """
 
     def __init__(
         self,
@@ -100,8 +105,43 @@ class _Farthest:
 
     def _picks(self, priority: NDArray[np.intp] | None) -> Iterator[int]:
         gap = self.gap.copy()
-        for _ in range(len(gap)):
+        n, size = len(gap), _TOP
+        picked: list[int] = []
+        recent: list[int] = []
+        while len(picked) < n:
+            if recent:
+                self.distances.lower(gap, recent)
+                # Too few rows at the top were worth measuring all the others.
+                size = 2 * size if len(recent) < _ENOUGH else size
+            gap[picked] = -np.inf
             pick = best_row(gap, priority)
-            yield pick
-            np.minimum(gap, self.distances.to_row(pick), out=gap)
-            gap[pick] = -np.inf
+            top = _highest(gap, size)
+            others = np.delete(gap, top).max(initial=-np.inf) if len(top) < n else None
+            near = Distances(self.distances.rows[top])
+            heights = gap[top]
+            own = None if priority is None else priority[top]
+            recent = []
+            while True:
+                yield pick
+                picked.append(pick)
+                recent.append(pick)
+                if len(picked) == n:
+                    return
+                np.minimum(heights, near.to(self.distances, pick), out=heights)
+                heights[top == pick] = -np.inf
+                best = best_row(heights, own)
+                # Rows as high as the highest of the others wait for those.
+                if others is not None and not heights[best] > others:
+                    break
+                pick = int(top[best])
+
+
+def _highest(values: NDArray[Any], n: int) -> NDArray[np.intp]:
+    """Return the positions of the n highest values, in order of position."""
+    if n >= len(values):
+        return np.arange(len(values))
+    return np.sort(np.argpartition(values, len(values) - n)[len(values) - n :])
+
+
+#: Rows at the top that are measured after every pick, and picks that make them enough.
+_TOP, _ENOUGH = 2048, 16

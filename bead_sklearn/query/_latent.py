@@ -532,7 +532,7 @@ def _dense(block: DenseBlock, coefficients: Floats, n_outputs: int) -> Floats:
     product = block.values @ by_output
     if block.index is not None:
         product = product[block.index]
-    return np.asarray(product.reshape(-1, coefficients.shape[1]))
+    return np.asarray(product.reshape(len(product) * n_outputs, coefficients.shape[1]))
 
 
 def _at_levels(factor: RandomFactor, by_level: Floats, n_outputs: int) -> Floats:
@@ -544,7 +544,7 @@ def _at_levels(factor: RandomFactor, by_level: Floats, n_outputs: int) -> Floats
         at = by_level[factor.codes][:, column * n_outputs : (column + 1) * n_outputs]
         result += factor.z[:, column, None, None] * at
     result[factor.codes < 0] = 0.0
-    return result.reshape(-1, width)
+    return result.reshape(n_rows * n_outputs, width)
 
 
 def _apply(z: Floats, root: Floats, n_outputs: int) -> Floats:
@@ -568,7 +568,7 @@ def _interleave(parts: list[dict[str, Floats]], n_outputs: int) -> dict[str, Flo
         table = np.zeros((len(first), n_outputs, int(starts[-1])))
         for j, part in enumerate(parts):
             table[:, j, starts[j] : starts[j + 1]] = part[name]
-        result[name] = table.reshape(-1, int(starts[-1]))
+        result[name] = table.reshape(len(first) * n_outputs, int(starts[-1]))
     return result
 
 

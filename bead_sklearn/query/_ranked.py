@@ -16,8 +16,12 @@ from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._distances import Distances
 from bead_sklearn.query._features import FeatureSpace
 from bead_sklearn.query._k_center import FEATURES
+from bead_sklearn.query._members import chunks
 from bead_sklearn.query._scored import ScoredPool, best_row, take
 from bead_sklearn.query._uncertainty import LeastConfidenceSampling
+
+#: Rows scored together.
+_ROWS = 2**16
 
 
 class RankedBatchSampling(QueryStrategy):
@@ -126,7 +130,8 @@ class _Ranked:
         np.reciprocal(scores, out=scores)
         scores -= 1.0
         scores *= -alpha
-        scores += (1.0 - alpha) * self.unsure
+        for part in chunks(n, _ROWS):
+            scores[part] += (1.0 - alpha) * self.unsure[part]
         return np.asarray(scores)
 
     def __call__(self, n: int, priority: NDArray[np.intp] | None) -> NDArray[np.intp]:
@@ -141,7 +146,7 @@ class _Ranked:
             pick = best_row(scores, priority)
             yield pick
             picked.append(pick)
-            np.minimum(gap, self.distances.to_row(pick), out=gap)
+            self.distances.lower(gap, [pick])
 
 
 class DiverseUncertaintySampling(QueryStrategy):
@@ -266,4 +271,4 @@ class _RankSum:
             pick = best_row(scores, priority)
             yield pick
             picked.append(pick)
-            np.minimum(gap, self.distances.to_row(pick), out=gap)
+            self.distances.lower(gap, [pick])

@@ -9,6 +9,21 @@ import numpy as np
 _LEAST, _MOST = 1e-3, 1e3
 
 
+def bounded_spread(spread: np.ndarray) -> np.ndarray:
+    """Return a spread with none of its variances very small or large.
+
+    Parameters
+    ----------
+    spread : ndarray of shape (k, k)
+        Inverse curvature.
+    """
+    if np.array_equal(spread, np.eye(len(spread))):
+        return spread
+    values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
+    bounded: np.ndarray = (vectors * np.clip(values, _LEAST, _MOST)) @ vectors.T
+    return bounded
+
+
 def root_of(spread: np.ndarray, bounded: np.ndarray) -> np.ndarray:
     """Return R with R R' about ``spread`` that leaves bounds what they are.
 
@@ -22,8 +37,7 @@ def root_of(spread: np.ndarray, bounded: np.ndarray) -> np.ndarray:
     bounded : ndarray of bool of shape (k,)
         Which parameters have bounds.
     """
-    values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
-    spread = (vectors * np.clip(values, _LEAST, _MOST)) @ vectors.T
+    spread = bounded_spread(spread)
     b, f = np.flatnonzero(bounded), np.flatnonzero(~bounded)
     root = np.zeros_like(spread)
     units = np.sqrt(np.diagonal(spread)[b])

@@ -9,6 +9,7 @@ layout of W, which the third derivatives are contracted with.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from bead_sklearn.solvers._algebra import (
 )
 from bead_sklearn.solvers._crossproducts import Crossproducts, Products
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._dual import DualEquations, choose_dual
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._separate import (
@@ -124,14 +126,25 @@ class OutputCoupling(Coupling):
 
     def __init__(self, design: Design) -> None:
         super().__init__(design)
-        self._crossproducts = Crossproducts(design.per_output())
+        self._dual = choose_dual(design)
+
+    @cached_property
+    def _crossproducts(self) -> Crossproducts:
+        return Crossproducts(self.design.per_output())
 
     def equations(
         self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
-    ) -> Factorization:
+    ) -> Factorization | DualEquations:
         """Return the normal equations under a curvature."""
-        products = self._products(curvature, with_fixed=with_fixed)
-        return Factorization(self.design, products, scales)
+
+        def primal() -> Factorization:
+            products = self._products(curvature, with_fixed=with_fixed)
+            return Factorization(self.design, products, scales)
+
+        if self._dual is None or not (self._is_tied or (curvature >= 0).all()):
+            return primal()
+        n_rest = _n_unknown(self.design, with_fixed)
+        return DualEquations(self._dual, curvature, scales, n_rest, primal)
 
     def shaped(self, eta: np.ndarray) -> np.ndarray:
         """Return flat ``eta`` as families take it, (n_rows, J)."""
@@ -175,6 +188,8 @@ class OutputCoupling(Coupling):
 
     def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the covariance of the outputs of each row, (n_rows, J, J)."""
+        if isinstance(equations, DualEquations):
+            return equations.row_variances(n_rest)
         assert isinstance(equations, Factorization)
         return output_covariances(self.design, equations.covariances(n_rest))
 
@@ -186,6 +201,8 @@ class UntiedOutputCoupling(OutputCoupling):
 
     def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the variance of each output, (n_rows, J)."""
+        if isinstance(equations, DualEquations):
+            return np.einsum("njj->nj", equations.row_variances(n_rest))
         assert isinstance(equations, Factorization)
         return output_variances(self.design, equations.covariances(n_rest))
 
@@ -196,17 +213,32 @@ class SeparateOutputCoupling(UntiedOutputCoupling):
     def __init__(self, design: Design) -> None:
         super().__init__(design)
         self._single = design.per_output()
+        self._dual = choose_dual(self._single)
 
     def equations(  # type: ignore[override]
         self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
     ) -> SeparateEquations:
         """Return the normal equations under a curvature."""
-        parts = []
-        for j, own in enumerate(output_scales(self._single, scales)):
-            weights = np.ascontiguousarray(curvature[:, j])
-            products = self._crossproducts.compute(weights, with_fixed=with_fixed)
-            parts.append(Factorization(self._single, products, own))
+        by_output = output_scales(self._single, scales)
+        parts = [
+            self._part(np.ascontiguousarray(curvature[:, j]), own, with_fixed)
+            for j, own in enumerate(by_output)
+        ]
         return SeparateEquations(self.design, scales, parts)
+
+    def _part(
+        self, weights: np.ndarray, scales: Scales, with_fixed: bool
+    ) -> Factorization | DualEquations:
+        """Return the normal equations of one output."""
+
+        def primal() -> Factorization:
+            products = self._crossproducts.compute(weights, with_fixed=with_fixed)
+            return Factorization(self._single, products, scales)
+
+        if self._dual is None or (weights < 0).any():
+            return primal()
+        n_rest = _n_unknown(self._single, with_fixed)
+        return DualEquations(self._dual, weights, scales, n_rest, primal)
 
     def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
         """Return the variance of each output, (n_rows, J)."""
@@ -221,16 +253,30 @@ class SetCoupling(Coupling):
     def __init__(self, design: Design, pairs: tuple[np.ndarray, np.ndarray]) -> None:
         super().__init__(design)
         self._left, self._right = pairs
-        self._design_left = design.take(self._left)
-        self._design_right = design.take(self._right)
-        self._crossproducts = Crossproducts(self._design_left, self._design_right)
+        self._dual = choose_dual(design)
+
+    @cached_property
+    def _designs(self) -> tuple[Design, Design]:
+        """First and second row of each pair."""
+        return self.design.take(self._left), self.design.take(self._right)
+
+    @cached_property
+    def _crossproducts(self) -> Crossproducts:
+        return Crossproducts(*self._designs)
 
     def equations(
         self, curvature: np.ndarray, scales: Scales, *, with_fixed: bool
-    ) -> Factorization:
+    ) -> Factorization | DualEquations:
         """Return the normal equations under a curvature."""
-        products = self._crossproducts.compute(curvature, with_fixed=with_fixed)
-        return Factorization(self.design, products, scales)
+
+        def primal() -> Factorization:
+            products = self._crossproducts.compute(curvature, with_fixed=with_fixed)
+            return Factorization(self.design, products, scales)
+
+        if self._dual is None:
+            return primal()
+        n_rest = _n_unknown(self.design, with_fixed)
+        return DualEquations(self._dual, curvature, scales, n_rest, primal)
 
     def matvec(self, curvature: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return W x."""
@@ -238,14 +284,23 @@ class SetCoupling(Coupling):
         return np.bincount(self._left, weights=products, minlength=len(x))
 
     def covariances(self, equations: NormalEquations, n_rest: int) -> np.ndarray:
-        """Return the covariance of eta at the pairs of rows."""
+        """Return the covariance of eta at the pairs of rows.
+
+        Or of differences to the last row of each set, which means the same.
+        """
+        if isinstance(equations, DualEquations):
+            return equations.row_variances(n_rest)
         assert isinstance(equations, Factorization)
-        covariances = equations.covariances(n_rest)
-        return predictor_covariances(self._design_left, self._design_right, covariances)
+        return predictor_covariances(*self._designs, equations.covariances(n_rest))
 
     def weighted(self, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Multiply the rows of a gradient, or pairs of a curvature, by weights."""
         return (weights if len(x) == len(weights) else weights[self._left]) * x
+
+
+def _n_unknown(design: Design, with_fixed: bool) -> int:
+    """Count the columns of the rest, without those of the fixed part or with."""
+    return design.n_rest - (0 if with_fixed else design.n_fixed)
 
 
 def couple(

@@ -18,6 +18,11 @@ _DENSE_FROM = 6
 #: Rows of a dense block that are weighted at once.
 _CHUNK = 4096
 
+#: Sums of squares with which single precision can do, and the least share of a column
+#: that the columns before it leave unexplained.
+_SINGLE_RANGE = (1e-20, 1e20)
+_LEAST_PIVOT = 1e-3
+
 
 class Products(NamedTuple):
     """Cross-products under one set of row weights W.
@@ -189,15 +194,44 @@ def part_products(left: _Part, right: _Part) -> Product:
 
 
 def _gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return X'WX, by halves of the work where the weights have a root."""
+    """Return X'WX, by halves of the work where the weights have a root.
+
+    Weights of single precision ask for a product of single precision.
+    """
     if (weights < 0).any():
         return (values.T * weights) @ values
+    if weights.dtype == np.float32:
+        rough = _rough_gram(values, weights)
+        if rough is not None:
+            return rough
     roots = np.sqrt(weights)[:, None]
     result = np.zeros((values.shape[1], values.shape[1]))
     for start in range(0, len(values), _CHUNK):
         scaled = values[start : start + _CHUNK] * roots[start : start + _CHUNK]
         result += scaled.T @ scaled
     return result
+
+
+def _rough_gram(values: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """Return X'WX in single precision, or None where that is too rough."""
+    roots = np.sqrt(weights)[:, None]
+    result = np.zeros((values.shape[1], values.shape[1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(values), _CHUNK):
+            scaled = values[start : start + _CHUNK].astype(np.float32)
+            scaled *= roots[start : start + _CHUNK]
+            result += scaled.T @ scaled
+    diagonal = np.diagonal(result)
+    if (
+        not (diagonal > _SINGLE_RANGE[0]).all()
+        or not (diagonal < _SINGLE_RANGE[1]).all()
+    ):
+        return None
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(result)) ** 2
+    except np.linalg.LinAlgError:
+        return None
+    return result if (pivots > _LEAST_PIVOT * diagonal).all() else None
 
 
 def _block_diagonal(factor: RandomFactor) -> Product:

@@ -12,6 +12,7 @@ from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._algebra import LinearAlgebra, NormalEquations
 from bead_sklearn.solvers._coupling import couple, factorize
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._duplicates import merge_duplicates
 from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._information import parameter_covariance
 from bead_sklearn.solvers._laplace import LaplaceObjective
@@ -61,6 +62,7 @@ def fit_mixed_model(
     fit : MixedModelFit
         Estimates, their covariance and how they were reached.
     """
+    design, y, weights = merge_duplicates(design, family, y, weights)
     family = family.start(y, weights)
     parameters = variance_parameters(design, options.variances, weights, family)
     algebra = options.algebra(design)
@@ -73,7 +75,7 @@ def fit_mixed_model(
         if stayed_near(fit, near):
             return fit
         again = _fit(family, *rest, parameters, algebra)
-    best = max(fit, again, key=lambda item: item.log_likelihood)
+    best = max(fit, again, key=lambda item: item.optimum.value)
     n_iter = fit.optimum.n_iter + again.optimum.n_iter
     return replace(best, optimum=best.optimum._replace(n_iter=n_iter))
 
@@ -205,7 +207,8 @@ def _fit_laplace(
         coupling=coupling,
     )
     p = 0 if with_fixed else design.n_fixed
-    center, basis = _joint_mode(objective, family, y, weights, parameters, p)
+    joint = _joint_objective(objective, family, y, weights)
+    center, basis = _joint_mode(joint, objective, parameters.start, p)
     evaluate: LaplaceObjective | QuadratureObjective = objective
     if options.n_quadrature > 1:
         check_quadrature(design, reml=options.reml)
@@ -219,6 +222,10 @@ def _fit_laplace(
         value, by_beta, by_theta, by_own = evaluate(free[:p], theta, free[p:])
         return value, np.append(by_beta[:p], by_own), by_theta
 
+    def recenter(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        joint.follow(objective)
+        return _joint_mode(joint, objective, theta, p)
+
     solution = search(
         likelihood,
         design,
@@ -229,7 +236,9 @@ def _fit_laplace(
         tol=options.tol,
         verbose=options.verbose,
         is_exact=coupling.is_exact,
+        recenter=recenter if joint.is_narrow else None,
     )
+    basis = solution.basis
     beta, theta = solution.free[:p], solution.theta
     value, *_ = likelihood(solution.free, theta)
     if with_fixed:
@@ -283,19 +292,13 @@ def _fit_laplace(
     )
 
 
-def _joint_mode(
+def _joint_objective(
     objective: LaplaceObjective,
     family: Family,
     y: np.ndarray,
     weights: np.ndarray,
-    parameters: VarianceParameters,
-    n_fixed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Start at the joint mode of all effects, fixed ones included.
-
-    Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
-    and a root of their covariance.
-    """
+) -> LaplaceObjective:
+    """Return the likelihood in which the fixed effects are latent variables too."""
     design = objective.design
     joint = LaplaceObjective(
         design,
@@ -310,13 +313,28 @@ def _joint_mode(
     if family.has_intercept and design.n_fixed:
         intercepts = slice(fixed.start, fixed.start + design.n_outputs)
         joint.rest[intercepts] = family.initial_eta(y, weights)
-    joint.approach_mode(np.zeros(design.n_eta), parameters.start)
-    objective.own = joint.own.copy()
-    objective.rest = joint.rest[: len(objective.rest)].copy()
+    return joint
+
+
+def _joint_mode(
+    joint: LaplaceObjective,
+    objective: LaplaceObjective,
+    theta: np.ndarray,
+    n_fixed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Go to the joint mode of all effects, fixed ones included.
+
+    Returns the first ``n_fixed`` fixed effects and the parameters of the family there,
+    and a root of their covariance.
+    """
+    design = joint.design
+    fixed = design.rest_slices[-1]
+    joint.approach_mode(np.zeros(design.n_eta), theta)
+    objective.follow(joint)
     covariance = joint.factorization.fixed_covariance()
     by_own, own_root = joint.parameter_covariance()
     return (
-        np.append(joint.rest[fixed][:n_fixed], family.parameters),
+        np.append(joint.rest[fixed][:n_fixed], joint.family.parameters),
         np.block(
             [
                 [np.linalg.cholesky(covariance)[:n_fixed, :n_fixed], by_own[:n_fixed]],

@@ -168,6 +168,14 @@ class GaussianObjective:
             n=self._n,
         )
 
+    def by_log_sigma(self) -> np.ndarray:
+        """Return the derivative of the gradient in log(sigma), the last parameter.
+
+        At the last evaluation, no parameter being held in the unit of the response.
+        """
+        parts = np.append(self._gradient(), self._prss)
+        return -2.0 * parts / self.sigma**2
+
     @property
     def error(self) -> float:
         """Standard error of the last value; 0 if that is exact."""

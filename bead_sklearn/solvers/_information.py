@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 #: Steps of the differences of the gradient, in standard errors: of one known to
 #: rounding error, and of one that is estimated.
@@ -75,11 +76,23 @@ def parameter_covariance(
         change = gradient(moved[:k], moved[k:]) - at_maximum
         information[column] = information[:, column] = -(root.T @ change) / step
     if skipped:
-        half = np.linalg.solve(fixed_root, basis[:p, :p])
+        half = solve_triangular(fixed_root, basis[:p, :p], lower=True)
         information[:p, :p] = half.T @ half
     else:
         information = 0.5 * (information + information.T)
-    values, vectors = np.linalg.eigh(information)
-    values = np.where(values > _LEAST, values, 1.0)
-    half = root[:k] @ (vectors / np.sqrt(values))
+    half = root[:k] @ _inverse_root(information)
     return half @ half.T
+
+
+def _inverse_root(information: np.ndarray) -> np.ndarray:
+    """Return R with R R' the inverse, 1 in directions without information."""
+    try:  # whether there are none such is told most cheaply so
+        np.linalg.cholesky(information - _LEAST * np.eye(len(information)))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(information)
+        values = np.where(values > _LEAST, values, 1.0)
+        by_direction: np.ndarray = vectors / np.sqrt(values)
+        return by_direction
+    lower = np.linalg.cholesky(information)
+    inverse: np.ndarray = solve_triangular(lower, np.eye(len(lower)), lower=True)
+    return inverse.T

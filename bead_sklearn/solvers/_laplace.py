@@ -167,16 +167,35 @@ class LaplaceObjective:
         """Standard error of the last value; 0 if that is exact."""
         return 0.5 * self.factorization.log_det_error(self._n_log_det)
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a factorisation costs little."""
+        return self._n_rest < _WIDE and self.coupling.is_exact
+
+    def follow(self, other: LaplaceObjective) -> None:
+        """Begin the next search for the mode where another one ended.
+
+        One of the two may lack the fixed effects.
+        """
+        n = min(len(self.rest), len(other.rest))
+        self.own = other.own.copy()
+        self.rest[:n] = other.rest[:n]
+        self._last = other._last
+
     def approach_mode(self, offset: np.ndarray, theta: np.ndarray) -> None:
-        """Come near the mode, with one factorisation if there are many columns."""
+        """Come near the mode.
+
+        If there are many columns, with one factorisation of single precision.
+        """
         enough = _ROUGH_GAIN * max(1, self.design.n_fixed)
-        if self._n_rest < _WIDE or not self.coupling.is_exact:
+        if (self._last is not None and self.is_narrow) or not self.coupling.is_exact:
             self.find_mode(offset, theta, enough)
             return
         eta, derivatives, h = self._begin(offset, theta)
         self._curvature = self.coupling.weighted(self._weights, derivatives.curvature)
+        rough = self._curvature.astype(np.float32)
         self.factorization = self._chord = factorize(
-            self.coupling, self._curvature, self.scales, self._with_fixed
+            self.coupling, rough, self.scales, self._with_fixed
         )
         *_, self.eta, gain = self._chord_steps(
             derivatives, h, eta, enough, _MAX_SLOW_CHORDS, _SLOW_RATE

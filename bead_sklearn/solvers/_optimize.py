@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
-from bead_sklearn.solvers._coordinates import root_of
+from bead_sklearn.solvers._bfgs import DENSE_UP_TO, bfgs
+from bead_sklearn.solvers._coordinates import bounded_spread, root_of
 
 #: Up to this many parameters the quasi-Newton solution is polished with Newton steps
 #: on a finite-difference Hessian of the exact gradient, if that is not small yet.
@@ -132,19 +133,20 @@ def maximize(
     tol = max(tol, _NOISE * float(np.sqrt(rounding)))
     if spread is None or spread.shape != 2 * start.shape:
         spread = np.eye(len(start))
+    is_dense = is_exact and moving.sum() <= DENSE_UP_TO
     for _ in range(_MAX_SEARCHES):
-        root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
-        x, value, gradient, n, reason, spread = _search(
-            objective,
-            x,
-            lower,
-            upper,
-            root,
-            max_iter - n_iter,
-            tol,
-            _EXACT_RISE if is_exact else _ESTIMATED_RISE,
-            callback,
-        )
+        if is_dense:
+            x, value, gradient, n, reason, spread = _dense_search(
+                *(objective, x, lower, upper, reference, spread),
+                *(max_iter - n_iter, tol, callback),
+            )
+        else:
+            root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
+            x, value, gradient, n, reason, spread = _search(
+                *(objective, x, lower, upper, root, max_iter - n_iter, tol),
+                _EXACT_RISE if is_exact else _ESTIMATED_RISE,
+                callback,
+            )
         n_iter += n
         # Near zero a standard deviation is nearly stationary whatever the likelihood.
         small = scales[x[scales] < _SMALL * reference[scales]]
@@ -162,6 +164,46 @@ def maximize(
     converged = norm <= (max(100.0 * tol, 1e-3) if is_exact else _SMALL_SLOPE)
     kept = spread if len(x) <= _SPREAD_UP_TO else None
     return Maximum(x, value, norm, n_iter, converged, reason, kept)
+
+
+def _dense_search(
+    objective: Objective,
+    start: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    reference: np.ndarray,
+    spread: np.ndarray,
+    max_iter: int,
+    tol: float,
+    callback: Callable[[np.ndarray], None],
+) -> tuple[np.ndarray, float, np.ndarray, int, str, np.ndarray]:
+    """Search from one point by BFGS, among the parameters that are not held."""
+    moving = lower < upper
+    inner = np.ix_(moving, moving)
+
+    def complete(z: np.ndarray) -> np.ndarray:
+        full = start.copy()
+        full[moving] = z
+        return full
+
+    def restricted(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(complete(z))
+        return value, gradient[moving]
+
+    z, value, by_z, n_iter, reason, found = bfgs(
+        restricted,
+        start[moving],
+        lower[moving],
+        upper[moving],
+        reference=reference[moving],
+        spread=bounded_spread(spread[inner]),
+        max_iter=max(1, max_iter),
+        tol=tol,
+        callback=lambda z: callback(complete(z)),
+    )
+    gradient, spread = np.zeros(len(start)), np.eye(len(start))
+    gradient[moving], spread[inner] = by_z, found
+    return complete(z), value, gradient, n_iter, reason, spread
 
 
 def _search(

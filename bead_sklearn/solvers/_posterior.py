@@ -12,6 +12,7 @@ from bead_sklearn.effects import LevelMatrices
 from bead_sklearn.solvers._algebra import EffectCovariances, NormalEquations
 from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._levelwise_factorization import LevelwiseCovariances
+from bead_sklearn.solvers._sparse_factorization import SparseCovariances
 from bead_sklearn.solvers._variances import Covariances
 
 
@@ -114,6 +115,9 @@ class Posterior:
         if isinstance(self.joint, LevelwiseCovariances):
             every = np.arange(len(self.effects[0]))
             return self.joint.dense(every if levels is None else levels)
+        if isinstance(self.joint, SparseCovariances):
+            every = np.arange(len(self.effects[0]))
+            return self.joint.at_levels(every if levels is None else levels)
         if not isinstance(self.joint, Covariances):
             raise ValueError(
                 "The joint covariance of all effects is not known: a model with "

@@ -151,8 +151,12 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
 
         at_maximum = gradient_and_covariance(surface.start)
         covariance = surface.fixed_covariance()
+        by_sigma = surface.by_log_sigma()
         derivatives = np.empty((len(inner), len(at_maximum)))
         for row, index in zip(derivatives, inner, strict=True):
+            if index == surface.theta.stop and by_sigma is not None:
+                row[:] = np.append(by_sigma[inner], 2.0 * covariance.ravel())
+                continue
             moved = surface.start.copy()
             moved[index] += _DIFFERENCE * max(0.1, abs(moved[index]))
             step = moved[index] - surface.start[index]

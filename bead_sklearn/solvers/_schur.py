@@ -57,6 +57,18 @@ class SchurComplement:
             self._kept[n_rest] = half, self._scales.rest(half)
         return self._kept[n_rest]
 
+    def spread(self, rows: np.ndarray, n_rest: int) -> np.ndarray:
+        """Return Y with Y Y' = X Lambda A^-1 Lambda' X' for rows X, (n, n_rest).
+
+        The other columns of X are known.
+        """
+        if n_rest == 0:
+            return rows[:, :0]
+        scaled = self._scales.from_right(rows[:, :n_rest])
+        lower = np.asfortranarray(self._lower[:n_rest, :n_rest])
+        solved, _ = lapack.dtrtrs(lower, scaled.T, lower=1)
+        return np.asarray(solved).T
+
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
         """Return half the derivative of log|A| in the L of the rest, then in tau."""
         design = self._design

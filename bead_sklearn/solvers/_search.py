@@ -14,8 +14,12 @@ from bead_sklearn.solvers._parameters import VarianceParameters
 from bead_sklearn.solvers._scoring import score
 from bead_sklearn.solvers._start import em_step, theta_units
 
-#: Steps of the EM algorithm before the search.
-_EM_STEPS = 2
+#: Steps of the EM algorithm before the search. A second one saves nothing.
+_EM_STEPS = 1
+
+#: An EM step of so many standard errors, and of at most such a share of a standard
+#: deviation, tells how much of the information on it the data have: at least so much.
+_TELLING, _SHORT, _LEAST_KNOWN = 0.5, 0.15, 0.03
 
 #: A standard deviation below this share of its ordinary size is reported as zero.
 _SINGULAR = 1e-4
@@ -44,6 +48,8 @@ class Solution(NamedTuple):
         ``theta`` at the start, after each EM step and after each iteration.
     unit : ndarray of shape (n_parameters,)
         About the standard errors of ``theta``.
+    basis : ndarray of shape (k, k)
+        Root of the covariance of ``free``, about.
     """
 
     free: np.ndarray
@@ -51,6 +57,7 @@ class Solution(NamedTuple):
     optimum: Maximum
     history: list[np.ndarray]
     unit: np.ndarray
+    basis: np.ndarray
 
 
 def search(
@@ -65,6 +72,7 @@ def search(
     verbose: bool,
     is_exact: bool = True,
     information: Callable[[], np.ndarray] | None = None,
+    recenter: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Solution:
     """Maximise a likelihood from a good starting point.
 
@@ -91,6 +99,8 @@ def search(
     information : callable, default=None
         Information of ``theta`` at the last evaluation. The search then begins with
         Newton steps rather than those of the EM algorithm.
+    recenter : callable, default=None
+        theta -> center, basis: those that suit other variances than the first ones.
     """
     k = len(center)
     lower, upper, precision = parameters.lower, parameters.upper, parameters.precision
@@ -99,7 +109,7 @@ def search(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
         value, by_free, by_theta = likelihood(free, theta)
-        pull = precision * theta
+        pull = precision @ theta
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
@@ -116,7 +126,7 @@ def search(
     if information is not None and moving.any():
         theta, known, n_iter = score(
             lambda theta: penalised(center, theta)[::2],
-            lambda: information() + np.diag(precision),
+            lambda: information() + precision,
             theta,
             lower,
             upper,
@@ -127,12 +137,18 @@ def search(
         )
     elif is_far:
         for _ in range(_EM_STEPS):
-            gradient = penalised(center, theta)[2]
+            before, gradient = theta, penalised(center, theta)[2]
             theta = np.clip(em_step(design, theta, gradient, moving), lower, upper)
             keep(theta)
+        if recenter is not None and k:
+            center, basis = recenter(theta)
     unit = theta_units(design, theta, parameters.ordinary)
     if n_iter:
         spread = known / np.outer(unit, unit)
+    elif is_far and information is None:
+        change = unit * (gradient - penalised(center, theta)[2])
+        share = known_share(change, (theta - before) / unit, theta / unit)
+        spread = np.diag(np.append(np.ones(k), 1.0 / share))
 
     first, first_x = theta, theta / unit
 
@@ -177,7 +193,27 @@ def search(
             break
         optimum = again
     theta = _zero_if_singular(theta_of(optimum.x), parameters)
-    return Solution(center + basis @ optimum.x[:k], theta, optimum, history, unit)
+    free = center + basis @ optimum.x[:k]
+    return Solution(free, theta, optimum, history, unit, basis)
+
+
+def known_share(change: np.ndarray, moved: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Estimate how much of the information on each parameter the data have.
+
+    From what the gradient did along an EM step, where that was short as such a step is
+    when the data have little. All in units of the standard errors that there would be
+    if the effects were known.
+
+    Parameters
+    ----------
+    change, moved : ndarray of shape (n_parameters,)
+        By how much the gradient fell and the parameters moved.
+    theta : ndarray of shape (n_parameters,)
+        Where to.
+    """
+    is_telling = (np.abs(moved) > _TELLING) & (np.abs(moved) < _SHORT * theta)
+    share = np.divide(change, moved, out=np.ones_like(moved), where=is_telling)
+    return np.clip(share, _LEAST_KNOWN, 1.0)
 
 
 def _zero_if_singular(theta: np.ndarray, parameters: VarianceParameters) -> np.ndarray:

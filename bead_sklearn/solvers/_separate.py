@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from bead_sklearn.solvers._design import Design
+from bead_sklearn.solvers._dual import DualEquations
 from bead_sklearn.solvers._factorization import Factorization
 from bead_sklearn.solvers._scales import Scales
 from bead_sklearn.solvers._variances import Covariances
@@ -42,12 +43,15 @@ class SeparateEquations:
         The linear predictor, with J outputs.
     scales : Scales
         Prior scales.
-    parts : list of Factorization
+    parts : list of Factorization or DualEquations
         Of each output.
     """
 
     def __init__(
-        self, design: Design, scales: Scales, parts: list[Factorization]
+        self,
+        design: Design,
+        scales: Scales,
+        parts: Sequence[Factorization | DualEquations],
     ) -> None:
         self.design = design
         self.scales = scales
@@ -55,8 +59,12 @@ class SeparateEquations:
 
     @property
     def inverse_own(self) -> np.ndarray:
-        """D^-1 of each level of the first factor, (q, r, r)."""
-        return interleave([part.inverse_own for part in self._parts])
+        """D^-1 of each level of the first factor, (q, r, r), if it has few effects."""
+        blocks = []
+        for part in self._parts:
+            assert isinstance(part, Factorization)
+            blocks.append(part.inverse_own)
+        return interleave(blocks)
 
     def log_det(self, n_rest: int) -> float:
         """Return log|H|."""
@@ -85,7 +93,8 @@ class SeparateEquations:
 
     def row_variances(self, n_rest: int) -> np.ndarray:
         """Return the variance of each output of the rows, (n_rows, J)."""
-        return self.covariances(n_rest).output_variances(self.design)
+        n = n_rest // len(self._parts)
+        return np.stack([part.row_variances(n) for part in self._parts], axis=1)
 
     def log_det_gradient(self, n_rest: int) -> list[np.ndarray]:
         """Return half the derivative of log|H| in each L, then in tau."""

@@ -29,6 +29,7 @@ from bead_sklearn.solvers._sparse_crossproducts import (
     cross_rmatvec,
 )
 from bead_sklearn.solvers._variances import (
+    Covariances,
     level_bilinear,
     level_blocks,
     own_variances,
@@ -108,6 +109,10 @@ class SparseCovariances:
                     some,
                 )
         return np.maximum(variances, 0.0)
+
+    def at_levels(self, levels: np.ndarray) -> Covariances:
+        """Return the covariances of some levels and the rest as matrices."""
+        return Covariances(self.own[levels], -self._times_rest(levels), self.rest)
 
     def _times_rest(self, levels: np.ndarray) -> np.ndarray:
         """Return B times ``rest`` for some levels, (n, r, m)."""

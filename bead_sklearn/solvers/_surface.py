@@ -157,6 +157,14 @@ class GaussianSurface(LikelihoodSurface):
         relative = self._objective.factorization.fixed_covariance()
         return relative * self._objective.sigma**2
 
+    def by_log_sigma(self) -> np.ndarray | None:
+        """Return the derivative of the gradient at the last x in log(sigma).
+
+        None where a parameter is held in the unit of the response.
+        """
+        is_plain = not self._parameters.absolute.any()
+        return self._objective.by_log_sigma() if is_plain else None
+
     def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
         """Return L of a factor, G = L L', in the unit of eta."""
         theta = x[self.theta] * np.where(self._parameters.absolute, 1.0, self.sigma(x))
@@ -246,7 +254,7 @@ class LaplaceSurface(LikelihoodSurface):
         value, by_beta, by_theta, by_own = self._objective(
             self.fixed(x), theta, x[self.theta.stop :]
         )
-        pull = self._parameters.precision * theta
+        pull = self._parameters.precision @ theta
         return value - 0.5 * float(pull @ theta), np.concatenate(
             [self._basis.T @ by_beta, by_theta - pull, by_own]
         )

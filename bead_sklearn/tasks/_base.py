@@ -256,6 +256,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
             variances=VarianceOptions(
                 estimate=mixed_effects.estimates_variances,
                 initial_variance=mixed_effects.held_variance,
+                sd_scale=mixed_effects.prior_sd_scale,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
                 zero_factors=tuple(sorted(held)),
             ),
@@ -498,6 +499,9 @@ class MixedModel(MixedModelInference, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+        limitation = fit.family.limitation()
+        if limitation is not None:
+            warnings.warn(limitation, ConvergenceWarning, stacklevel=4)
         zero = [
             component.grouping_factor
             for component in self.variance_components_

@@ -13,7 +13,9 @@ from bead_sklearn.solvers import (
     Design,
     MixedModelFit,
     Posterior,
+    draw_conditional,
     draw_posterior,
+    draw_prior,
     fit_mixed_model,
     predict_sets,
 )
@@ -33,7 +35,7 @@ class CandidateCoefficients(CandidateModel):
 
         Nothing is known about their words and lengths, and the coefficients of the
         other features mean what they mean beside these: newcomers have coefficients
-        of their own, from the same answers.
+        of their own, which vary as they do without these, from the same answers.
         """
         super()._store(fit, design, rows)
         self.coef_names_ = [*self.coef_names_, *self._held]
@@ -57,15 +59,17 @@ class CandidateCoefficients(CandidateModel):
             ).posterior
 
     def _without_own(self, design: Design) -> Design:
-        """Leave out features of one person's answers, and that person's effects."""
+        """Leave out features of one person's answers, and effects on them."""
         own = tuple(OWN_FEATURES)
         fixed = _columns_of(design.fixed, self._features.coefficient_names_, own)
         ridge = design.ridge
         if ridge is not None:
             ridge = _columns_of(ridge, self._features.ridge_names_, own)
-        people = set(self._utilities.levels_)
-        sources = {item.name: set(item.sources) for item in self._structures}
-        factors = tuple(f for f in design.factors if not sources[f.name] & people)
+        factors = tuple(
+            factor
+            for factor in design.factors
+            if not any(name.startswith(own) for name in factor.effect_names)
+        )
         return replace(design, fixed=fixed, ridge=ridge, factors=factors)
 
     def _are_newcomers(self, ids: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -163,6 +167,35 @@ class CandidateCoefficients(CandidateModel):
             new_levels=self._new_levels(design, rows.ids, everyone=False),
             marginal=marginal & set(posterior.factor_names),
         ).reshape(n_draws, -1, rows.n_options)
+        return self._with_held(theta[:, :, 1:] - theta[:, :, :1])
+
+    def _draw_new(
+        self,
+        posterior: Posterior,
+        design: Design,
+        rows: AlternativeRows,
+        n_draws: int,
+        rng: np.random.RandomState,
+        conditional: bool,
+    ) -> np.ndarray:
+        """Draw the coefficients that unit rows stand for from the population.
+
+        If ``conditional``, only those of new participants and items.
+        """
+        levels = self._new_levels(design, rows.ids, everyone=not conditional)
+        if conditional:
+            theta = draw_conditional(posterior, design, n_draws, rng, new_levels=levels)
+        else:
+            is_estimated = self._options.variances.alpha is None
+            theta = draw_prior(
+                posterior,
+                design,
+                n_draws,
+                rng,
+                levels=levels,
+                ridge_variance=self._ridge_variance() if is_estimated else 0.0,
+            )
+        theta = theta.reshape(n_draws, -1, rows.n_options)
         return self._with_held(theta[:, :, 1:] - theta[:, :, :1])
 
 

@@ -268,6 +268,7 @@ class CandidateModel(MixedModelClassifier):
                 "learn from: no answer is given twice, and there are too few to tell "
                 "those given from others."
             )
+        self._n_apart = float(counts.sum() - counts[sets.answer].sum())
         at = numbers[sets.answer][sets.sets]
         values, names = self._products(
             sets.features,
@@ -325,6 +326,15 @@ class CandidateModel(MixedModelClassifier):
             bias=values[:, self._bias_columns],
         )
 
+    def _caveats(self) -> list[str]:
+        """Say how many answers are not explained."""
+        if not self._n_apart:
+            return []
+        return [
+            f"{self._n_apart:g} more answers, which nobody else gave, take part in the "
+            "features only: how probable such answers are the model can hardly say."
+        ]
+
     def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
         n_answers = max(int((np.bincount(codes)[codes] > 1).sum()), 1)
@@ -369,7 +379,8 @@ class CandidateModel(MixedModelClassifier):
         assert isinstance(rows, SampledRows)
         assert rows.bias is not None
         values = np.hstack([judgments.numeric_matrix(), rows.bias])
-        return Covariates(values, [*judgments.numeric_names, *self._bias_names])
+        names = [*judgments.numeric_names, *self._bias_names]
+        return Covariates(values, names, shares=rows.shares)
 
     def _terms(
         self,
@@ -385,6 +396,7 @@ class CandidateModel(MixedModelClassifier):
         bias = tuple(name for name in self._bias_names if name in covariate_names)
         terms = []
         if mixed_effects.formula is not None:
+            _check_slopes(mixed_effects.terms(), covariate_names)
             for term in mixed_effects.terms():
                 slopes = dict.fromkeys([*constants * term.intercept, *term.slopes])
                 own = tuple(name for name in slopes if name not in self._held)
@@ -438,6 +450,23 @@ def _people_matter(mixed_effects: Any) -> bool:
     """Whether answers of different people may differ."""
     resolved = resolve_mixed_effects(mixed_effects)
     return resolved.formula is not None or resolved.mode != "fixed"
+
+
+def _check_slopes(terms: list[FormulaTerm], covariate_names: list[str]) -> None:
+    """Raise if a slope is one over a column that all candidates share."""
+    for term in terms:
+        for slope in term.slopes:
+            products = [f"{slope}:{constant}" for constant in _CONSTANTS]
+            offered = [name for name in products if name in covariate_names]
+            if offered and slope not in covariate_names:
+                factor = ":".join(term.factor)
+                raise ValueError(
+                    f"The random-effects formula lets the covariate {slope!r} vary, "
+                    "which is the same for all candidates of a question and so changes "
+                    "no choice between them. It acts through what they have: write "
+                    + " or ".join(f"(1 + {name} | {factor})" for name in offered)
+                    + "."
+                )
 
 
 def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn.inputs import match_levels
-from bead_sklearn.solvers import draw_conditional, draw_prior
 from bead_sklearn.tasks._answers import by_row
 from bead_sklearn.tasks._candidate_coefficients import CandidateCoefficients
 from bead_sklearn.tasks._inference import check_count, check_temperature
@@ -217,23 +216,18 @@ class CandidateUtilities(CandidateCoefficients):
         ids, person = self._people(asked)
         rows = self._unit_rows(ids, len(asked.row))
         _, design = self._build(rows)
-        levels = self._new_levels(design, rows.ids, everyone=not conditional)
-        if conditional:
-            theta = draw_conditional(
-                self._posterior, design, n_simulations, rng, new_levels=levels
+        theta = self._draw_new(
+            self._posterior, design, rows, n_simulations, rng, conditional
+        )
+        new = self._are_newcomers(ids, theta.shape[1])
+        if new.any():
+            assert self._newcomers is not None
+            reduced = self._without_own(design)
+            drawn = self._draw_new(
+                self._newcomers, reduced, rows, n_simulations, rng, conditional
             )
-        else:
-            is_estimated = self._options.variances.alpha is None
-            theta = draw_prior(
-                self._posterior,
-                design,
-                n_simulations,
-                rng,
-                levels=levels,
-                ridge_variance=self._ridge_variance() if is_estimated else 0.0,
-            )
-        theta = theta.reshape(n_simulations, -1, rows.n_options)
-        theta = self._with_held(theta[:, :, 1:] - theta[:, :, :1])[:, person]
+            theta[:, new] = drawn[:, new]
+        theta = theta[:, person]
         points = rng.uniform(size=(n_simulations, len(asked.row)))
         cases = Cases.all_of(asked, self._cases(asked))
         codes = np.empty(points.shape, dtype=np.intp)

@@ -115,8 +115,8 @@ class ClozeClassifier(MaskedCandidates):
 
     Without a language model, participants not seen in fit have no words and lengths
     of their own. They are predicted by other coefficients, estimated from the same
-    fillers without ``own_words`` and ``own_length``; ``coef_`` is for those who are
-    known.
+    fillers without ``own_words`` and ``own_length``, and vary by the effects estimated
+    along with these; ``coef_`` is for those who are known.
 
     References
     ----------

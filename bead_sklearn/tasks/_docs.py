@@ -25,7 +25,9 @@ mixed_effects : str or MixedEffects, default="auto"
     coefficient of ``typicality``), "random_slopes" (the coefficients of
     ``frequency`` and ``words`` too), a formula over names of features such as
     ``"(1 + frequency | participant)"``, 1 standing for ``typicality`` and factors
-    being columns of X, or a :class:`~bead_sklearn.effects.MixedEffects`.
+    being columns of X, or a :class:`~bead_sklearn.effects.MixedEffects`. A numeric
+    column of X, such as a trial number, is the same for all candidates and acts
+    through what they have: ``"(1 + trial:frequency | participant)"``.
 """
 
 _N_ALTERNATIVES = """\

@@ -29,9 +29,12 @@ from bead_sklearn.solvers import DenseBlock
 #: under a ridge.
 ROWS_PER_COLUMN = 10
 
-#: Smallest pivot of a matrix of correlations at which its rank is beyond doubt, and
-#: the rows from which one is summed at once.
-_CLEAR_RANK = 1e-5
+#: Smallest pivot of a matrix of correlations at which its rank is beyond doubt, in
+#: single and in double precision, and the rows from which one is summed at once.
+_RANK_BY_CORRELATIONS: tuple[tuple[type[np.floating], float], ...] = (
+    (np.float32, 0.05),
+    (np.float64, 1e-5),
+)
 _CHUNK = 4096
 
 #: Averages of columns below this share of their spread are zero.
@@ -266,8 +269,7 @@ class FeatureBuilder:
         rows = block.rows()
         # Centred and scaled columns keep the normal equations accurate for columns
         # such as years; the intercept, column 0, stays as it is.
-        center = np.average(rows, axis=0, weights=weights)
-        spread = np.average((rows - center) ** 2, axis=0, weights=weights)
+        center, spread = _moments(rows, weights)
         if self.intercept_:
             center[0], spread[0] = 0.0, 1.0
         constant = spread <= (1e-12 * np.abs(center)) ** 2
@@ -332,7 +334,8 @@ class FeatureBuilder:
         if d > n:
             centred = (block.values - self.ridge_center_) / self.ridge_scale_
             _, sizes, right = linalg.svd(centred, full_matrices=False)
-            rank = int((sizes > 1e-10 * sizes.max(initial=1e-300)).sum())
+            # Features that are all alike keep a direction, of which nothing comes.
+            rank = max(1, int((sizes > 1e-10 * sizes.max(initial=1e-300)).sum()))
             self.ridge_basis_ = right[:rank].T
 
     def _raw(self, judgments: Judgments) -> Columns:
@@ -407,8 +410,11 @@ class FeatureBuilder:
         return names
 
     def _finish(self, raw: Columns, unspanned: bool = False) -> Columns:
-        standard = (raw.fixed.values - self.fixed_center_) / self.fixed_scale_
-        fixed = DenseBlock(standard[:, self.kept_], raw.fixed.index)
+        standard = raw.fixed.values - self.fixed_center_
+        standard /= self.fixed_scale_
+        if len(self.kept_) < standard.shape[1]:
+            standard = standard[:, self.kept_]
+        fixed = DenseBlock(standard, raw.fixed.index)
         if raw.ridge is None:
             return Columns(fixed, None, None)
         centred = (raw.ridge.values - self.ridge_center_) / self.ridge_scale_
@@ -453,6 +459,46 @@ def takes_ridge(alpha: float | str, n_judgments: float, n_columns: int) -> bool:
     return n_columns > 0 and alpha != 0
 
 
+def _moments(rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return weighted means and variances of columns.
+
+    Some rows at a time: the sum of a constant stays its multiple to 12 digits.
+    """
+    parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
+    total = weights.sum()
+    sums = [weights[part] @ rows[part] for part in parts]
+    center: np.ndarray = np.sum(sums, axis=0) / total
+    squares = [weights[part] @ (rows[part] - center) ** 2 for part in parts]
+    return center, np.sum(squares, axis=0) / total
+
+
+def _correlation_pivots(
+    rows: np.ndarray,
+    center: np.ndarray,
+    scale: np.ndarray,
+    roots: np.ndarray,
+    dtype: type[np.floating],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the norms of standardised columns, and what is left of each in turn.
+
+    The latter is 0 where the correlations are not positive definite.
+    """
+    n_columns = rows.shape[1]
+    gram = np.zeros((n_columns, n_columns))
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        scaled = rows[part] - center
+        scaled /= scale
+        scaled *= roots[part, None]
+        scaled = scaled.astype(dtype, copy=False)
+        gram += scaled.T @ scaled
+    norms = np.sqrt(np.diagonal(gram))
+    if not (norms > 0).all():
+        return norms, np.zeros(1)
+    lower, _, _, info = lapack.dpstrf(gram / np.outer(norms, norms), lower=1)
+    return norms, np.diagonal(lower) if info == 0 else np.zeros(1)
+
+
 def _independent_columns(
     rows: np.ndarray,
     center: np.ndarray,
@@ -466,17 +512,10 @@ def _independent_columns(
     Their correlations say so at half the digits; where that is not enough, an
     orthogonal decomposition.
     """
-    n_columns = rows.shape[1]
-    gram = np.zeros((n_columns, n_columns))
-    for start in range(0, len(rows), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        scaled = (rows[part] - center) / scale * roots[part, None]
-        gram += scaled.T @ scaled
-    norms = np.sqrt(np.diagonal(gram))
-    if (norms > 0).all():
-        lower, _, _, info = lapack.dpstrf(gram / np.outer(norms, norms), lower=1)
-        if info == 0 and np.diagonal(lower).min() > _CLEAR_RANK:
-            return np.arange(n_columns)
+    for dtype, clear in _RANK_BY_CORRELATIONS:
+        norms, pivots = _correlation_pivots(rows, center, scale, roots, dtype)
+        if pivots.min() > clear:
+            return np.arange(rows.shape[1])
     scaled = (rows - center) / scale * roots[:, None]
     scaled /= np.where(norms > 0, norms, 1.0)
     _, r, pivots = linalg.qr(scaled, mode="economic", pivoting=True)

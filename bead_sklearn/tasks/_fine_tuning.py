@@ -144,15 +144,13 @@ def read_tuning(net: Any) -> Tuning:
     """Return how the training of a net went."""
     best = net.best_weights()
     history = net.history
-    valid = [row["valid_loss"] for row in history if "valid_loss" in row]
-    if valid:
-        valid = [best.first_loss_, *valid]
-    return Tuning(
-        [float(row["train_loss"]) for row in history if "train_loss" in row],
-        [float(loss) for loss in valid],
-        best.best_epoch_ if valid else len(history),
-        net.kind_,
-    )
+    # An epoch that was interrupted has no losses.
+    train = [float(row["train_loss"]) for row in history if "train_loss" in row]
+    if net.train_split is None:
+        return Tuning(train, [], len(train), net.kind_)
+    losses = [row["valid_loss"] for row in history if "valid_loss" in row]
+    valid = [float(loss) for loss in (best.first_loss_, *losses)]
+    return Tuning(train, valid, best.best_epoch_, net.kind_)
 
 
 def train_split_of(held_out: np.ndarray | None) -> Any:
@@ -165,7 +163,8 @@ def train_split_of(held_out: np.ndarray | None) -> Any:
 def held_out_rows(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
     """Return which rows are held out; None where the net holds out none.
 
-    Whole participants where their effects will be integrated out, else judgments.
+    Whole participants where their effects will be integrated out, else judgments, as
+    of one participant alone.
     """
     split = net.train_split
     if split is None:
@@ -186,6 +185,8 @@ def held_out_rows(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
             )
         ids = combine_ids(rows.ids, next(iter(factors)))
         units = encode_levels(ids)[1]
+        if split.by == "auto" and len(np.unique(units)) < 2:
+            units = judgment
     if len(np.unique(units)) < 2:
         return None
     random_state = check_random_state(net.random_state)
@@ -460,10 +461,8 @@ def _head_modes(
     Of all levels in the order of `levels_of_rows`, as the frozen fit has them.
     """
     features = start._features
-    effects = start.effects_[factor.name]
-    levels = levels_of_rows(start, rows, factor)[0]
     n_outputs = start._family.n_outputs
-    modes = effects.modes - effects.structure.prior.mean
+    modes = _modes(start, rows, factor)
     by_column = modes.reshape(len(modes), -1, n_outputs)
     intercepts, slopes = by_column[:, 0], by_column[:, 1:]
     n_text = len(features.text_names_)
@@ -476,12 +475,15 @@ def _head_modes(
             coefficients = ridge[:, :n_text]
         else:
             coefficients = np.einsum("dk,qkj->qdj", basis[:n_text], ridge)
-    place = match_levels(effects.levels, levels)
-    known = (place >= 0)[:, None]
-    return (
-        np.where(known, intercepts[place], 0.0),
-        np.where(known[:, :, None], coefficients[place], 0.0),
-    )
+    return intercepts, coefficients
+
+
+def _modes(start: MixedModel, rows: Rows, factor: RandomFactor) -> np.ndarray:
+    """Return effects in the order of `levels_of_rows`, 0 where they are unknown."""
+    effects = start.effects_[factor.name]
+    place = match_levels(effects.levels, levels_of_rows(start, rows, factor)[0])
+    modes = effects.modes - effects.structure.prior.mean
+    return np.where((place >= 0)[:, None], modes[place], 0.0)
 
 
 def _terms(
@@ -514,5 +516,7 @@ def _terms(
         if estimated and (sds * size < LEAST_SD * unit).any():
             least = np.maximum(sds, ORDINARY_SD * unit / size)
             theta = structure.from_sds(least)
-        terms[f"factor:{factor.name}"] = EffectTerm("covariates", structure, theta)
+        modes = _modes(start, rows, factor)
+        term = EffectTerm("covariates", structure, theta, modes)
+        terms[f"factor:{factor.name}"] = term
     return terms

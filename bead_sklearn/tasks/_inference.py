@@ -89,6 +89,10 @@ class MixedModelInference:
         """
         return describe(self)
 
+    def _caveats(self) -> list[str]:
+        """Return what else the description of a fit should say."""
+        return []
+
     def ranef(self: Any, *, level: float = 0.95) -> Any:
         """Return the effects of all levels as a table.
 

@@ -260,7 +260,7 @@ class OrdinalScaleClassifier(MixedModelClassifier):
                 raise ValueError(
                     f"y has values that are not among the categories "
                     f"{self.classes_.tolist()}: {unknown}, the first in row {row}: "
-                    f"{labels[row]!r}."
+                    f"{labels.tolist()[row]!r}."
                 )
         return codes.astype(np.float64)
 

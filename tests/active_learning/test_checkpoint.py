@@ -26,7 +26,7 @@ LR = LogisticRegression(max_iter=1000)
 SCRIPT = """
 import json, os, signal, sys
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from bead_sklearn import ActiveLearningSearch, BinaryClassifier
 from bead_sklearn.active_learning import StabilizingPredictions
 
@@ -35,6 +35,8 @@ X, y = load_iris(return_X_y=True)
 estimator = LogisticRegression(max_iter=1000)
 if model == "mixed":
     estimator, y = BinaryClassifier(), (y > 0).astype(int)
+if model == "warm":  # three passes from wherever the round before has ended
+    estimator = SGDClassifier("log_loss", max_iter=3, tol=None, random_state=0)
 
 def run(name, kill_at=0, where="before"):
     asked = [0]
@@ -58,6 +60,7 @@ def run(name, kill_at=0, where="before"):
         oracle=oracle,
         max_labels=24,
         stopping=StabilizingPredictions(1.0, window=12),
+        warm_start=True if model == "warm" else "auto",
         checkpoint=f"{folder}/{name}.json",
         random_state=3,
     ).fit(X)
@@ -88,7 +91,7 @@ for kill_at in range(1, json.load(open(f"{folder}/whole.result"))["asked"] + 1):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("model", ["plain", "chunks", "mixed"])
+@pytest.mark.parametrize("model", ["plain", "chunks", "mixed", "warm"])
 def test_killed_at_any_round(tmp_path, model):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path), model],

@@ -21,6 +21,8 @@ PARTICIPANT = ("participant",)
         ("(x + 0 | g)", [FormulaTerm(("g",), False, ("x",), True)]),
         ("(0 + x | g)", [FormulaTerm(("g",), False, ("x",), True)]),
         ("(x - 1 | g)", [FormulaTerm(("g",), False, ("x",), True)]),
+        ("(x:z + y | g)", [FormulaTerm(("g",), True, ("x:z", "y"), True)]),
+        ("(0 + `a b`:z | g)", [FormulaTerm(("g",), False, ("a b:z",), True)]),
         ("(1 + x + z || g)", [FormulaTerm(("g",), True, ("x", "z"), False)]),
         ("(1 | a:b)", [FormulaTerm(("a", "b"), True, (), True)]),
         (
@@ -58,6 +60,9 @@ def test_formulas(formula, terms):
         ("(1 | g) + ", 11, "expected '\\('"),
         ("(0 | g)", 2, "needs a covariate"),
         ("(x + x | g)", 6, "stands twice"),
+        ("(x:z + x:z | g)", 8, "stands twice"),
+        ("(x: | g)", 5, "name of a covariate"),
+        ("(x:1 | g)", 4, "name of a covariate"),
         ("(1 - x | g)", 6, "only '- 1'"),
         ("(1 | a:b/c)", 9, "cannot be mixed"),
         ("(1 | g) ~ x", 9, "unexpected character"),

@@ -10,10 +10,12 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
+from bead_sklearn import BinaryClassifier
 from bead_sklearn.encoders import TransformerEncoder
 from bead_sklearn.encoders._cache import EmbeddingCache
-from bead_sklearn.encoders._pretrained import load_model
+from bead_sklearn.encoders._pretrained import PretrainedModel, load_model
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -201,6 +203,32 @@ class TestCache:
         network.save_pretrained(copy)
         after = encoder.fit_transform(TEXTS)
         assert np.abs(before - after).max() > 0.01
+
+    def test_a_grid_search_encodes_each_distinct_string_once(
+        self, folder, tmp_path, monkeypatch
+    ):
+        encoded = []
+        embed = PretrainedModel.embed
+
+        def count(self, texts, **options):
+            encoded.extend(texts)
+            return embed(self, texts, **options)
+
+        monkeypatch.setattr(PretrainedModel, "embed", count)
+        rng = np.random.default_rng(0)
+        words = ["dog", "saw", "a", "cat", "the"]
+        strings = [" ".join(rng.choice(words, 4)) for _ in range(40)]
+        texts = rng.choice(strings, 120)
+        y = rng.integers(2, size=len(texts))
+        encoder = TransformerEncoder(folder, cache=tmp_path / "c")
+        search = GridSearchCV(
+            BinaryClassifier(encoder=encoder),
+            {"alpha": [0.1, 1.0, 10.0]},
+            cv=5,
+            error_score="raise",
+        ).fit(texts, y)
+        assert len(search.cv_results_["params"]) == 3
+        assert sorted(encoded) == sorted(set(texts))
 
     def test_many_texts(self, tmp_path):
         cache = EmbeddingCache(tmp_path / "c", ["m"])

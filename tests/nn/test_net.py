@@ -438,51 +438,42 @@ def test_columns_must_be_of_one_length():
         MixedEffectsNet(Linear).fit(X["x"], y)
 
 
-RESUMING = """
-import sys, time
-sys.path.insert(0, {here!r})
-import numpy as np, torch
-torch.set_num_threads(1)
-from test_net import Dropped, simulate
-from bead_sklearn.nn import MixedEffectsNet
+def resuming(folder, pause=0.0):
+    """Train for six epochs with a checkpoint; the losses and predictions at the end."""
 
-X, y, _, _ = simulate(n_groups=30)
-class Slow(Dropped):
-    def forward(self, x):
-        time.sleep({pause} * self.training)
-        return super().forward(x)
-net = MixedEffectsNet(
-    Slow, lr=0.02, max_epochs=6, patience=None, random_state=0, checkpoint={folder!r}
-).fit(X, y)
-print(float(net.history[-1, "train_loss"]), float(net.history[-1, "valid_loss"]),
-      float(np.abs(net.predict_eta(X)).sum()), len(net.history))
+    class Slow(Dropped):
+        def forward(self, x):
+            time.sleep(pause * self.training)
+            return super().forward(x)
+
+    X, y, _, _ = simulate(n_groups=30)
+    options = {**FAST, "max_epochs": 6, "patience": None, "checkpoint": folder}
+    net = MixedEffectsNet(Slow, **options).fit(X, y)
+    losses = [net.history[-1, f"{part}_loss"] for part in ("train", "valid")]
+    return [*losses, float(np.abs(net.predict_eta(X)).sum()), len(net.history)]
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_net import resuming
+resuming(sys.argv[2], pause=0.05)
 """
 
 
 def test_training_goes_on_where_the_process_was_killed(tmp_path):
-    def script(folder, pause):
-        text = RESUMING.format(
-            here=str(Path(__file__).parent), folder=str(folder), pause=pause
-        )
-        return [sys.executable, "-c", text]
-
-    def run(folder, pause=0.0):
-        done = subprocess.run(
-            script(folder, pause), check=True, capture_output=True, text=True
-        )
-        return [float(part) for part in done.stdout.split()]
-
-    whole = run(tmp_path / "whole")
-    process = subprocess.Popen(script(tmp_path / "killed", 0.05))
-    file = tmp_path / "killed" / "training.safetensors"
-    deadline = time.monotonic() + 60
-    while not file.is_file() and time.monotonic() < deadline:
+    whole = resuming(tmp_path / "whole")
+    here, folder = str(Path(__file__).parent), tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, here, str(folder)])
+    deadline = time.monotonic() + 120
+    while not (folder / "training.safetensors").is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(0.3)  # into a later epoch
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    resumed = run(tmp_path / "killed")
-    assert resumed == pytest.approx(whole, abs=1e-5)
+    assert resuming(folder) == pytest.approx(whole, abs=1e-5)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -429,3 +430,48 @@ def test_errors():
         JointAOptimal(participant="worker")(model, X)
     with pytest.raises(ValueError, match=r"task model.*LogisticRegression is none"):
         get_query_strategy("a_optimal").check(LogisticRegression())
+
+
+@pytest.mark.parametrize("name", ["a_optimal", "joint_a_optimal"])
+def test_a_model_that_found_nothing_leaves_the_order_to_chance(name):
+    # Ridge and variance are estimated as zero: no judgment promises anything.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6))
+    y, groups = rng.permutation(np.arange(40) % 3), np.arange(40) % 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = OrdinalScaleClassifier().fit(X, y, groups=groups)
+    assert np.isinf(model.alpha_)
+    assert model.variance_components_[0].variance[0] == 0
+    pool = get_query_strategy(name).score_pool(model, X, groups=groups)
+    assert not pool.utilities.any()
+    order = rng.permutation(40)
+    assert pool.select(5, order).tolist() == order[:5].tolist()
+
+
+def test_sparsely_crossed_factors(monkeypatch):
+    # People and items that meet rarely are solved with sparse cross-products.
+    d = make_judgments("binary", n_participants=180, n_items=160, random_state=0)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"participant": d.groups, "item": d.items})
+    X["x"] = rng.normal(size=len(X))
+    rows = rng.choice(len(X), 1500, replace=False)
+    pool = X.iloc[rng.choice(len(X), 300, replace=False)]
+    model = BinaryClassifier(mixed_effects="(1 | participant) + (1 | item)")
+    kinds, utilities = [], []
+    for smallest in (10**9, 0):
+        monkeypatch.setattr("bead_sklearn.solvers._algebra._SMALL_CROSS", smallest)
+        fitted = model.fit(X.iloc[rows], d.y[rows])
+        kinds.append(type(fitted._posterior.joint).__name__)
+        utilities.append(
+            [
+                strategy(fitted, pool)
+                for strategy in (
+                    AOptimal(participant="participant"),
+                    JointAOptimal(participant="participant"),
+                    ExpectedInformationGain("population", participant="participant"),
+                )
+            ]
+        )
+    assert kinds == ["Covariances", "SparseCovariances"]
+    np.testing.assert_allclose(*utilities, rtol=1e-4)

@@ -125,6 +125,7 @@ def test_quantities_on_the_surface(kind):
     for quantity in quantities(problem):
         value, gradient = quantity.at(surface, surface.start)
         assert value == pytest.approx(quantity.estimate(fit), rel=1e-6)
+        assert quantity.lower <= value <= quantity.upper
         numeric = numeric_gradient(
             lambda x, q=quantity: q.at(surface, x)[0], surface.start
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -87,31 +88,72 @@ def test_unknown_participants_are_the_population(fitted):
     assert np.abs(known - population).max() > 1e-4
 
 
-@every_task
-def test_newcomers_are_predicted_as_by_a_model_without_participants(task):
-    """Coefficients beside features of known people would be the wrong ones."""
+@pytest.fixture(scope="module", params=MODELS)
+def asked_newcomers(request):
+    """A model, one without participants, and questions to newcomers."""
+    task = request.param
     d = make_judgments(task, n_participants=30, n_items=24, random_state=1)
     fixed = MODELS[task](mixed_effects="fixed", random_state=0).fit(d.X, d.y)
     model = MODELS[task](random_state=0).fit(d.X, d.y, groups=d.groups)
     assert "own_words" in model.coef_names_
+    return model, fixed, d
+
+
+def test_newcomers_are_predicted_about_as_by_a_model_without_participants(
+    asked_newcomers,
+):
+    """Coefficients beside features of known people would be the wrong ones."""
+    model, fixed, d = asked_newcomers
     X, new = d.X[:20], ["new"] * 20
-    eta, std = fixed.predict_linear(X, return_std=True)
-    for groups in (new, None):
-        found = model.predict_linear(X, groups=groups, return_std=True)
-        np.testing.assert_allclose(found[0], eta, atol=1e-8)
-        np.testing.assert_allclose(found[1], std, atol=1e-8)
-    expected = fixed.predict_proba(X)  # averaged over other points
-    np.testing.assert_allclose(model.predict_proba(X), expected, atol=0.01)
-    draws = model.sample_posterior(300, X[:2], random_state=0, response=True)
-    np.testing.assert_allclose(draws.mean(axis=0), expected[:2], atol=0.03)
+    eta = model.predict_linear(X)
+    np.testing.assert_allclose(model.predict_linear(X, groups=new), eta)
+    p, expected = model.predict_proba(X), fixed.predict_proba(X)
+    np.testing.assert_allclose(p, expected, atol=0.02)
     # Side by side with people who are known each is predicted as alone.
     both = model.predict_linear(X, groups=[*d.groups[:10], *new[10:]])
     known = model.predict_linear(X[:10], groups=d.groups[:10])
     np.testing.assert_allclose(both[:10], known)
     np.testing.assert_allclose(both[10:], eta[10:], atol=1e-8)
-    # With effects of zero rather than anybody's the coefficients are those shown.
-    asked = model.set_params(population="conditional").predict_linear(X)
-    assert np.abs(asked - eta).max() > 1e-3
+    draws = model.sample_posterior(300, X[:2], random_state=0, response=True)
+    np.testing.assert_allclose(draws.mean(axis=0), p[:2], atol=0.03)
+
+
+def test_newcomers_of_zero_effects_have_the_coefficients_shown(asked_newcomers):
+    model, _, d = asked_newcomers
+    asked = clone(model).set_params(population="conditional")
+    asked.fit(d.X, d.y, groups=d.groups)
+    X = d.X[:20]
+    assert np.abs(asked.predict_linear(X) - model.predict_linear(X)).max() > 1e-3
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_simulated_newcomers_answer_as_predicted_and_differ(
+    asked_newcomers, conditional
+):
+    model, _, d = asked_newcomers
+    X, new = d.X[:2], ["new"] * 2
+    p = model.predict_proba(X, groups=new)
+    answers = model.simulate(3000, X, new, random_state=0, conditional=conditional)
+    top = p.argmax(axis=1)
+    share = (answers == model.classes_[top]).mean(axis=0)
+    np.testing.assert_allclose(share, p[[0, 1], top], atol=0.03)
+    # How much they follow others varies from one to the next, with G of newcomers.
+    people = np.array([f"new{i}" for i in range(400)])
+    rows = model._unit_rows({"groups": people}, 400)
+    _, design = model._build(rows)
+    theta = model._draw_new(
+        model._newcomers,
+        model._without_own(design),
+        rows,
+        20,
+        np.random.RandomState(0),
+        conditional,
+    )
+    [variance] = model._newcomers.covariances[0].ravel()
+    column = model._column_names.index("typicality")
+    found = theta[:, :, column].var(axis=1).mean()
+    assert variance > 0
+    assert found == pytest.approx(variance, rel=0.05)
 
 
 def test_newcomers_keep_what_is_known_of_the_item():
@@ -122,7 +164,7 @@ def test_newcomers_keep_what_is_known_of_the_item():
     model = ClozeClassifier(mixed_effects=formula, text_columns=["text"])
     model.set_params(random_state=0).fit(X, fillers)
     new = X.assign(who="new")
-    assert model._newcomers.factor_names == ("item",)
+    assert set(model._newcomers.factor_names) == {"who", "item"}
     p = model.predict_proba(new)
     np.testing.assert_allclose(p.sum(axis=1), 1.0)
 
@@ -302,6 +344,13 @@ def test_formula_and_numbers():
     assert model.predict_proba(X[:2]).shape == (2, len(set(fillers)))
     with pytest.raises(ValueError, match="names the covariate 'speed'"):
         ClozeClassifier(mixed_effects="(0 + speed | person)").fit(X, fillers)
+    # All candidates have the trial in common; their frequency they have not.
+    formula = "(1 + trial:frequency | person)"
+    with pytest.raises(ValueError, match=re.escape(f"write {formula} or")):
+        ClozeClassifier(mixed_effects="(1 + trial | person)").fit(X, fillers)
+    model = ClozeClassifier(mixed_effects=formula, random_state=0).fit(X, fillers)
+    names = model.variance_components_[0].effect_names
+    assert names == ("typicality", "trial:frequency")
 
 
 def test_bad_input():

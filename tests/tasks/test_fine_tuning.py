@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 torch = pytest.importorskip("torch")
 pd = pytest.importorskip("pandas")
@@ -29,6 +30,7 @@ from bead_sklearn import (  # noqa: E402
 )
 from bead_sklearn.datasets import make_judgments  # noqa: E402
 from bead_sklearn.encoders import TransformerEncoder  # noqa: E402
+from bead_sklearn.exceptions import SingularFitWarning  # noqa: E402
 from bead_sklearn.nn import MixedEffectsNet  # noqa: E402
 from bead_sklearn.persistence import load, save  # noqa: E402
 from bead_sklearn.query import get_query_strategy  # noqa: E402
@@ -184,6 +186,10 @@ def test_training_begins_at_the_frozen_fit(judgments, task, effects):
         eta = start._posterior.predict(design, marginal=())[0][held_out]
         values = rows.family.derivatives(rows.target[held_out], eta).log_likelihood
         assert model.tuning_.valid_loss[0] == pytest.approx(-values.mean(), rel=0.05)
+        if effects != "random_slopes":
+            for factor, found in start.effects_.items():
+                own = trained.effects_of(f"factor:{factor}")
+                assert np.allclose(own, found.modes, atol=1e-5)
         return
     # One participant is held out; their effects are integrated out.
     assert model.tuning_.likelihood == "marginal"
@@ -367,6 +373,38 @@ def test_several_columns_and_missing_options(judgments):
     assert model.tuning_.likelihood == "marginal"
 
 
+def test_one_participant_is_trained_on_held_out_judgments(judgments):
+    d, folder = judgments("binary")
+    model = BinaryClassifier(encoder=folder, fine_tune=1, net=net(), random_state=0)
+    model.fit(d.X, d.y, groups=np.zeros(len(d.y), dtype=int))
+    assert len(model.tuning_.valid_loss) == 2
+
+
+def test_an_interrupt_in_the_first_epoch_leaves_the_pretrained_weights(judgments):
+    d, folder = judgments("binary")
+
+    class Interrupt(Callback):
+        def on_batch_begin(self, net, training=None, **kwargs):
+            if training and net.history[-1]["batches"]:
+                raise KeyboardInterrupt
+
+    options = {"callbacks": [Interrupt()], "batch_size": 16}
+    model = BinaryClassifier(
+        encoder=folder, fine_tune="full", net=net(**options), random_state=0
+    ).fit(d.X, d.y, groups=d.groups)
+    assert (model.tuning_.best_epoch, model.tuning_.train_loss) == (0, [])
+    assert len(model.tuning_.valid_loss) == 1
+    frozen = BinaryClassifier(encoder=folder).fit(d.X, d.y, groups=d.groups)
+    assert model.log_likelihood_ == pytest.approx(frozen.log_likelihood_, abs=1e-4)
+
+
+def test_texts_that_are_all_alike_are_named(judgments):
+    d, folder = judgments("binary")
+    model = BinaryClassifier(encoder=folder, fine_tune=1, net=net(), random_state=0)
+    with pytest.warns(SingularFitWarning, match="features under the ridge explain"):
+        model.fit(["a dog"] * len(d.y), d.y, groups=d.groups)
+
+
 FRESH = """
 import sys, numpy as np, pandas as pd
 from bead_sklearn.persistence import load
@@ -379,7 +417,6 @@ np.save(sys.argv[3], model.predict_proba(X, groups=np.load(sys.argv[4])))
 def test_a_fresh_process_predicts_the_same(judgments, tmp_path):
     d, folder = judgments("binary")
     model = BinaryClassifier(encoder=folder, fine_tune=1, net=net(), random_state=0)
-    model.fit(d.X, d.y, groups=d.groups)
     groups = np.asarray(d.groups).astype(str)
     model.fit(d.X, d.y, groups=groups)
     save(model, tmp_path / "model")
