@@ -117,6 +117,11 @@ class Seq2SeqNet(MixedEffectsNet):
                 "X must be a dict of columns, with what was shown under 'texts'. Got "
                 f"{type(X).__name__}."
             )
+        if "texts" not in X:
+            raise ValueError(
+                "X needs the column 'texts', what was shown. Its columns are "
+                f"{sorted(X)}."
+            )
         if y is None:
             raise ValueError("y, the responses, is needed to train the net. Got None.")
         usual: dict[str, Any] = {"family": "bernoulli", "likelihood": "auto"}
