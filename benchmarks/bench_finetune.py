@@ -194,15 +194,17 @@ def save_t5(folder: str, n_words: int, **options: Any) -> None:
     transformers.T5ForConditionalGeneration(config).save_pretrained(folder)
 
 
-def made_responses(n: int, q: int, n_words: int) -> tuple[dict[str, Any], list[str]]:
-    """Texts of ten words and responses of five."""
+def made_responses(
+    n: int, q: int, n_words: int, *, shown: int = 10, written: int = 5
+) -> tuple[dict[str, Any], list[str]]:
+    """Texts and responses of random words."""
     rng = np.random.default_rng(0)
-    drawn = rng.integers(n_words, size=(n, 15)).astype(str)
+    drawn = rng.integers(n_words, size=(n, shown + written)).astype(str)
     drawn = np.char.add("w", drawn)
     groups = np.concatenate([np.arange(q), rng.integers(q, size=n - q)])
-    texts = [" ".join(row[:10]) for row in drawn]
+    texts = [" ".join(row[:shown]) for row in drawn]
     X = {"texts": texts, "groups": groups, "adapters": groups}
-    return X, [" ".join(row[10:]) for row in drawn]
+    return X, [" ".join(row[shown:]) for row in drawn]
 
 
 def measure_responses(cell: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +271,8 @@ def measure_writers(cell: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     q = cell["n_participants"]
-    X, y = made_responses(cell["n_judgments"], max(q, 1), 500)
+    n = max(cell["n_judgments"], q)
+    X, y = made_responses(n, max(q, 1), 500, shown=4, written=2)
     with tempfile.TemporaryDirectory() as folder:
         save_t5(
             folder,
@@ -287,7 +290,7 @@ def measure_writers(cell: dict[str, Any]) -> dict[str, Any]:
             module__model=folder,
             module__tune="frozen" if q else "full",
             module__participant_rank=8,
-            batch_size=8,
+            batch_size=32,
             max_epochs=1,
             train_split=None,
             random_state=0,
@@ -442,10 +445,7 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
         ]
     if part == "writers":
         sizes = (0, 10) if quick else (0, 10, 1_000)
-        return [
-            {"part": part, "n_participants": q, "n_judgments": 64 if quick else 1_000}
-            for q in sizes
-        ]
+        return [{"part": part, "n_participants": q, "n_judgments": 96} for q in sizes]
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [
