@@ -7,6 +7,10 @@
   hold whole participants; the network without effects then has the same batches.
 - memory: peak memory of training T5-small's configuration with adapters of 1,000
   participants, against the same steps without adapters.
+- responses: seconds of one epoch of an encoder-decoder trained with biases of tokens
+  and with adapters of each participant, against the same without effects.
+- writers: peak memory of training adapters and biases of participants of T5-small's
+  configuration by Seq2SeqNet, against training all of it without effects.
 - encoder: seconds of TransformerEncoder and of sentence-transformers for the same
   sentences, in turn in one process; the second time ours come from the cache.
 - data: frozen and tuned MiniLM on real judgments, items held out.
@@ -34,7 +38,7 @@ from typing import Any
 import numpy as np
 from _measure import parser, peak_memory, run_cell, save
 
-PARTS = ("epochs", "memory", "encoder", "data")
+PARTS = ("epochs", "memory", "responses", "writers", "encoder", "data")
 PARTICIPANTS = (100_000, 1_000, 10)
 N_MANY = 100_000
 VARIANTS = ("none", "none, whole participants", "integrated", "table", "slopes")
@@ -178,6 +182,141 @@ def measure_memory(cell: dict[str, Any]) -> dict[str, Any]:
     return {"peak_mb": peak_memory(), "entries": entries, "loss": float(loss.detach())}
 
 
+# ------------------------------------------------------------------- responses
+
+
+def save_t5(folder: str, n_words: int, **options: Any) -> None:
+    """Save a T5 of random weights whose tokenizer knows some words."""
+    import tokenizers
+    import transformers
+
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2}
+    words |= {f"w{k}": k + 3 for k in range(n_words)}
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel(words, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=64,
+    ).save_pretrained(folder)
+    config = transformers.T5Config(
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, **options
+    )
+    transformers.T5ForConditionalGeneration(config).save_pretrained(folder)
+
+
+def made_responses(
+    n: int, q: int, n_words: int, *, shown: int = 10, written: int = 5
+) -> tuple[dict[str, Any], list[str]]:
+    """Texts and responses of random words."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(n_words, size=(n, shown + written)).astype(str)
+    drawn = np.char.add("w", drawn)
+    groups = np.concatenate([np.arange(q), rng.integers(q, size=n - q)])
+    texts = [" ".join(row[:shown]) for row in drawn]
+    X = {"texts": texts, "groups": groups, "adapters": groups}
+    return X, [" ".join(row[shown:]) for row in drawn]
+
+
+def measure_responses(cell: dict[str, Any]) -> dict[str, Any]:
+    """Seconds per epoch of each variant, in turn."""
+    import torch
+
+    from bead_sklearn.nn import Seq2SeqNet
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    X, y = made_responses(cell["n_judgments"], cell["n_participants"], cell["n_words"])
+    variants: dict[str, Any] = {
+        "none": None,
+        "tokens": "tokens",
+        "lora": {"adapters": "lora"},
+        "both": {"groups": "tokens", "adapters": "lora"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        save_t5(
+            folder,
+            cell["n_words"],
+            vocab_size=8_000,
+            d_model=cell["width"],
+            d_kv=cell["width"] // 4,
+            d_ff=4 * cell["width"],
+            num_layers=2,
+            num_heads=4,
+        )
+        nets = {}
+        for name, effects in variants.items():
+            net = Seq2SeqNet(
+                effects=effects,
+                module__model=folder,
+                module__tune="full",
+                random_state=0,
+                max_epochs=1,
+            )
+            with net._local_seed():
+                net._learn(X, y)
+                net.initialize()
+            nets[name] = net
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(cell["n_turns"]):
+        for name, net in nets.items():
+            gc.collect()
+            start = time.process_time()
+            net.partial_fit(X, np.asarray(y))
+            times[name].append(time.process_time() - start)
+    seconds = {name: statistics.median(values[1:]) for name, values in times.items()}
+    return {
+        "seconds": seconds,
+        "ratios": {name: value / seconds["none"] for name, value in seconds.items()},
+        "n_tokens": len(nets["tokens"].tokens_),
+        "turns": times,
+    }
+
+
+def measure_writers(cell: dict[str, Any]) -> dict[str, Any]:
+    """Peak memory of an epoch of T5-small's configuration, and what follows it."""
+    import torch
+
+    from bead_sklearn.nn import Seq2SeqNet
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    q = cell["n_participants"]
+    n = max(cell["n_judgments"], q)
+    X, y = made_responses(n, max(q, 1), 500, shown=4, written=2)
+    with tempfile.TemporaryDirectory() as folder:
+        save_t5(
+            folder,
+            500,
+            vocab_size=32_128,
+            d_model=512,
+            d_kv=64,
+            d_ff=2048,
+            num_layers=6,
+            num_heads=8,
+        )
+        gc.collect()
+        net = Seq2SeqNet(
+            effects={"groups": "tokens", "adapters": "lora"} if q else None,
+            module__model=folder,
+            module__tune="frozen" if q else "full",
+            module__participant_rank=8,
+            batch_size=32,
+            max_epochs=1,
+            train_split=None,
+            random_state=0,
+        ).fit(X, y)
+    entries = 0
+    if q:
+        entries = net.module_.participant_adapters.table.weight.numel()
+        entries += net.tables_.get("groups").table.weight.numel()
+    return {"peak_mb": peak_memory(), "entries": entries}
+
+
 # --------------------------------------------------------------------- encoder
 
 
@@ -302,6 +441,8 @@ def measure_data(cell: dict[str, Any]) -> dict[str, Any]:
 MEASURES = {
     "epochs": measure_epochs,
     "memory": measure_memory,
+    "responses": measure_responses,
+    "writers": measure_writers,
     "encoder": measure_encoder,
     "data": measure_data,
 }
@@ -328,6 +469,21 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "memory":
         sizes = (0, 10) if quick else (0, 10, 1_000)
         return [{"part": part, "n_participants": q} for q in sizes]
+    if part == "responses":
+        return [
+            {
+                "part": part,
+                "n_participants": q,
+                "n_judgments": 1_000 if quick else 2_000,
+                "n_words": 300 if quick else 2_000,
+                "width": 64 if quick else 128,
+                "n_turns": 4,
+            }
+            for q in ((10,) if quick else (10, 1_000))
+        ]
+    if part == "writers":
+        sizes = (0, 10) if quick else (0, 10, 1_000)
+        return [{"part": part, "n_participants": q, "n_judgments": 96} for q in sizes]
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [

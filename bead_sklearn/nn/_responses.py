@@ -354,7 +354,8 @@ def generation_config(
         Whose tokens begin, end and fill responses.
     options : mapping or None
         Such as ``num_beams``, ``do_sample``, ``temperature``, ``top_k``, ``top_p`` or
-        ``max_new_tokens``, which is twice the longest response seen by default.
+        ``max_new_tokens``, which is twice the longest response seen by default. No
+        response is empty or has special tokens such as fillers.
     longest : int
         Number of tokens of that response.
 
@@ -387,17 +388,23 @@ def generation_config(
                     f"generation has {name}={options[name]!r}, which has no effect "
                     "without do_sample=True."
                 )
-    options.setdefault("max_new_tokens", _LONGER * longest)
-    options.setdefault("min_new_tokens", module.n_leading + 1)  # none is empty
+    if "max_length" not in options:
+        options.setdefault("max_new_tokens", _LONGER * longest)
+    if "min_length" not in options:
+        options.setdefault("min_new_tokens", module.n_leading + 1)  # none is empty
+    options.setdefault("suppress_tokens", module.unwritten)
     if options.get("do_sample"):
         options.setdefault("top_k", 0)  # all tokens
-    tokenizer = module.tokenizer
-    return make(
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=module.start,
-        **options,
-    )
+    return make(**special_tokens(module), **options)
+
+
+def special_tokens(module: Seq2SeqModel) -> dict[str, Any]:
+    """Return the tokens that begin, end and fill responses."""
+    return {
+        "pad_token_id": module.tokenizer.pad_token_id,
+        "eos_token_id": module.tokenizer.eos_token_id,
+        "decoder_start_token_id": module.start,
+    }
 
 
 class _BiasedLogits:
@@ -426,6 +433,8 @@ def open_model(model: ResponseModel, device: str) -> Seq2SeqModel:
     ValueError
         If it is not the one whose weights were changed.
     """
+    import transformers
+
     global _last
     modules = model.target_modules
     key = (
@@ -449,7 +458,8 @@ def open_model(model: ResponseModel, device: str) -> Seq2SeqModel:
     if table is not None:
         assert module.participant_adapters is not None
         module.participant_adapters.table.set_effects(torch.as_tensor(table))
-    module.network.generation_config = generation_config(module, None, model.longest)
+    make: Any = transformers.GenerationConfig
+    module.network.generation_config = make(**special_tokens(module))
     module = module.to(device).eval()
     _last = key, module
     return module

@@ -79,10 +79,13 @@ class Seq2SeqModel(torch.nn.Module):
         self.limit = max_length
         if max_length is None and self.tokenizer.model_max_length < _NO_LIMIT:
             self.limit = int(self.tokenizer.model_max_length)
+        special = set(self.tokenizer.all_special_ids)
         first = self.tokenizer(text_target="a", return_token_type_ids=False)
-        special = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
+        before = special & set(first["input_ids"][:1]) - {self.tokenizer.unk_token_id}
         #: Number of tokens before the words of a response.
-        self.n_leading = int(first["input_ids"][0] in special)
+        self.n_leading = len(before)
+        #: Tokens that no response has: fillers, unknown words and the like.
+        self.unwritten = sorted(special - before - {self.tokenizer.eos_token_id})
         self.adapters: dict[str, LoRALinear] = {}
         self.participant_adapters: ParticipantLoRA | None = None
         if n_participants:

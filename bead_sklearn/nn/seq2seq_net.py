@@ -117,6 +117,11 @@ class Seq2SeqNet(MixedEffectsNet):
                 "X must be a dict of columns, with what was shown under 'texts'. Got "
                 f"{type(X).__name__}."
             )
+        if "texts" not in X:
+            raise ValueError(
+                "X needs the column 'texts', what was shown. Its columns are "
+                f"{sorted(X)}."
+            )
         if y is None:
             raise ValueError("y, the responses, is needed to train the net. Got None.")
         usual: dict[str, Any] = {"family": "bernoulli", "likelihood": "auto"}
@@ -402,7 +407,8 @@ class Seq2SeqNet(MixedEffectsNet):
         if name is None:  # no participants: any rows will do
             place = np.arange(len(rows))
             levels = place
-        order = np.random.RandomState(self.seed_).permutation(len(levels))
+        random_state = np.random.RandomState(self.seed_)
+        order = random_state.permutation(len(levels))
         tokens = np.bincount(place, lengths, minlength=len(levels))[order]
         work = np.minimum(tokens, k) ** 2 * np.maximum(tokens, k)
         fits = np.cumsum(tokens) * k <= _MAX_SAMPLE
@@ -416,7 +422,10 @@ class Seq2SeqNet(MixedEffectsNet):
             count = min(count, max_levels)
         kept = np.zeros(len(levels), dtype=bool)
         kept[order[:count]] = True
-        return np.asarray(rows[kept[place]])
+        rows = rows[kept[place]]
+        if max_rows is not None and len(rows) > max_rows:  # of few with many rows
+            rows = np.sort(random_state.permutation(rows)[: max(max_rows, 1)])
+        return np.asarray(rows)
 
     def _parts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows of some participants at a time."""

@@ -153,7 +153,7 @@ class WrittenResponses(CandidateClassifier):
             One of ``classes_`` for each row; with ``generator`` what that model
             writes, as ``generation`` says.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().predict(X, groups=groups)
         return self._write(self._written_cases(X, groups))
 
@@ -204,7 +204,7 @@ class WrittenResponses(CandidateClassifier):
         ValueError
             If candidates are empty or not distinct.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().predict_proba(X, groups=groups, candidates=candidates)
         return np.exp(self._log_shares(X, groups, candidates))
 
@@ -212,7 +212,7 @@ class WrittenResponses(CandidateClassifier):
         self, X: Any, *, groups: Any = None, candidates: Any = None
     ) -> Any:
         """Return the logarithm of :meth:`predict_proba`."""
-        if self.generator is None:
+        if self._writer is None:
             return super().predict_log_proba(X, groups=groups, candidates=candidates)
         return self._log_shares(X, groups, candidates)
 
@@ -263,7 +263,7 @@ class WrittenResponses(CandidateClassifier):
             If lengths differ, a response is empty, or ``per_token`` is asked for
             without ``generator``.
         """
-        if self.generator is None:
+        if self._writer is None:
             if per_token:
                 raise ValueError(
                     "per_token=True has no effect without generator=: responses are "
@@ -305,7 +305,7 @@ class WrittenResponses(CandidateClassifier):
         score : float
             Exact matches of :meth:`predict`.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().score(X, y, groups=groups, sample_weight=sample_weight)
         predicted = self.predict(X, groups=groups)
         actual = np.array(self._match_responses(y, len(predicted)), dtype=object)
@@ -332,7 +332,7 @@ class WrittenResponses(CandidateClassifier):
             ``log_probability`` of the whole text and ``n_tokens``. A pandas DataFrame
             if pandas is installed, else polars, else records.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().predict_table(X, groups=groups, ids=ids)
         cases = self._written_cases(X, groups)
         assert self._writer is not None
@@ -392,7 +392,7 @@ class WrittenResponses(CandidateClassifier):
             positive, or effects are to be drawn that have no estimated distribution:
             adapters of participants.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().simulate(
                 n_simulations,
                 X,
@@ -461,7 +461,7 @@ class WrittenResponses(CandidateClassifier):
         summary : Summary or WrittenSummary
             Prints as a table.
         """
-        if self.generator is None:
+        if self._writer is None:
             return super().summary(*args, **kwargs)
         check_is_fitted(self)
         if args or kwargs:

@@ -176,6 +176,7 @@ def test_greedy_writing_takes_the_most_probable_token(folder):
         ids = []
         while len(ids) < 6 and module.tokenizer.eos_token_id not in ids:
             logs = next_token(model, TEXTS[cases.text[i]], cases.person[i], ids)
+            logs[module.unwritten] = -torch.inf
             ids.append(int(logs.argmax()))
         by_hand = module.tokenizer.decode(ids, skip_special_tokens=True).strip()
         assert written[i] == by_hand
@@ -191,11 +192,14 @@ def test_beams_find_the_most_probable_response(t5):
     written = model.generate(cases, options)
     for i in range(3):
         asked = model, TEXTS[cases.text[i]], cases.person[i]
-        logs = next_token(*asked, [])
-        logs[end] = -torch.inf  # responses are not empty
-        first = logs.log_softmax(dim=0)
-        both = torch.stack([first[w] + next_token(*asked, [w]) for w in range(size)])
-        both[end] = -torch.inf
+
+        def after(before, *never, asked=asked):
+            logs = next_token(*asked, before)
+            logs[[*module.unwritten, *never]] = -torch.inf
+            return logs.log_softmax(dim=0)
+
+        first = after([], end)  # responses are not empty
+        both = torch.stack([first[w] + after([w]) for w in range(size)])
         best = divmod(int(both.argmax()), size)
         by_hand = module.tokenizer.decode(best, skip_special_tokens=True).strip()
         assert written[i] == by_hand
@@ -224,6 +228,14 @@ def test_samples_follow_their_seed_and_the_probabilities(folder):
     share = np.array([np.mean(np.array(written) == word) for word in WORDS])
     assert np.abs(share - p).max() < 4.0 * np.sqrt(p.max() / n)
     assert share.sum() > 0.05
+
+
+def test_lengths_of_responses_are_as_asked_for(t5):
+    model = with_effects(t5)
+    for options in ({"max_length": 4}, {"max_new_tokens": 3, "num_beams": 2}):
+        written = model.generate(cases_of(), options)
+        assert max(len(text.split()) for text in written) <= 3
+        assert all(written)
 
 
 @pytest.mark.parametrize(
@@ -516,6 +528,16 @@ def test_settings_are_checked(t5, options, message):
     net = Seq2SeqNet(module__model=t5).set_params(**options)
     with pytest.raises(ValueError, match=message):
         net.fit({"texts": TEXTS[:2], "groups": [0, 1]}, ["red", "blue"])
+
+
+def test_columns_are_checked(t5):
+    net = Seq2SeqNet(module__model=t5)
+    with pytest.raises(ValueError, match="X needs the column 'texts'"):
+        net.fit({"groups": [0, 1]}, ["red", "blue"])
+    with pytest.raises(TypeError, match="must be a dict of columns"):
+        net.fit(TEXTS[:2], ["red", "blue"])
+    with pytest.raises(ValueError, match="y, the responses, is needed"):
+        net.fit({"texts": TEXTS[:2], "groups": [0, 1]}, None)
 
 
 def test_other_models_are_refused(tmp_path):
