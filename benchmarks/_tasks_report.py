@@ -12,6 +12,7 @@ from _tasks_models import MODELS
 
 KEYS = ("data", "encoder", "rows", "people", "fold", "model")
 OURS = ("fixed", "intercepts", "slopes", "crossed")
+EFFECTS = {"intercepts", "slopes", "crossed"}
 #: Models whose difference to the best is within this many standard errors are level.
 LEVEL = 2.0
 
@@ -53,7 +54,10 @@ def difference(records: list[Record], others: list[Record]) -> tuple[float, floa
 
 
 def rows(records: list[Record]) -> list[dict]:
-    """Return a row of the table per data set, encoder and kind of participants."""
+    """Return a row of the table per data set, encoder and kind of participants.
+
+    Where no model with effects was run there is none.
+    """
     found = []
     for study in STUDIES:
         for people in ("known", "new"):
@@ -70,7 +74,7 @@ def rows(records: list[Record]) -> list[dict]:
                     ]
                     if cells:
                         models[model] = sorted(cells, key=lambda cell: cell["fold"])
-                if set(models) - {"shares"}:
+                if set(models) & EFFECTS:  # others say nothing of effects
                     found.append(_row(study, people, encoder, models))
     return found
 
@@ -153,10 +157,9 @@ def claims(records: list[Record]) -> tuple[list[str], list[str]]:
     known, new = [], []
     for row in rows(records):
         name = f"{row['study'].task} ({row['encoder']})"
-        effects = {"intercepts", "slopes", "crossed"}
-        if row["people"] == "known" and row["best"] not in effects:
+        if row["people"] == "known" and row["best"] not in EFFECTS:
             known.append(name)
-        if row["people"] == "new" and not row["level"] & effects:
+        if row["people"] == "new" and not row["level"] & EFFECTS:
             new.append(name)
     return known, new
 

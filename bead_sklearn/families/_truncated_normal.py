@@ -128,15 +128,14 @@ class TruncatedNormal(BoundedFamily):
         return [ReportedParameter("sigma", self.sigma, gradient, is_positive=True)]
 
     def limitation(self) -> str | None:
-        """Say so if the responses look exponential."""
+        """Say so if the responses look uniform or exponential."""
         if self.fixed or self.sigma < 0.5 * self._most:
             return None
         return (
-            "The responses are denser towards an end of the interval in the manner of "
-            "an exponential distribution, the limit of truncated normal ones whose "
-            "mean is far outside and whose sigma is large: sigma is at its bound, "
-            f"{self._most:.3g}, and neither it nor effects in units of eta can be "
-            "interpreted. Predictions can."
+            "The responses are flatter than a truncated normal distribution can be, "
+            "or fall off more slowly: uniform and exponential distributions are its "
+            f"limits. Sigma is at its bound, {self._most:.3g}; neither it nor effects "
+            "in units of eta can be interpreted, predictions can."
         )
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:

@@ -16,6 +16,8 @@ entries of eta: not at all, outputs of a row, rows of a choice set.
   diagonal of the first factor and `_schur` what remains without it;
 - level by level, for heads of many sizes: `_level_groups`, `_levelwise_products`,
   `_levelwise_factorization`;
+- dual, for heads over several outputs and in choice sets: `_dual` in the rows of
+  `_dual_rows`, with the `_roots` of curvatures;
 - sparse, for crossed factors that meet rarely: `_sparse_crossproducts`,
   `_sparse_factorization`;
 - iterative, for thousands of levels of each: `_iterative` with the operator in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from numbers import Integral, Real
@@ -10,9 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from bead_sklearn._sklearn import (
     HasMethods,
@@ -27,12 +25,10 @@ from bead_sklearn.effects import (
     EffectOutputs,
     FormulaTerm,
     MixedEffects,
-    RandomFactor,
     build_structures,
     choose_outputs,
     resolve_mixed_effects,
 )
-from bead_sklearn.exceptions import SingularFitWarning
 from bead_sklearn.families import Family, QuadraticFamily, get_family
 from bead_sklearn.inputs import InputReader, Judgments
 from bead_sklearn.inspection import (
@@ -52,19 +48,16 @@ from bead_sklearn.solvers import (
     Start,
     VarianceOptions,
     fit_mixed_model,
-    predict_outputs,
-    predict_sets,
     satterthwaite,
 )
 from bead_sklearn.tasks._features import Columns, FeatureBuilder
 from bead_sklearn.tasks._fine_tuning import tune_encoder
 from bead_sklearn.tasks._identifiability import (
-    has_free_residual,
-    twin_factors,
     warn_if_confounded,
     warn_if_exact,
 )
 from bead_sklearn.tasks._inference import MixedModelInference
+from bead_sklearn.tasks._linear_predictor import LinearPredictor
 from bead_sklearn.tasks._population import POPULATIONS, marginal_factors
 from bead_sklearn.tasks._priors import (
     check_prior_mean,
@@ -77,18 +70,14 @@ from bead_sklearn.tasks._separation import (
     warn_if_levels_separate,
     warn_if_separated,
 )
+from bead_sklearn.tasks._variance_warnings import held_factors, warn_about_fit
 from bead_sklearn.tasks._warm import EarlierSolution
-
-#: Categorical answers say how much levels differ by the pairs of judgments that share
-#: a level. With fewer pairs the likelihood of the variance is nearly flat, and often
-#: largest at infinity.
-_MIN_PAIRS = 20
 
 #: Modes that make no sense without grouping factors.
 _NEED_IDS = ("random_intercepts", "random_slopes")
 
 
-class MixedModel(MixedModelInference, BaseEstimator):
+class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
     """Base of the task models: a linear predictor with random effects.
 
     Subclasses name the responses they take (``_response``), encode ``y`` and turn the
@@ -246,7 +235,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         design = self._design(columns, rows, covariates.values, fitting=True)
         held: frozenset[str] = frozenset()
         if mixed_effects.estimates_variances:
-            held = self._held_factors(design, family, weights)
+            held = held_factors(design, family, weights)
             warn_if_confounded(design, family, weights, held)
         reml = wants_reml(mixed_effects.variance_estimation_method, design)
         options = SolverOptions(
@@ -285,7 +274,7 @@ class MixedModel(MixedModelInference, BaseEstimator):
         )
         self._store(fit, design, rows)
         if not warn_if_exact(fit.family, fit.sigma, target, weights):
-            self._warn(fit, held)
+            warn_about_fit(fit, self.variance_components_, held, self.tol)
         fixed_rows = design.fixed.rows()
         warn_if_separated(fit.family, fixed_rows, fit.posterior.fixed, target, names)
         if mixed_effects.estimates_variances:
@@ -458,71 +447,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
             offset=offset,
         )
 
-    def _held_factors(
-        self, design: Design, family: Family, weights: np.ndarray
-    ) -> frozenset[str]:
-        """Factors whose variance the data cannot tell."""
-        held = {}
-        is_quadratic = isinstance(family, QuadraticFamily)
-        for factor in design.factors:
-            codes, times = _judgments_of(factor, design, weights)
-            rows = np.bincount(codes, minlength=factor.n_levels)
-            counts = np.maximum(rows, np.bincount(codes, times, factor.n_levels))
-            if factor.n_levels == 1:
-                held[factor.name] = "it has one level only"
-            elif has_free_residual(family) and (counts <= 1).all():
-                held[factor.name] = "every level has one judgment only"
-            elif not is_quadratic:
-                pairs = float((counts * (counts - 1) / 2).clip(min=0).sum())
-                if pairs < _MIN_PAIRS:
-                    held[factor.name] = (
-                        f"only {pairs:g} pairs of judgments share a level, fewer than "
-                        f"{_MIN_PAIRS}"
-                    )
-        held |= twin_factors(design, set(held))
-        for name, reason in held.items():
-            warnings.warn(
-                f"The variance of the factor {name!r} cannot be estimated because "
-                f"{reason}; it is set to 0.",
-                SingularFitWarning,
-                stacklevel=4,
-            )
-        return frozenset(held)
-
-    def _warn(self, fit: MixedModelFit, held: frozenset[str]) -> None:
-        if not fit.optimum.converged:
-            warnings.warn(
-                f"The optimizer did not converge after {fit.optimum.n_iter} "
-                "iterations: the largest gradient component is "
-                f"{fit.optimum.gradient_norm:.2g}, the tolerance {self.tol:g}. "
-                "Increase max_iter, or simplify the random effects.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        limitation = fit.family.limitation()
-        if limitation is not None:
-            warnings.warn(limitation, ConvergenceWarning, stacklevel=4)
-        zero = [
-            component.grouping_factor
-            for component in self.variance_components_
-            if component.is_singular and component.grouping_factor not in held
-        ]
-        if np.isinf(self.alpha_):
-            warnings.warn(
-                "The features under the ridge explain nothing: their coefficients are "
-                "0 (alpha is infinite).",
-                SingularFitWarning,
-                stacklevel=4,
-            )
-        if zero:
-            warnings.warn(
-                f"Singular fit: the covariance of the effects of {zero[0]!r} is not of "
-                "full rank (a variance is 0 or a correlation is 1). The data give no "
-                "evidence for this structure; a simpler one fits as well.",
-                SingularFitWarning,
-                stacklevel=4,
-            )
-
     def _store(self, fit: MixedModelFit, design: Design, rows: Rows) -> None:
         """Set the fitted attributes."""
         family, target, weights = rows.family, rows.target, rows.weights
@@ -569,94 +493,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
         self.intercept_: Any = intercept
         self.coef_: Any = coefficients
 
-    # -------------------------------------------------------------- predict
-
-    def _predict_eta(self, X: Any, groups: Any) -> tuple[Rows, np.ndarray, np.ndarray]:
-        """Moments of the linear predictor of new judgments.
-
-        Returns
-        -------
-        rows : Rows
-            The rows of the linear predictor.
-        mean : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            In the shape that the family takes.
-        variance : ndarray
-            Variances, or covariances where the family ties outputs or rows.
-        """
-        rows = self._read_rows(X, groups)
-        family, posterior = rows.family, self._posterior
-        columns, design = self._build(rows, unspanned=family.pairs is not None)
-        marginal = marginal_factors(self.population, posterior.factor_names)
-        if family.pairs is not None:
-            mean, variance = predict_sets(
-                posterior, design, family.pairs, marginal=marginal
-            )
-            if columns.unspanned is not None:
-                left, right = family.pairs
-                outside = columns.unspanned.rows()
-                shared = np.einsum("ij,ij->i", outside[left], outside[right])
-                variance = variance + self._ridge_variance() * shared
-            return rows, mean, variance
-        if family.has_output_axis:
-            mean, variance = predict_outputs(
-                posterior, design, tied=family.is_tied, marginal=marginal
-            )
-        else:
-            mean, variance = posterior.predict(design, marginal=marginal)
-        if columns.residual is not None:
-            prior: Any = self._ridge_variance()
-            residual = columns.residual
-            if family.has_output_axis:
-                contrast = family.output_contrast()
-                shape = contrast @ contrast.T
-                prior = prior * (shape if family.is_tied else np.diagonal(shape))
-                residual = residual.reshape(-1, *(1,) * np.ndim(prior))
-            variance = variance + prior * residual
-        return rows, mean, variance
-
-    def _read_rows(self, X: Any, groups: Any) -> Rows:
-        """Rows of the linear predictor of new judgments."""
-        check_is_fitted(self)
-        judgments = self._reader.read(self, X, reset=False)
-        given = self._match_ids(read_ids(groups, judgments.n_rows))
-        return self._lay_out(judgments, {**judgments.factors, **given})
-
-    def _build(
-        self, rows: Rows, *, unspanned: bool = False, fitting: bool = False
-    ) -> tuple[Columns, Design]:
-        """Columns and linear predictor of rows, as they were in fit."""
-        columns = self._features.transform(rows.judgments, unspanned=unspanned)
-        covariates = self._covariates(columns, rows, self._mixed_effects)
-        design = self._design(
-            columns, rows, covariates.values, fitting=fitting, unspanned=unspanned
-        )
-        return columns, design
-
-    def _unit_constant(self) -> float:
-        """Return what the log-likelihood of the solver lacks.
-
-        The restricted likelihood depends on the unit of the fixed columns.
-        """
-        return self._features.unit_constant() if self._options.reml else 0.0
-
-    def _ridge_variance(self) -> float:
-        """Prior variance of the coefficients under the ridge, 0 without one."""
-        if not 0 < self.alpha_ < np.inf:
-            return 0.0
-        return float(self._solution.sigma**2 / self.alpha_)
-
-    def _match_ids(self, ids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Check that ids passed to predict are of factors passed to fit as groups."""
-        fitted = self._group_factors
-        if not ids or not fitted or set(ids) & set(fitted):
-            return ids
-        if len(ids) == len(fitted) == 1 and GROUPS in {*ids, *fitted}:
-            return {fitted[0]: next(iter(ids.values()))}
-        raise ValueError(
-            f"groups holds ids of {sorted(ids)}, but the model was fitted with groups "
-            f"of {sorted(fitted)}. Name the columns alike."
-        )
-
     # ----------------------------------------------------------------- hooks
 
     @abstractmethod
@@ -681,16 +517,6 @@ class MixedModel(MixedModelInference, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.string = True
         return tags
-
-
-def _judgments_of(
-    factor: RandomFactor, design: Design, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Level and weight of each judgment, rows that compete being one judgment."""
-    if design.sets is None or factor.varies_in_sets:
-        return factor.codes, weights
-    first = np.flatnonzero(np.diff(design.sets, prepend=-1))
-    return factor.codes[first], weights[first]
 
 
 def row_ids(ids: Any, n_rows: int) -> np.ndarray:

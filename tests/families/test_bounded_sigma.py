@@ -58,7 +58,7 @@ def test_exponential_responses_have_a_finite_sigma():
     y = np.clip(0.2 * rng.gamma(0.6, size=60), 0.0, 1.0)
     groups = np.repeat(np.arange(12), 5)
     model = OrdinalScaleRegressor(mixed_effects="random_intercepts", alpha=0)
-    with pytest.warns(ConvergenceWarning, match="exponential distribution"):
+    with pytest.warns(ConvergenceWarning, match="uniform and exponential"):
         model.fit(rng.normal(size=(60, 1)), y, groups=groups)
     assert 10 * np.std(y) < model.sigma_ <= 100 * np.std(y)
     # The log-likelihood of the truncated exponential distribution is the limit.
