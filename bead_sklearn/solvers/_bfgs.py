@@ -95,8 +95,6 @@ def bfgs(
         floor = _floor(x, lower, reference)
         step = _step(x, gradient, known, free, floor, upper, longest)
         slope = float(gradient @ step)
-        if slope <= 0.0:
-            return x, value, gradient, n_iter, "no direction rises", known.inverse
         rounding = _ROUNDING * max(1.0, abs(value))
         for _ in range(_MAX_SHORTENINGS):
             proposal = np.clip(x + step, lower, upper)
@@ -221,7 +219,7 @@ def _step(
 
 def _is_enough(value: float, slope: float, new_value: float, new_slope: float) -> bool:
     """Whether a step is good; one that rounding hides is judged by its slopes."""
-    if not np.isfinite(new_value):
+    if not (np.isfinite(new_value) and np.isfinite(new_slope)):
         return False
     if new_value >= value + _ENOUGH * slope:
         return True
@@ -236,10 +234,7 @@ def _shorter(value: float, slope: float, new_value: float, new_slope: float) -> 
     rise = new_value - value
     a = slope + new_slope - 2.0 * rise
     b = 3.0 * rise - 2.0 * slope - new_slope
-    # The cubic is value + slope t + b t^2 + a t^3.
-    root = b * b - 3.0 * a * slope
-    if root < 0.0:
-        return _LITTLE_SHORTER
-    denominator = -b + np.sqrt(root)
-    best = slope / denominator if denominator > 0.0 else _LITTLE_SHORTER
+    # The cubic is value + slope t + b t^2 + a t^3; where the rise is less than a
+    # quarter of the slope, it has a maximum.
+    best = slope / (np.sqrt(b * b - 3.0 * a * slope) - b)
     return float(np.clip(best, _SHORTER, _LITTLE_SHORTER))

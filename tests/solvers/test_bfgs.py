@@ -151,3 +151,10 @@ def test_convex_directions_are_climbed():
         lambda x: (float(np.cosh(x[0])), np.sinh(x)), [0.5], lower=[-3.0], upper=[3.0]
     )
     assert found[0] == 3.0
+
+
+def test_a_spread_that_leads_down_is_not_followed():
+    found, _ = _run(
+        _quadratic(np.eye(2), np.array([1.0, -2.0])), [0.0, 0.0], spread=-np.eye(2)
+    )
+    np.testing.assert_allclose(found[0], [1.0, -2.0], atol=1e-6)

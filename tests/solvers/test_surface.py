@@ -132,6 +132,22 @@ def test_quantities_on_the_surface(kind):
         np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-5)
 
 
+def test_derivatives_in_log_sigma():
+    problem = make_problem(Normal(), SolverOptions(reml=True))
+    surface = likelihood_surface(problem, problem.fit())
+    surface(surface.start)
+    found = surface.by_log_sigma()
+    hessian = numeric_gradient(lambda x: surface(x)[1], surface.start)
+    np.testing.assert_allclose(found, hessian[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_derivatives_in_log_sigma_are_not_known_with_a_held_variance():
+    held = VarianceOptions(estimate=False, initial_variance=0.5)
+    problem = make_problem(Normal(), SolverOptions(variances=held))
+    surface = likelihood_surface(problem, problem.fit())
+    assert surface.by_log_sigma() is None
+
+
 def test_a_zero_deviation_has_its_derivative_to_the_right():
     problem = make_problem(Bernoulli())
     surface = likelihood_surface(problem, problem.fit())
