@@ -29,6 +29,9 @@ from bead_sklearn.solvers._start import em_step
 #: Iterations of the profile of intercept and parameters of the family, and EM steps.
 _PROFILE_ITERATIONS, _EM_STEPS = 10, 3
 
+#: Share of the largest response below which residuals are rounding errors.
+_ROUNDING = 1e-7
+
 
 @dataclass(frozen=True)
 class EffectState:
@@ -311,10 +314,15 @@ def _sigma(
     y: np.ndarray,
     weights: np.ndarray,
 ) -> float:
-    """Take an EM step of sigma: the posterior mean of the squared residuals."""
-    residual = family.working_response(y) - objective.eta
+    """Take an EM step of sigma: the posterior mean of the squared residuals.
+
+    What is smaller than the rounding of a network's single precision counts as that.
+    """
+    response = family.working_response(y)
+    residual = response - objective.eta
     squares = residual**2 + objective._covariances
-    return float(np.sqrt(weights @ squares / weights.sum()))
+    least = _ROUNDING * (float(np.abs(response).max()) or 1.0)
+    return max(float(np.sqrt(weights @ squares / weights.sum())), least)
 
 
 def _modes(objective: LaplaceObjective) -> dict[str, np.ndarray]:

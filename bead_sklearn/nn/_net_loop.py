@@ -131,8 +131,8 @@ class NetLoop(NetState):
         if self.autocast is None:
             output = self.module_(**inputs)
         else:
-            dtype = getattr(torch, self.autocast)
-            with torch.autocast(torch.device(self.device).type, dtype=dtype):
+            device = torch.device(self.device).type
+            with torch.autocast(device, dtype=torch.bfloat16):
                 output = self.module_(**inputs)
         f, features = output if isinstance(output, tuple) else (output, None)
         if f.ndim == 1:

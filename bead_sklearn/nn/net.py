@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,8 +94,9 @@ class MixedEffectsNet(NetLoop):
         Folder that keeps the state of training after each epoch.
     resume : bool, default=True
         Whether fit goes on where the checkpoint ends, if there is one.
-    autocast : str or None, default=None
-        Type in which the module computes where it is safe, such as "bfloat16".
+    autocast : {"bfloat16"} or None, default=None
+        Type in which the module computes where it is safe. The range of float16 would
+        need gradients that are scaled.
     random_state : int, RandomState or None, default=None
         Seed of weights, order and dropout. The global seeds of torch and numpy stay
         as they are.
@@ -254,8 +254,10 @@ class MixedEffectsNet(NetLoop):
     @contextmanager
     def _local_seed(self) -> Iterator[None]:
         devices = []
-        if str(self.device).startswith("cuda"):
-            devices = [torch.device(self.device).index or 0]
+        device = torch.device(self.device)
+        if device.type == "cuda":
+            own = torch.cuda.current_device() if device.index is None else device.index
+            devices = [own]
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed_)
@@ -270,6 +272,10 @@ class MixedEffectsNet(NetLoop):
             )
         if y is None:
             raise ValueError("y is needed to train the net. Got None.")
+        if self.autocast not in (None, "bfloat16"):
+            raise ValueError(
+                f"autocast must be None or 'bfloat16'. Got {self.autocast!r}."
+            )
         y = np.asarray(y)
         weights = np.asarray(X.get(WEIGHT, np.ones(len(y))), dtype=np.float64)
         self.terms_ = read_terms(self.effects)
@@ -504,12 +510,14 @@ class MixedEffectsNet(NetLoop):
         return mean if mean.ndim > 1 else np.column_stack([1.0 - mean, mean])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs; networks on a GPU are saved as on the CPU."""
-        state = self.__dict__.copy()
-        for name in ("module_", "tables_", "criterion_"):
-            if name in state and str(self.device) != "cpu":
-                state[name] = deepcopy(state[name]).cpu()
+        """Return what a copy needs; skorch knows how to read what was on a GPU."""
+        if torch.device(self.device).type == "cpu":
+            return self.__dict__.copy()
+        state: dict[str, Any] = super().__getstate__()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        if "__cuda_dependent_attributes__" in state:
+            super().__setstate__(state)
+        else:
+            self.__dict__.update(state)

@@ -23,6 +23,7 @@ from bead_sklearn._sklearn import (
     Interval,
     StrOptions,
     _check_sample_weight,
+    _num_samples,
 )
 from bead_sklearn.effects import ALTERNATIVE, RandomFactor
 from bead_sklearn.effects._structure import combine_ids
@@ -66,6 +67,9 @@ _OF_ENCODER = (
 #: Standard deviations, in units of the family, below which training does not begin:
 #: EM steps multiply, and do not leave 0.
 LEAST_SD, ORDINARY_SD = 0.1, 0.5
+
+#: Least sigma that training begins with, as a share of the spread of responses.
+_LEAST_SIGMA = 1e-3
 
 #: Least prior standard deviation of the head, as the share that the features give the
 #: linear predictor.
@@ -207,7 +211,7 @@ def _start(
     Where these lack a label, all rows are taken.
     """
     X, y, groups, sample_weight = arguments
-    n = len(y)
+    n = _num_samples(y)
     weights = _check_sample_weight(sample_weight, np.arange(n), dtype=np.float64)
     parts = [weights]
     if held_out is not None:
@@ -434,6 +438,12 @@ def _family(start: MixedModel, rows: Rows) -> Family:
     from bead_sklearn.nn import learned_parameters, with_learned_parameters
 
     family = start._family
+    if isinstance(family, QuadraticFamily) and not family.fixed:
+        # Frozen features that reproduce y leave a sigma of 0.
+        assert rows.target is not None
+        spread = float(np.std(family.working_response(rows.target)))
+        least = _LEAST_SIGMA * (spread if spread > 0 else 1.0)
+        return family.with_sigma(max(family.sigma, least))
     if family.sets is None:
         return family
     return with_learned_parameters(rows.family, learned_parameters(family))

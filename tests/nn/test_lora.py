@@ -170,6 +170,7 @@ def test_shared_adapters_round_trip(bert, tmp_path):
         assert torch.allclose(2.0 * high @ low, layer.lora.delta(), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_peft_itself_reads_and_writes_the_files(folder, bert, tokens, tmp_path):
     peft = pytest.importorskip("peft", reason="needs the extra 'lora'")
     adapters = fill(ParticipantLoRA(bert, n_levels=3, rank=2, alpha=6.0))

@@ -279,6 +279,26 @@ def test_pickle_gives_the_same_predictions():
     assert np.array_equal(net.predict_proba(X), copy.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("ignore::skorch.exceptions.DeviceWarning")
+def test_a_net_from_a_gpu_is_read_where_there_is_none():
+    """Its device is only said to be one; the way through pickle is that of a GPU."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    X, y, _, _ = simulate(n_groups=10, n_items=20)
+    options = {**FAST, "max_epochs": 2, "likelihood": "joint"}
+    net = MixedEffectsNet(Linear, **options).fit(X, y)
+    expected = net.predict_eta(X)
+    net.device = "cuda"
+    stored = pickle.dumps(net)
+    copy = pickle.loads(stored)
+    assert torch.device(copy.device).type == "cpu"
+    assert np.array_equal(copy.predict_eta(X), expected)
+    # It can be trained further: the optimizer has the weights of the module.
+    before = copy.module_.layer.weight.detach().clone()
+    copy.partial_fit(X, y)
+    assert not torch.equal(copy.module_.layer.weight, before)
+
+
 def test_parameters_of_module_and_net_are_searchable():
     X, y, _, _ = simulate(n_groups=12)
     net = MixedEffectsNet(Linear, **{**FAST, "max_epochs": 1})
@@ -421,6 +441,7 @@ def test_choices_between_alternatives_train():
         ({"likelihood": "both"}, "likelihood must be 'auto', 'marginal' or 'joint'"),
         ({"likelihood": "marginal", "effects": "slopes"}, "'slopes' change with the"),
         ({"train_split": HeldOut(1.5)}, r"fraction must be in \(0, 1\). Got 1.5"),
+        ({"autocast": "float16"}, "autocast must be None or 'bfloat16'"),
         ({"train_split": 5}, "train_split must be None or a HeldOut. Got int"),
     ],
 )
