@@ -267,6 +267,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         "random": ("random", "0.6"),
         "entropy": ("entropy", "C3"),
         "a_optimal": ("a_optimal", "C1"),
+        "expected_information_gain": ("information gain", "C2"),
         "joint_a_optimal": ("joint_a_optimal", "C0"),
         "uncertainty_herding": ("uncertainty_herding", "C0"),
         "scikit-activeml margin": ("margin", "C1"),
@@ -303,12 +304,20 @@ def main() -> None:
         "--only", nargs="*", default=[], help="strategies, random first; all by default"
     )
     parser.add_argument("--out", type=Path, help="append lines of JSON")
-    parser.add_argument("--read", type=Path, help="draw results kept in this file")
+    parser.add_argument("--read", type=Path, help="show results kept in this file")
     parser.add_argument("--figure", type=Path, help="where to draw them")
+    parser.add_argument("--tables", type=Path, help="a page whose tables to renew")
     options = parser.parse_args()
     if options.read is not None:
         lines = options.read.read_text(encoding="utf-8").splitlines()
-        draw([json.loads(line) for line in lines], options.figure)
+        records = [json.loads(line) for line in lines]
+        if options.figure is not None:
+            draw(records, options.figure)
+        if options.tables is not None:
+            from _active_tables import fill
+
+            text = options.tables.read_text(encoding="utf-8")
+            options.tables.write_text(fill(text, records), encoding="utf-8")
         return
 
     def write(record: dict[str, Any]) -> None:
