@@ -64,19 +64,19 @@ def studies(records: list[Record]) -> str:
         spread = float(np.std(r["known_by_seed"], ddof=1) / np.sqrt(r["n_seeds"]))
         rows.append(
             [
-                r["data"],
+                f"{r['data']} ({r['pool']:,})",
                 "judgments" if r["unit"] == "row" else "items",
                 f"`{r['strategy']}`",
                 *(f"{r['known'][k]:.3f}" for k in (half, -1)),
                 f"{np.mean(r['known']):.3f} ± {spread:.3f}",
                 *(f"{r['new'][k]:.3f}" for k in (half, -1)),
                 f"{np.mean(r['new']):.3f}",
-                f"{r['n_labels'][half]}, {r['n_labels'][-1]}",
+                f"{r['n_labels'][half]:.0f}, {r['n_labels'][-1]:.0f}",
                 str(r["n_seeds"]),
             ]
         )
     header = [
-        "data",
+        "data (pool)",
         "asked about",
         "strategy",
         "known people: half way",
@@ -99,7 +99,8 @@ def others(records: list[Record]) -> str:
     for data in dict.fromkeys(r["data"] for r in own):
         found = {r["strategy"]: r for r in own if r["data"] == data}
         cells = [
-            f"{found[n]['area']:.3f} ± {found[n]['area_se']:.3f}" for n in names
+            f"{found[n]['area']:.3f} ± {found[n]['area_se']:.3f}" if n in found else "-"
+            for n in names
         ]
         rows.append([data, *cells])
     return _table(["data", *(f"`{name}`" for name in names)], rows)
@@ -138,7 +139,7 @@ TABLES: dict[str, Callable[[list[Record]], str]] = {
 def fill(text: str, records: list[Record]) -> str:
     """Return a text with the tables between its marks renewed."""
     for name, make in TABLES.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end {name} -->)", re.S)
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.S)
         table = make(records)
-        text = marks.sub(lambda m, t=table: m[1] + t + m[2], text)
+        text = marks.sub(lambda m, t=table: m[1] + t + "\n" + m[2], text)
     return text

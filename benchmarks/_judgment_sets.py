@@ -31,7 +31,7 @@ FORMULA = "(1 | participant) + (1 | item)"
 #: About so many judgments are used of a table, and at most so many are collected.
 SIZES = {
     "bin_udsgenericity": (4_000, 500),
-    "cat_megaveridicality": (3_500, 300),
+    "cat_megaveridicality": (1_500, 300),
     "ord_megaacceptability": (2_500, 300),
 }
 TABLES = tuple(SIZES)

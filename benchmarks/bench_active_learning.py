@@ -275,7 +275,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         "scikit-activeml Falcun": ("Falcun", "C4"),
     }
     for record in records:
-        label, color = shown.get(record["strategy"], (None, None))
+        label, color = shown.get(record.get("strategy", ""), (None, None))
         if label is None:
             continue
         if record["part"] == "pairs" and record["sd"] == 1.5:
