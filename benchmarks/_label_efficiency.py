@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_blobs,
+    make_classification,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -33,6 +40,30 @@ class Table:
     batch: int
     budget: int
     levels: tuple[float, ...]
+
+
+#: Tables on which nothing was chosen: budget, and classes and spread of generated ones.
+OTHERS = ("iris", "blobs", "two classes", "four classes", "six classes")
+
+
+def load_other(name: str) -> Table:
+    """Return one of the tables on which nothing was chosen."""
+    if name == "iris":
+        X, y = load_iris(return_X_y=True)
+        return Table(StandardScaler().fit_transform(X), y, 4, 2, 50, (0.95,))
+    if name == "blobs":
+        X, y = make_blobs(1600, 10, centers=5, cluster_std=4.0, random_state=0)
+        return Table(StandardScaler().fit_transform(X), y, 10, 10, 200, ())
+    n_classes = {"two classes": 2, "four classes": 4, "six classes": 6}[name]
+    X, y = make_classification(
+        1600,
+        20,
+        n_informative=8,
+        n_classes=n_classes,
+        class_sep=2.0,
+        random_state=n_classes,
+    )
+    return Table(StandardScaler().fit_transform(X), y, 10, 10, 200, ())
 
 
 def load(name: str) -> Table:

@@ -2,6 +2,9 @@
 
     pairs   items x participants: error against judgments, 20 seeds, three worlds
     labels  digits, wine, breast cancer: accuracy against labels, 10 seeds, with peers
+    estimated  the same, the spread of participants being estimated: random, joint
+    others  tables on which nothing of uncertainty herding was chosen, without peers
+    rounds  fifty rounds on 100,000 rows against a plain loop that refits
     studies real judgments: scores for known and new participants, by judgment and item
     speed   CPU seconds and memory of one batch, with peers and plain numpy
 
@@ -29,11 +32,33 @@ def report_pairs(
     """Error of the items' linear predictor, by strategy."""
     import _item_participant_world as world
 
-    seeds = range(3 if quick else 20)
+    _report_worlds("pairs", 3 if quick else 20, only or world.STRATEGIES, quick, write)
+
+
+def report_estimated(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """The same where the model estimates the spread of the participants."""
+    strategies = only or ["random", "joint_a_optimal"]
+    _report_worlds("estimated", 3 if quick else 10, strategies, quick, write)
+
+
+def _report_worlds(
+    part: str,
+    n_seeds: int,
+    strategies: list[str],
+    quick: bool,
+    write: Callable[[dict[str, Any]], None],
+) -> None:
+    import _item_participant_world as world
+
     for sd in (1.5,) if quick else (0.5, 1.5, 3.0):
         level = np.inf
-        for strategy in only or world.STRATEGIES:
-            curves = [world.run(seed, sd, strategy) for seed in seeds]
+        for strategy in strategies:
+            curves = [
+                world.run(seed, sd, strategy, known=part == "pairs")
+                for seed in range(n_seeds)
+            ]
             mean = np.mean(curves, axis=0)
             n_labels = world.N_FIRST + world.BATCH * np.arange(len(mean))
             if strategy == "random":
@@ -41,15 +66,16 @@ def report_pairs(
             reached = np.flatnonzero(mean <= level)
             write(
                 {
-                    "part": "pairs",
+                    "part": part,
                     "sd": sd,
                     "strategy": strategy,
                     "labels": n_labels.tolist(),
                     "error": mean.round(5).tolist(),
+                    "median": np.median(curves, axis=0).round(5).tolist(),
                     "reaches_random_at_300": (
                         int(n_labels[reached[0]]) if len(reached) else None
                     ),
-                    "n_seeds": len(seeds),
+                    "n_seeds": n_seeds,
                 }
             )
 
@@ -143,6 +169,48 @@ def report_studies(
                 )
 
 
+def report_others(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Accuracy against labels where the constants of herding were not chosen."""
+    import _label_efficiency as task
+
+    from bead_sklearn.query import get_query_strategy
+
+    names = only or ["random", "margin", "uncertainty_herding", "typiclust"]
+    for data in task.OTHERS[:1] if quick else task.OTHERS:
+        table = task.load_other(data)
+        for name in names:
+            pick = task.ours(get_query_strategy(name))
+            seeds = range(2 if quick else 6)
+            curves = np.array([task.curve(table, pick, seed) for seed in seeds])
+            third = curves.shape[1] // 3
+            areas = curves.mean(axis=1)
+            write(
+                {
+                    "part": "others",
+                    "data": data,
+                    "strategy": name,
+                    "area": round(float(areas.mean()), 4),
+                    "area_se": round(float(areas.std(ddof=1) / np.sqrt(len(areas))), 4),
+                    "early": round(float(curves[:, :third].mean()), 4),
+                    "late": round(float(curves[:, -third:].mean()), 4),
+                    "n_seeds": len(curves),
+                }
+            )
+
+
+def report_rounds(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Seconds of fifty rounds on a large pool."""
+    import _warm_rounds
+
+    for record in _warm_rounds.measure(quick):
+        if not only or record["way"] in only:
+            write(record)
+
+
 def report_speed(
     quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -181,8 +249,11 @@ def report_speed(
 
 PARTS = {
     "pairs": report_pairs,
+    "estimated": report_estimated,
     "labels": report_labels,
     "studies": report_studies,
+    "others": report_others,
+    "rounds": report_rounds,
     "speed": report_speed,
 }
 
@@ -196,6 +267,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         "random": ("random", "0.6"),
         "entropy": ("entropy", "C3"),
         "a_optimal": ("a_optimal", "C1"),
+        "expected_information_gain": ("information gain", "C2"),
         "joint_a_optimal": ("joint_a_optimal", "C0"),
         "uncertainty_herding": ("uncertainty_herding", "C0"),
         "scikit-activeml margin": ("margin", "C1"),
@@ -203,7 +275,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         "scikit-activeml Falcun": ("Falcun", "C4"),
     }
     for record in records:
-        label, color = shown.get(record["strategy"], (None, None))
+        label, color = shown.get(record.get("strategy", ""), (None, None))
         if label is None:
             continue
         if record["part"] == "pairs" and record["sd"] == 1.5:
@@ -232,12 +304,20 @@ def main() -> None:
         "--only", nargs="*", default=[], help="strategies, random first; all by default"
     )
     parser.add_argument("--out", type=Path, help="append lines of JSON")
-    parser.add_argument("--read", type=Path, help="draw results kept in this file")
+    parser.add_argument("--read", type=Path, help="show results kept in this file")
     parser.add_argument("--figure", type=Path, help="where to draw them")
+    parser.add_argument("--tables", type=Path, help="a page whose tables to renew")
     options = parser.parse_args()
     if options.read is not None:
         lines = options.read.read_text(encoding="utf-8").splitlines()
-        draw([json.loads(line) for line in lines], options.figure)
+        records = [json.loads(line) for line in lines]
+        if options.figure is not None:
+            draw(records, options.figure)
+        if options.tables is not None:
+            from _active_tables import fill
+
+            text = options.tables.read_text(encoding="utf-8")
+            options.tables.write_text(fill(text, records), encoding="utf-8")
         return
 
     def write(record: dict[str, Any]) -> None:

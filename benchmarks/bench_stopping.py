@@ -25,7 +25,13 @@ from pathlib import Path
 import numpy as np
 from _measure import machine, markdown, parser, save, show
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_wine,
+    make_blobs,
+    make_classification,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -43,6 +49,28 @@ from bead_sklearn.active_learning import (
 from bead_sklearn.query import make_query_strategy
 
 DATA = {"digits": (load_digits, 10), "breast_cancer": (load_breast_cancer, 4)}
+#: Tables on which nothing was chosen.
+OTHERS = {
+    "wine": (load_wine, 4),
+    "blobs": (
+        lambda return_X_y: make_blobs(
+            1600, 10, centers=5, cluster_std=4.0, random_state=0
+        ),
+        10,
+    ),
+    "two classes": (
+        lambda return_X_y: make_classification(
+            1200, 20, n_informative=6, class_sep=1.5, random_state=1
+        ),
+        4,
+    ),
+    "four classes": (
+        lambda return_X_y: make_classification(
+            2000, 15, n_informative=8, n_classes=4, class_sep=2.0, random_state=2
+        ),
+        10,
+    ),
+}
 STRATEGIES = ["margin", "uncertainty_herding"]
 #: Sizes of batches: fixed; fixed, with a fit after every ten labels; and growing up to
 #: 100, as `GrowingBatches` says.
@@ -97,7 +125,7 @@ class Watch(StoppingRule):
 
 
 def split(name: str, seed: int):
-    load, n_initial = DATA[name]
+    load, n_initial = (DATA | OTHERS)[name]
     X, y = load(return_X_y=True)
     X = X / 16.0 if name == "digits" else StandardScaler().fit_transform(X)
     return *train_test_split(X, y, test_size=0.5, stratify=y, random_state=seed), (
@@ -238,6 +266,9 @@ def main() -> None:
     arguments.add_argument("--learner", choices=list(LEARNERS), action="append")
     arguments.add_argument("--strategy", action="append")
     arguments.add_argument("--batch", choices=BATCHES, action="append")
+    arguments.add_argument(
+        "--others", action="store_true", help="tables on which nothing was chosen"
+    )
     arguments.add_argument("--table", type=Path, help="a table for the documentation")
     options = arguments.parse_args()
     warnings.filterwarnings("ignore", "max_iter=.*was reached", module="sklearn")
@@ -247,7 +278,10 @@ def main() -> None:
     batches = options.batch or (["growing"] if options.quick else BATCHES)
     lines = []
     for learner, strategy, batch, name in product(
-        options.learner or LEARNERS, options.strategy or STRATEGIES, batches, DATA
+        options.learner or LEARNERS,
+        options.strategy or STRATEGIES,
+        batches,
+        OTHERS if options.others else DATA,
     ):
         runs = [run(name, learner, strategy, batch, seed) for seed in range(n_seeds)]
         found = summarise(runs)

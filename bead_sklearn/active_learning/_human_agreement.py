@@ -44,6 +44,12 @@ class HumanAgreement(StoppingRule):
     non-inferiority at level ``alpha``, made in every round from ``min_iterations`` on;
     without ``statistical_test`` the difference itself is compared.
 
+    The level is that of one look. Of twenty looks at a model that is exactly
+    ``threshold`` worse than people (200 items, three raters, simulated) at least one
+    let it pass in 12 % of searches if 2 % of its predictions changed per round, in
+    24 % if 10 % did, and with ``alpha=0.01`` in 5 % and 7 %. Use that for long
+    searches.
+
     Parameters
     ----------
     metric : {"krippendorff_alpha", "fleiss_kappa", "cohen_kappa", \
