@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from bead_sklearn import OrdinalScaleRegressor, persistence
 from bead_sklearn.datasets import make_judgments
