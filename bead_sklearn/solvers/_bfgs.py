@@ -33,6 +33,10 @@ _MOST_FALL, _SMALL = 0.75, 0.05
 #: Rounding of the objective, relative, and what an inconsistent gradient may cost.
 _ROUNDING, _SLACK = 1e-14, 1e-9
 
+#: Points with a gradient below this are kept, so many; one of them may be the end where
+#: the objective is lower by less than its noise there.
+_FLAT, _N_FLAT, _NOISE = 1e-3, 20, 1e-3
+
 #: Least curvature along a step, as a share of the one expected, with which it is used.
 _LEAST_CURVATURE = 0.02
 
@@ -85,8 +89,28 @@ def bfgs(
         Inverse curvature as the search learned it.
     """
     known = _Curvature(spread)
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        # A step that is too long may lead to numbers that are no longer finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return objective(x)
+
+    def calmest(x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+        """Return the last point, or an earlier one that is as high and flatter.
+
+        Towards a maximum at infinity the objective rises by less than its rounding.
+        """
+        points = [point for point in flat if point[1] >= value - _NOISE]
+        return min([*points, (x, value, gradient)], key=steepness)
+
+    def steepness(point: tuple[np.ndarray, float, np.ndarray]) -> float:
+        x, _, gradient = point
+        free = _free(x, gradient, lower, upper)
+        return float(np.abs(gradient[free]).max(initial=0.0))
+
     x = start
-    value, gradient = objective(x)
+    value, gradient = evaluate(x)
+    flat: list[tuple[np.ndarray, float, np.ndarray]] = []
     quiet, longest = 0, _LONGEST * float(np.sqrt(len(x)))
     for n_iter in range(max_iter):
         free = _free(x, gradient, lower, upper)
@@ -98,7 +122,7 @@ def bfgs(
         rounding = _ROUNDING * max(1.0, abs(value))
         for _ in range(_MAX_SHORTENINGS):
             proposal = np.clip(x + step, lower, upper)
-            new_value, new_gradient = objective(proposal)
+            new_value, new_gradient = evaluate(proposal)
             if np.isfinite(new_value):
                 known.learn(proposal - x, new_gradient - gradient)
             if _is_enough(value, slope, new_value, float(new_gradient @ step)):
@@ -106,15 +130,17 @@ def bfgs(
             share = _shorter(value, slope, new_value, float(new_gradient @ step))
             step, slope = share * step, share * slope
         else:
-            return x, value, gradient, n_iter, "no step rises", known.inverse
+            return *calmest(x), n_iter, "no step rises", known.inverse
         if _length(proposal - x, lower) > 0.5 * longest:
             longest *= _LONGER
         quiet = quiet + 1 if new_value - value <= rounding else 0
         x, value, gradient = proposal, new_value, new_gradient
         callback(x)
+        if steepness((x, value, gradient)) < _FLAT:
+            flat = [*flat[-_N_FLAT:], (x, value, gradient)]
         if quiet >= _QUIET_STEPS:
             message = "the objective rises no more"
-            return x, value, gradient, n_iter + 1, message, known.inverse
+            return *calmest(x), n_iter + 1, message, known.inverse
     message = "as many iterations as allowed"
     return x, value, gradient, max_iter, message, known.inverse
 

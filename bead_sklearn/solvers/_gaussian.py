@@ -24,6 +24,8 @@ from bead_sklearn.solvers._design import Design
 from bead_sklearn.solvers._scales import Scales, pull_back, pull_back_blocks
 
 _TINY = np.finfo(np.float64).tiny
+#: Largest log(sigma) that a search may try, so that its powers are finite.
+_FURTHEST = 150.0
 
 
 def centred_response(
@@ -139,7 +141,7 @@ class GaussianObjective:
     def value(self, parameters: np.ndarray) -> float:
         """Return the log-likelihood."""
         if self.has_sigma:
-            self.sigma = float(np.exp(parameters[-1]))
+            self.sigma = float(np.exp(np.clip(parameters[-1], -_FURTHEST, _FURTHEST)))
         self._solve(self._relative(parameters))
         n, log_det = self._n, self.factorization.log_det(self._n_log_det)
         if not self.has_sigma:

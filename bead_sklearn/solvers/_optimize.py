@@ -90,6 +90,7 @@ def maximize(
     callback: Callable[[np.ndarray], None],
     spread: np.ndarray | None = None,
     is_exact: bool = True,
+    is_scaled: bool = True,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -116,6 +117,9 @@ def maximize(
         Whether the gradient is that of the value to rounding error. Otherwise the
         search ends where the value rises by less than a part in 10^11, and there are
         no Newton steps.
+    is_scaled : bool, default=True
+        Whether the curvature is about 1 indeed. Then rejected points teach it as
+        well, and steps begin with their full length.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def maximize(
     tol = max(tol, _NOISE * float(np.sqrt(rounding)))
     if spread is None or spread.shape != 2 * start.shape:
         spread = np.eye(len(start))
-    is_dense = is_exact and moving.sum() <= DENSE_UP_TO
+    is_dense = is_exact and is_scaled and moving.sum() <= DENSE_UP_TO
     for _ in range(_MAX_SEARCHES):
         if is_dense:
             x, value, gradient, n, reason, spread = _dense_search(
