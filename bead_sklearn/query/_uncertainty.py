@@ -140,7 +140,7 @@ class MarginSampling(UncertaintyStrategy):
         n_classes = p.shape[1]
         if n_classes == 1:
             return 1.0 - p[:, 0]
-        top = np.partition(p, (n_classes - 2, n_classes - 1), axis=1)
+        top = np.partition(p, n_classes - 2, axis=1)
         return 1.0 - (top[:, -1] - top[:, -2])
 
 
