@@ -518,8 +518,8 @@ def _terms(
         n_outputs = factor.n_outputs
         if _is_head(start):
             pair = np.array([sds[:n_outputs].mean(), sds[n_outputs:].mean()])
-            modes = _head_modes(start, rows, factor)
-            terms[f"factor:{factor.name}"] = EffectTerm("slopes", None, pair, modes)
+            heads = _head_modes(start, rows, factor)
+            terms[f"factor:{factor.name}"] = EffectTerm("slopes", None, pair, heads)
             continue
         size = np.sqrt((factor.z**2).mean(axis=0)).repeat(n_outputs)
         size = np.where(size > 0, size, 1.0)
