@@ -149,6 +149,20 @@ class _Forms(HTMLParser):
             self.fields[given["name"]] = given.get("value") or ""
 
 
+class RefusedError(Exception):
+    """The server answered with another status than expected.
+
+    Attributes
+    ----------
+    status : int
+        Which.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"Status {status}.")
+        self.status = status
+
+
 class WebAnnotator:
     """A participant with a link, and a connection that is kept open.
 
@@ -193,7 +207,7 @@ class WebAnnotator:
         """Get the next item; None if there is none now."""
         status, page = self.request("GET", f"{self._path}/item")
         if status != 200:
-            raise ValueError(f"Status {status}.")
+            raise RefusedError(status)
         forms = _Forms()
         forms.feed(page)
         if forms.action is None:

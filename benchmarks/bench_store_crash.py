@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _web import Server, WebAnnotator
+from _web import RefusedError, Server, WebAnnotator
 
 from bead_sklearn.annotate import Item, JudgmentStore, Quotas, Study, make_question
 
@@ -71,8 +71,13 @@ class Work:
             except ConnectionError:
                 time.sleep(0.02)
                 continue
-            if status == 429:
+            except RefusedError as refused:
+                status = refused.status
+            if status == 429:  # faster than people can be
                 time.sleep(0.1)
+                continue
+            if waiting is None:
+                self.unexpected.append(f"{status} for an item")
                 continue
             if status == 303:
                 self.acknowledged[shown.uid] = answer
@@ -82,7 +87,9 @@ class Work:
         annotator.close()
 
     def end(self) -> None:
-        """Wait until all have stopped."""
+        """Wait until all have stopped, which none may have done before."""
+        if not all(thread.is_alive() for thread in self._threads):
+            self.unexpected.append("an annotator gave up")
         self.ended.set()
         for thread in self._threads:
             thread.join()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,10 @@ def make_estimator(study: Study) -> BaseEstimator:
         known = set(cls().get_params(deep=False))
         settled = study.question.model_parameters()
         given = {**{k: v for k, v in settled.items() if k in known}, **given}
+    effects = given.get("mixed_effects")
     try:
+        if isinstance(effects, Mapping):  # a table of the study's file
+            given["mixed_effects"] = MixedEffects(**effects)
         return cls(**given)
     except TypeError as error:
         raise ValueError(f"[model.parameters] of {name}: {error}.") from error

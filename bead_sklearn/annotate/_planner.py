@@ -18,6 +18,8 @@ from bead_sklearn.annotate.study import Study
 
 #: Pairs of item and participant that are scored in a refit.
 MAX_PAIRS = 20_000
+#: Relative differences of predictions below this are none.
+_ROUNDING = 1e-9
 
 
 class Planner:
@@ -181,7 +183,9 @@ class Planner:
         )
         predicted = model.predict(self._rows.X(pairs), **keywords)
         if self._study.question.kind == "multi_select":
-            return {}
+            chosen = [[name in answer for name in model.classes_] for answer in y]
+            right = np.asarray(predicted, dtype=bool) == np.array(chosen)  # options
+            return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
         if is_classifier(model) or np.asarray(y).dtype.kind not in "fiu":
             right = _labels(predicted) == _labels(y)
             return {"accuracy": float(np.mean(right)), "n_scored": len(pairs)}
@@ -195,7 +199,7 @@ class Planner:
         """Compare predictions for a new participant with those of the last model.
 
         Classifiers: Cohen's kappa of the predicted labels (Bloodgood & Vijay-Shanker
-        2009). Regressors: the share of the variance of predictions that stayed.
+        2009). Regressors: Lin's (1989, doi:10.2307/2532051) concordance correlation.
         """
         if not self._fitted:
             return {}
@@ -217,15 +221,21 @@ class Planner:
             return {}
         if now.dtype.kind == "U":
             return {"stability": _kappa(before, now)}
-        spread = np.var(now)
-        if not spread > 0:
-            return {}
-        return {"stability": float(1 - np.mean((now - before) ** 2) / spread)}
+        return {"stability": _concordance(before, now)}
 
 
 def _labels(values: Any) -> Any:
     """Return one text for each label, that of several blanks or options too."""
     return np.array([to_json(np.asarray(value).tolist()) for value in values], str)
+
+
+def _concordance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Lin's concordance correlation; 1 if both are the same but for rounding."""
+    distance = float(np.mean((a - b) ** 2))
+    if distance <= _ROUNDING**2 * float(np.mean(a**2 + b**2)):
+        return 1.0
+    spread = float(np.var(a) + np.var(b) + (np.mean(a) - np.mean(b)) ** 2)
+    return 1.0 - distance / spread
 
 
 def _kappa(a: Any, b: Any) -> float:

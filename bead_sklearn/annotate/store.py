@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
-from os import PathLike
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bead_sklearn import __version__
 from bead_sklearn.annotate._journal import Journal
+from bead_sklearn.annotate._leases import Leases
 from bead_sklearn.annotate._records import (
     Judgment,
     Lease,
-    Slot,
     check_answer,
     check_confidence,
-    check_id,
     check_seconds,
     to_json,
     utc,
@@ -33,11 +25,9 @@ from bead_sklearn.annotate._rows import (
     SELECT,
     judgment_of,
     last_version,
-    lease_of,
     read_judgments,
     standing_judgment,
 )
-from bead_sklearn.annotate._schema import connect, prepare
 from bead_sklearn.annotate._store_report import StoreReport
 
 SOFTWARE = f"bead_sklearn {__version__}"
@@ -60,7 +50,7 @@ class AlreadyAnsweredError(ValueError):
         self.judgment = judgment
 
 
-class JudgmentStore:
+class JudgmentStore(Leases):
     """Judgments on disk: append-only, durable before they are acknowledged.
 
     The store is a SQLite database in write-ahead mode beside a journal, a text file
@@ -101,71 +91,16 @@ class JudgmentStore:
     >>> folder.cleanup()
     """
 
-    def __init__(
-        self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.path = Path(path)
-        self._clock = clock
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"There is no folder {self.path.parent}.")
-        self._lock = threading.RLock()
-        self._reading = threading.Lock()
-        self._closed = False
-        try:
-            self._db = connect(self.path, durable=True)
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"{self.path} cannot be opened: {error}.") from error
-        try:
-            prepare(self._db, self.path)
-            # Leases may be lost in a power cut: nobody waits for the disk for them.
-            self._soft = connect(self.path, durable=False)
-            self._reader = connect(self.path, durable=False)
-            self._journal = Journal(self.path.with_name(f"{self.path.name}.journal"))
-            self._recovered = self._recover()
-        except BaseException:
-            self._db.close()
-            raise
-
-    # ------------------------------------------------------------- life cycle
+    def _open(self) -> None:
+        """Open the journal, and bring both to the same judgments."""
+        self._journal = Journal(self.path.with_name(f"{self.path.name}.journal"))
+        self._recovered = self._recover()
 
     def close(self) -> None:
         """Close the store; harmless if it is closed."""
-        with self._lock, self._reading:
-            if self._closed:
-                return
-            self._closed = True
-            self._reader.close()
-            self._soft.close()
-            self._db.close()
-            self._journal.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def _transaction(self, db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-        """Hold the only writer's place; all or nothing is stored."""
         with self._lock:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            try:
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+            super().close()
+            self._journal.close()
 
     def _recover(self) -> tuple[str, ...]:
         """Bring database and journal to the same judgments."""
@@ -212,193 +147,6 @@ class JudgmentStore:
             missing=tuple(n for n in range(1, last + 1) if n not in numbers),
             problems=tuple(problem for problem in found if problem != "ok"),
         )
-
-    # ------------------------------------------------- items and participants
-
-    def add_items(self, items: Mapping[str, Mapping[str, Any]]) -> None:
-        """Add items; those the store has already must be the same.
-
-        Parameters
-        ----------
-        items : mapping of str to mapping
-            Content of each item, JSON values, by id.
-
-        Raises
-        ------
-        ValueError
-            If an item is in the store with another content.
-        """
-        rows = [(check_id(i, "item"), to_json(dict(c))) for i, c in items.items()]
-        with self._transaction(self._db) as db:
-            known = dict(db.execute("SELECT item, content FROM items"))
-            for item, content in rows:
-                before = known.get(item, content)
-                # An item that came back from the journal has no content yet.
-                if before not in (content, "{}"):
-                    raise ValueError(
-                        f"The store has the item {item!r} with another content: "
-                        f"{before}, not {content}. Give changed items new ids."
-                    )
-            db.executemany(
-                "INSERT INTO items VALUES (?, ?) "
-                "ON CONFLICT (item) DO UPDATE SET content = excluded.content "
-                "WHERE content = '{}' AND excluded.content <> '{}'",
-                rows,
-            )
-        # So that a shortened write-ahead log cannot take them back.
-        self.checkpoint()
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database, as far as readers allow."""
-        with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def add_participants(self, participants: Iterable[str]) -> None:
-        """Add participants; those the store has are left as they are."""
-        rows = [(check_id(p, "participant"),) for p in participants]
-        with self._transaction(self._db) as db:
-            db.executemany("INSERT OR IGNORE INTO participants VALUES (?)", rows)
-
-    def items(self) -> dict[str, dict[str, Any]]:
-        """Return the content of each item by id."""
-        with self._reading:
-            rows = self._reader.execute("SELECT item, content FROM items ORDER BY item")
-            return {item: json.loads(content) for item, content in rows}
-
-    def participants(self) -> list[str]:
-        """Return the ids of the participants, sorted."""
-        with self._reading:
-            rows = self._reader.execute(
-                "SELECT participant FROM participants ORDER BY participant"
-            )
-            return [participant for (participant,) in rows]
-
-    # ----------------------------------------------------------------- leases
-
-    def lease(
-        self, participant: str, slots: Iterable[Slot], *, duration: float = 600.0
-    ) -> Lease | None:
-        """Keep a place of an item for a participant.
-
-        A participant has one place at a time: asking again gives the same one for
-        another ``duration``. A place whose lease has expired is free for others; if
-        nobody took it, the same participant gets it again under the same ``uid``, so
-        that an answer given twice stays one judgment.
-
-        Parameters
-        ----------
-        participant : str
-            Who asks.
-        slots : iterable of Slot
-            Items in the order of preference. The first that the participant has not
-            judged and that has a free place is taken.
-        duration : float, default=600.0
-            Seconds for which the place is kept.
-
-        Returns
-        -------
-        lease : Lease or None
-            None if no slot is free.
-
-        Raises
-        ------
-        ValueError
-            If the participant or an item is unknown.
-        """
-        now = self._clock()
-        with self._transaction(self._soft) as db:
-            self._require(db, "participants", "participant", participant)
-            row = db.execute(
-                "SELECT uid FROM leases WHERE participant = ? AND closed = 0 "
-                "AND expires_at > ?",
-                (participant, now),
-            ).fetchone()
-            if row is None:
-                row = self._take(db, participant, slots, now)
-            if row is None:
-                return None
-            db.execute(
-                "UPDATE leases SET expires_at = ? WHERE uid = ?",
-                (now + duration, row[0]),
-            )
-            return lease_of(db, row[0])
-
-    def _take(
-        self,
-        db: sqlite3.Connection,
-        participant: str,
-        slots: Iterable[Slot],
-        now: float,
-    ) -> tuple[str] | None:
-        for slot in slots:
-            done = db.execute(
-                "SELECT 1 FROM standing WHERE participant = ? AND item = ? "
-                "AND occasion = ? AND holds = 1",
-                (participant, slot.item, slot.occasion),
-            ).fetchone()
-            if done is not None:
-                continue
-            if slot.quota is not None and self._taken(db, slot.item, now) >= slot.quota:
-                continue
-            old: tuple[str] | None = db.execute(
-                "SELECT uid FROM leases WHERE participant = ? AND item = ? "
-                "AND occasion = ? AND closed = 0",
-                (participant, slot.item, slot.occasion),
-            ).fetchone()
-            if old is not None:
-                return old
-            self._require(db, "items", "item", slot.item)
-            uid = secrets.token_hex(12)
-            db.execute(
-                "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                (
-                    uid,
-                    slot.item,
-                    participant,
-                    slot.occasion,
-                    int(slot.quota is not None),
-                    utc(now),
-                    now,
-                ),
-            )
-            return (uid,)
-        return None
-
-    def _taken(self, db: sqlite3.Connection, item: str, now: float) -> int:
-        """Count the places of an item that are judged or kept for somebody."""
-        (n,) = db.execute(
-            "SELECT (SELECT count(*) FROM standing "
-            "WHERE item = ?1 AND holds = 1 AND counted = 1) "
-            "+ (SELECT count(*) FROM leases "
-            "WHERE item = ?1 AND closed = 0 AND counted = 1 AND expires_at > ?2)",
-            (item, now),
-        ).fetchone()
-        return int(n)
-
-    @staticmethod
-    def _require(db: sqlite3.Connection, table: str, name: str, value: str) -> None:
-        found = db.execute(f"SELECT 1 FROM {table} WHERE {name} = ?", (value,))
-        if found.fetchone() is None:
-            raise ValueError(f"The store has no {name} {value!r}.")
-
-    def release(self, participant: str) -> None:
-        """Give up the place that is kept for a participant, if there is one."""
-        with self._transaction(self._soft) as db:
-            db.execute(
-                "UPDATE leases SET expires_at = min(expires_at, ?) "
-                "WHERE participant = ? AND closed = 0",
-                (self._clock(), participant),
-            )
-
-    def leases(self) -> list[Lease]:
-        """Return the leases that hold now."""
-        with self._reading:
-            rows = self._reader.execute(
-                "SELECT uid FROM leases WHERE closed = 0 AND expires_at > ? "
-                "ORDER BY uid",
-                (self._clock(),),
-            ).fetchall()
-            return [lease_of(self._reader, uid) for (uid,) in rows]
 
     # -------------------------------------------------------------- judgments
 
@@ -770,50 +518,6 @@ class JudgmentStore:
                 "SELECT coalesce(max(seq), 0) FROM judgments"
             ).fetchone()
         return int(last)
-
-    # -------------------------------------------------------------- documents
-
-    def put(self, name: str, content: Any) -> None:
-        """Keep a JSON document under a name, instead of the last one."""
-        with self._transaction(self._soft) as db:
-            db.execute(
-                "INSERT INTO documents VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET content = excluded.content",
-                (name, to_json(content)),
-            )
-
-    def document(self, name: str) -> Any:
-        """Return the JSON document of this name; None if there is none."""
-        with self._reading:
-            row = self._reader.execute(
-                "SELECT content FROM documents WHERE name = ?", (name,)
-            ).fetchone()
-        return None if row is None else json.loads(row[0])
-
-    def add_round(self, content: Mapping[str, Any]) -> None:
-        """Keep what a refit has to say."""
-        with self._transaction(self._soft) as db:
-            db.execute(
-                "INSERT INTO rounds (made_at, content) VALUES (?, ?)",
-                (utc(self._clock()), to_json(dict(content))),
-            )
-
-    def rounds(self) -> list[dict[str, Any]]:
-        """Return what the refits said, oldest first."""
-        with self._reading:
-            rows = self._reader.execute(
-                "SELECT made_at, content FROM rounds ORDER BY round"
-            ).fetchall()
-        return [{"made_at": when, **json.loads(content)} for when, content in rows]
-
-    def settle(self, name: str, value: str) -> str:
-        """Note a fact about the store once, and return what was noted first."""
-        with self._transaction(self._db) as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, value))
-            (settled,) = db.execute(
-                "SELECT value FROM meta WHERE name = ?", (name,)
-            ).fetchone()
-        return str(settled)
 
 
 def _question(judgment: Judgment) -> tuple[str, str, int, bool]:

@@ -26,6 +26,9 @@ class CovarianceStructure:
         Fixed factors.
     is_scale : ndarray of shape (n_parameters,)
         Whether a parameter stands on the diagonal, where it is bounded by 0.
+    metric : ndarray of shape (J, J) or None
+        Inverse of the neutral covariance of the outputs of an effect, where any
+        covariance of them is possible.
     """
 
     size: int
@@ -34,6 +37,7 @@ class CovarianceStructure:
     parameters: np.ndarray
     scales: np.ndarray
     is_scale: np.ndarray
+    metric: np.ndarray | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -64,6 +68,28 @@ class CovarianceStructure:
             weights=self.scales * gradient[self.rows, self.columns],
             minlength=self.n_parameters,
         )
+
+    def total_variance(self) -> np.ndarray:
+        """Return P such that theta' P theta is the variance of all effects together.
+
+        Effects are in units of their scale, those that share a parameter count once,
+        and outputs are in the metric that treats classes alike, so that the result
+        does not depend on the reference class where any covariance is possible.
+
+        Returns
+        -------
+        form : ndarray of shape (n_parameters, n_parameters)
+            P, positive definite.
+        """
+        if self.metric is None:
+            return np.eye(self.n_parameters)
+        same_effect = np.eye(self.size // len(self.metric))
+        metric = np.kron(same_effect, self.metric)[np.ix_(self.rows, self.rows)]
+        metric *= self.columns[:, None] == self.columns
+        times = np.bincount(self.parameters, minlength=self.n_parameters)
+        form = np.zeros((self.n_parameters, self.n_parameters))
+        np.add.at(form, (self.parameters[:, None], self.parameters), metric)
+        return form / np.sqrt(np.outer(times, times))
 
     def from_sds(self, sds: np.ndarray) -> np.ndarray:
         """Return the parameters of independent effects with these deviations."""
@@ -213,4 +239,5 @@ def output_covariance(
         parameters=parameters,
         scales=scales,
         is_scale=is_scale_parameter,
+        metric=np.linalg.inv(contrast @ contrast.T) if kind == "full" else None,
     )

@@ -43,6 +43,17 @@ class MixedEffects(BaseEstimator):
         Variance of every random effect on the scale of the linear predictor: the
         value that is held if ``estimate_variance_components`` is False, otherwise
         where the search starts (families with a residual variance start at that).
+    prior_sd_scale : float, default=None
+        Scale s of a half-normal prior on the standard deviations of the effects: the
+        likelihood is multiplied by ``exp(-tr(G) / (2 s^2))`` for each factor. It keeps
+        estimates plausible where judgments are few: the likelihood of some 50
+        judgments often has no maximum, and standard deviations go to infinity. The
+        unit of s is that of the linear predictor for logits and probits; the
+        residual standard deviation for normal and lognormal responses; the standard
+        deviation of the responses for truncated normal ones. Effects of a covariate
+        count per standard deviation of it, effects that share one variance count once,
+        and labels that compete count alike whichever is the reference. A scale of 2.5
+        logits excludes the absurd only. None: no prior.
     estimate_variance_components : bool, default=True
         Whether the variances and covariances are estimated. They are not where
         ``regularization_strength`` is given.
@@ -99,6 +110,7 @@ class MixedEffects(BaseEstimator):
         "formula": [str, None],
         "prior_mean": [Interval(Real, None, None, closed="neither")],
         "prior_variance": [Interval(Real, 0, None, closed="neither")],
+        "prior_sd_scale": [Interval(Real, 0, None, closed="neither"), None],
         "estimate_variance_components": ["boolean"],
         "variance_estimation_method": [StrOptions({"auto", "ml", "reml"})],
         "correlation_structure": [StrOptions({"correlated", "independent"})],
@@ -115,6 +127,7 @@ class MixedEffects(BaseEstimator):
         formula: str | None = None,
         prior_mean: float = 0.0,
         prior_variance: float = 1.0,
+        prior_sd_scale: float | None = None,
         estimate_variance_components: bool = True,
         variance_estimation_method: str = "auto",
         correlation_structure: str = "correlated",
@@ -127,6 +140,7 @@ class MixedEffects(BaseEstimator):
         self.formula = formula
         self.prior_mean = prior_mean
         self.prior_variance = prior_variance
+        self.prior_sd_scale = prior_sd_scale
         self.estimate_variance_components = estimate_variance_components
         self.variance_estimation_method = variance_estimation_method
         self.correlation_structure = correlation_structure
@@ -159,6 +173,12 @@ class MixedEffects(BaseEstimator):
     def check(self) -> None:
         """Raise a ValueError if a field is out of range or would have no effect."""
         self._validate_params()
+        if self.prior_sd_scale is not None and not self.estimates_variances:
+            raise ValueError(
+                f"prior_sd_scale={self.prior_sd_scale:g} has no effect where variances "
+                "are held: set estimate_variance_components=True and "
+                "regularization_strength=None, or leave prior_sd_scale=None."
+            )
         if self.regularization_strength is None:
             if self.adaptive_regularization is not None:
                 raise ValueError(

@@ -154,6 +154,10 @@ class Family(ABC):
         """Return what the family's own parameters stand for, as people know it."""
         return []
 
+    def limitation(self) -> str | None:
+        """Say what cannot be estimated because a parameter of a fit is at a bound."""
+        return None
+
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with parameters that fit responses without predictors."""
         return self

@@ -22,8 +22,10 @@ from bead_sklearn.families._truncation import (
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _TINY = np.finfo(np.float64).tiny
 
-#: Lower bound of sigma in fits, relative to the standard deviation of the responses.
-_LEAST_SHARE = 1e-5
+#: Bounds of sigma in fits, relative to the standard deviation of the responses. At the
+#: upper one the distribution is that of a truncated exponential, but for parts in ten
+#: thousand of a log-density.
+_LEAST_SHARE, _MOST_SHARE = 1e-5, 100.0
 
 
 class TruncatedNormal(BoundedFamily):
@@ -32,8 +34,10 @@ class TruncatedNormal(BoundedFamily):
     The density is that of N(eta, sigma^2) on [lower, upper], divided by the
     probability of the interval. ``eta`` is the mean before truncation. It is
     log-concave in eta. The one parameter is log(sigma), unless sigma is known. (In
-    fits it is the logarithm of what sigma has beyond 1e-5 of the standard deviation of
-    the responses, so that sigma has a lower bound where a model reproduces them.)
+    fits it is a function of it that holds sigma between 1e-5 and 100 standard
+    deviations of the responses: it has a lower bound where a model reproduces them,
+    and an upper one where they look exponential, the limit of a sigma that grows with
+    an eta far outside.)
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ class TruncatedNormal(BoundedFamily):
         self.upper = upper
         self.sigma = sigma
         self.fixed = fixed
-        self._least = 0.0
+        self._least, self._most = 0.0, np.inf
 
     def tempered(self, temperature: float) -> tuple[Self, float]:
         """Return the family with ``temperature`` times the sigma."""
@@ -76,8 +80,11 @@ class TruncatedNormal(BoundedFamily):
     @property
     def parameters(self) -> np.ndarray:
         """log(sigma); empty if sigma is known."""
-        beyond = np.sqrt(max(self.sigma**2 - self._least**2, _TINY))
-        return np.array([] if self.fixed else [np.log(beyond)])
+        if self.fixed:
+            return np.array([])
+        beyond = max(self.sigma**2 - self._least**2, _TINY)
+        inverse = max(1.0 / beyond - 1.0 / self._most**2, _TINY)
+        return np.array([-0.5 * np.log(inverse)])
 
     @property
     def support(self) -> tuple[float, float]:
@@ -98,17 +105,39 @@ class TruncatedNormal(BoundedFamily):
         """Return the family with another sigma."""
         if self.fixed:
             return self
-        sigma = float(np.hypot(np.exp(parameters[0]), self._least))
-        family = type(self)(self.lower, self.upper, sigma)
-        family._least = self._least
-        return family
+        with np.errstate(divide="ignore"):
+            inverse = np.logaddexp(-2.0 * parameters[0], -2.0 * np.log(self._most))
+        sigma = float(np.hypot(np.exp(-0.5 * inverse), self._least))
+        return type(self)(self.lower, self.upper, sigma)._bounded(self)
+
+    def _bounded(self, like: Self) -> Self:
+        """Hold sigma between the bounds of another family."""
+        self._least, self._most = like._least, like._most
+        return self
+
+    def _slope(self) -> float:
+        """Return the derivative of log(sigma) in the parameter."""
+        beyond = self.sigma**2 - self._least**2
+        return beyond * (1.0 - beyond / self._most**2) / self.sigma**2
 
     def reported_parameters(self) -> list[ReportedParameter]:
         """Return sigma, if it is a parameter."""
         if self.fixed:
             return []
-        gradient = np.array([self.sigma * (1.0 - (self._least / self.sigma) ** 2)])
+        gradient = np.array([self.sigma * self._slope()])
         return [ReportedParameter("sigma", self.sigma, gradient, is_positive=True)]
+
+    def limitation(self) -> str | None:
+        """Say so if the responses look exponential."""
+        if self.fixed or self.sigma < 0.5 * self._most:
+            return None
+        return (
+            "The responses are denser towards an end of the interval in the manner of "
+            "an exponential distribution, the limit of truncated normal ones whose "
+            "mean is far outside and whose sigma is large: sigma is at its bound, "
+            f"{self._most:.3g}, and neither it nor effects in units of eta can be "
+            "interpreted. Predictions can."
+        )
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:
         """Return the family with the standard deviation of the responses."""
@@ -117,6 +146,7 @@ class TruncatedNormal(BoundedFamily):
         spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
         family = type(self)(self.lower, self.upper, float(np.sqrt(spread)) or 1.0)
         family._least = _LEAST_SHARE * family.sigma
+        family._most = _MOST_SHARE * family.sigma
         return family
 
     def check_response(self, y: np.ndarray) -> None:
@@ -194,7 +224,7 @@ class TruncatedNormal(BoundedFamily):
             - by_width * (edge.far_distance**2 - variance),
             by_lower * (above**2 - variance) - by_upper * (below**2 - variance),
         )
-        moved = 1.0 - (self._least / s) ** 2  # d log(sigma) in the parameter
+        moved = self._slope()
         return ParameterDerivatives(
             moved * (log_likelihood - 1.0)[:, None],
             moved * (gradient / s)[:, None],

@@ -121,8 +121,9 @@ def _log_sigma(
     if family.fixed:
         return eta.new_tensor(math.log(family.sigma))
     if isinstance(family, TruncatedNormal) and family._least > 0:
-        floor = parameters.new_tensor(2.0 * math.log(family._least))
-        return 0.5 * torch.logaddexp(2.0 * parameters[0], floor)
+        least, most = parameters.new_tensor((family._least, family._most)).log()
+        beyond = -torch.logaddexp(-2.0 * parameters[0], -2.0 * most)
+        return 0.5 * torch.logaddexp(beyond, 2.0 * least)
     return parameters[0]
 
 

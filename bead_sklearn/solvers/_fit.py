@@ -73,7 +73,7 @@ def fit_mixed_model(
         if stayed_near(fit, near):
             return fit
         again = _fit(family, *rest, parameters, algebra)
-    best = max(fit, again, key=lambda item: item.log_likelihood)
+    best = max(fit, again, key=lambda item: item.optimum.value)
     n_iter = fit.optimum.n_iter + again.optimum.n_iter
     return replace(best, optimum=best.optimum._replace(n_iter=n_iter))
 

@@ -32,6 +32,9 @@ class VarianceOptions:
     initial_variance : float
         Variance of every random effect. Held as it is, in the squared unit of eta;
         as a starting value relative to the family's scale and that of the covariate.
+    sd_scale : float or None
+        Scale of a half-normal prior on the standard deviations of the effects, in the
+        unit of starting values; None is no prior.
     alpha : float or None
         Ridge precision; None estimates it.
     zero_factors : tuple of str
@@ -40,6 +43,7 @@ class VarianceOptions:
 
     estimate: bool = True
     initial_variance: float = 1.0
+    sd_scale: float | None = None
     alpha: float | None = None
     zero_factors: tuple[str, ...] = ()
 
@@ -57,8 +61,8 @@ class VarianceParameters:
     absolute : ndarray of bool of shape (n_parameters,)
         Parameters held fixed in the unit of eta even where the others are relative to
         the residual standard deviation.
-    precision : ndarray of shape (n_parameters,)
-        Precision of a normal prior around 0; 0 is no prior.
+    precision : ndarray of shape (n_parameters, n_parameters)
+        Precision matrix of a normal prior around 0; zeros are no prior.
     is_near : bool
         Whether ``start`` is an earlier solution.
     spread : ndarray of shape (n, n) or None
@@ -104,13 +108,16 @@ def variance_parameters(
     slices = parameter_slices(design)
     size = slices[-1].stop if slices else 0
     start, absolute = np.zeros(size), np.zeros(size, dtype=bool)
-    precision, ordinary = np.zeros(size), np.zeros(size)
+    precision, ordinary = np.zeros((size, size)), np.zeros(size)
     largest = _LARGEST * scale
     lower, upper = np.full(size, -largest), np.full(size, largest)
     for factor, part in zip(design.factors, slices, strict=False):
         structure = factor.structure
         lower[part] = np.where(structure.is_scale, 0.0, -largest)
         ordinary[part] = scale * structure.is_scale
+        if options.sd_scale is not None:
+            unit = options.sd_scale * scale
+            precision[part, part] = structure.total_variance() / unit**2
         if options.estimate:
             start[part] = scale * np.sqrt(options.initial_variance) * structure.is_scale
         else:
@@ -126,7 +133,7 @@ def variance_parameters(
         ordinary[-1] = unit
         if options.alpha is None:
             start[-1], lower[-1], upper[-1] = unit, 0.0, _LARGEST * unit
-            precision[-1] = 0.0 if relative else (_LATENT_SD * unit) ** -2
+            precision[-1, -1] = 0.0 if relative else (_LATENT_SD * unit) ** -2
         else:
             start[-1] = lower[-1] = upper[-1] = options.alpha**-0.5
     return VarianceParameters(start, lower, upper, ordinary, absolute, precision)

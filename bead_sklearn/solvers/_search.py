@@ -99,7 +99,7 @@ def search(
         free: np.ndarray, theta: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
         value, by_free, by_theta = likelihood(free, theta)
-        pull = precision * theta
+        pull = precision @ theta
         return value - 0.5 * float(pull @ theta), by_free, by_theta - pull
 
     theta, moving = parameters.start, lower < upper
@@ -116,7 +116,7 @@ def search(
     if information is not None and moving.any():
         theta, known, n_iter = score(
             lambda theta: penalised(center, theta)[::2],
-            lambda: information() + np.diag(precision),
+            lambda: information() + precision,
             theta,
             lower,
             upper,

@@ -246,7 +246,7 @@ class LaplaceSurface(LikelihoodSurface):
         value, by_beta, by_theta, by_own = self._objective(
             self.fixed(x), theta, x[self.theta.stop :]
         )
-        pull = self._parameters.precision * theta
+        pull = self._parameters.precision @ theta
         return value - 0.5 * float(pull @ theta), np.concatenate(
             [self._basis.T @ by_beta, by_theta - pull, by_own]
         )

@@ -240,6 +240,7 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
             variances=VarianceOptions(
                 estimate=mixed_effects.estimates_variances,
                 initial_variance=mixed_effects.held_variance,
+                sd_scale=mixed_effects.prior_sd_scale,
                 alpha=None if self.alpha == "auto" else float(self.alpha) or None,
                 zero_factors=tuple(sorted(held)),
             ),

@@ -1,4 +1,4 @@
-"""Warnings of variances that the data cannot tell."""
+"""Warnings of variances that the data cannot tell, and of fits that fell short."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def warn_about_fit(
     held: frozenset[str],
     tol: float,
 ) -> None:
-    """Warn of a search that did not end, and of variances that are zero.
+    """Warn of a search that did not end, limits reached, and variances of zero.
 
     Parameters
     ----------
@@ -88,6 +88,9 @@ def warn_about_fit(
             ConvergenceWarning,
             stacklevel=4,
         )
+    limitation = fit.family.limitation()
+    if limitation is not None:
+        warnings.warn(limitation, ConvergenceWarning, stacklevel=4)
     zero = [
         component.grouping_factor
         for component in components

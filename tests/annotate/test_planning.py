@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from studies import make_study
+from studies import KINDS, make_study
 
 from bead_sklearn import BinaryClassifier
 from bead_sklearn.annotate import (
@@ -22,7 +22,7 @@ from bead_sklearn.annotate import (
 )
 from bead_sklearn.annotate._model import Rows, make_estimator
 from bead_sklearn.annotate._plan import Plan
-from bead_sklearn.annotate._planner import Planner
+from bead_sklearn.annotate._planner import Planner, _concordance
 from bead_sklearn.annotate._refits import Refitter
 from bead_sklearn.annotate._report import stopping_advice, unusual_participants
 from bead_sklearn.query import JointAOptimal
@@ -172,9 +172,7 @@ def test_a_joint_design_knows_who_the_participants_are(store, effects):
     assert len(set(plan.batch)) == 10
 
 
-@pytest.mark.parametrize(
-    "kind", ["binary", "ordinal", "magnitude", "cloze", "free_text"]
-)
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_models_of_every_kind_of_answer_are_scored(store, kind):
     study = make_study(kind, n_items=20, n_participants=6, refit_every=20, n_initial=20)
     rehearsal, _ = rehearse(study, store)
@@ -183,11 +181,51 @@ def test_models_of_every_kind_of_answer_are_scored(store, kind):
     planner = Planner(study)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for n in (25, 32, 40):
+        for n in (20, 32, 40):
             _, note = planner.update(judgments[:n])
     assert note["fitted"]
-    assert note["stability"] <= 1
-    assert ("rmse" if kind == "magnitude" else "accuracy") in note
+    assert -1 <= note["stability"] <= 1
+    assert not any("did not converge" in warning for warning in note["warnings"])
+    is_number = kind in ("magnitude", "slider")
+    assert ("rmse" in note) == is_number
+    assert ("accuracy" in note) == (not is_number)
+
+
+def test_selections_are_scored_option_by_option(store):
+    study = make_study("multi_select", n_items=20, n_participants=6, n_initial=20)
+    rehearsal, _ = rehearse(study, store)
+    rehearsal.run(max_judgments=40)
+    judgments = store.judgments()
+    planner = Planner(study)
+    planner.update(judgments[:30])
+    model, new = planner.estimator, judgments[30:]
+    X = Rows(study, model).X([(j.item, j.participant) for j in new])
+    chosen = [[option in j.answer for option in model.classes_] for j in new]
+    expected = np.mean(model.predict(X) == np.array(chosen))
+    _, note = planner.update(judgments)
+    assert note["accuracy"] == pytest.approx(expected)
+
+
+def test_stability_of_numbers_is_their_concordance():
+    a = np.array([1.0, 2.0, 4.0])
+    assert _concordance(a, a + 1e-14) == 1.0
+    assert _concordance(np.ones(3), np.ones(3) + 1e-12) == 1.0
+    b = np.array([1.5, 1.5, 5.0])
+    expected = 2 * np.cov(a, b, ddof=0)[0, 1]
+    expected /= np.var(a) + np.var(b) + (a.mean() - b.mean()) ** 2
+    assert _concordance(a, b) == pytest.approx(expected)
+
+
+def test_effects_of_the_default_model_have_a_prior_and_can_be_a_table():
+    default = make_estimator(make_study("slider")).mixed_effects
+    assert default.formula == "(1 | participant) + (1 | item)"
+    assert default.prior_sd_scale == 2.5
+    table = {"formula": "(1 | participant)", "prior_sd_scale": 1.0}
+    study = make_study(parameters={"mixed_effects": table})
+    assert make_estimator(study).mixed_effects.get_params()["prior_sd_scale"] == 1.0
+    study = make_study(parameters={"mixed_effects": {"sd": 1.0}})
+    with pytest.raises(ValueError, match=r"parameters.*unexpected keyword.*'sd'"):
+        make_estimator(study)
 
 
 def test_corrections_change_the_model(store):

@@ -162,7 +162,7 @@ items = store.items()
 slots = [Slot(item, 1) for item in items]
 say = threading.Lock()
 def work(participant):
-    while lease := store.lease(participant, slots, duration=0.5):
+    while lease := store.lease(participant, slots, duration=60):
         judgment = store.submit(lease, participant)
         with say:
             print(judgment.uid, flush=True)

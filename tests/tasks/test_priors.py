@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
-from bead_sklearn import BinaryClassifier, MagnitudeRegressor, MixedEffects, persistence
-from bead_sklearn.exceptions import SingularFitWarning
+from bead_sklearn import (
+    BinaryClassifier,
+    CategoricalClassifier,
+    MagnitudeRegressor,
+    MixedEffects,
+    persistence,
+)
+from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 
 pd = pytest.importorskip("pandas")
 
@@ -316,6 +322,15 @@ def test_the_summary_says_that_variances_are_held():
             {"regularization_strength": 1.0, "prior_variance": 2.0},
             "regularization_strength=1 takes the place of prior_variance=2",
         ),
+        (
+            {"prior_sd_scale": 1.0, "estimate_variance_components": False},
+            "prior_sd_scale=1 has no effect where variances are held",
+        ),
+        (
+            {"prior_sd_scale": 1.0, "regularization_strength": 1.0},
+            "prior_sd_scale=1 has no effect where variances are held",
+        ),
+        ({"prior_sd_scale": 0.0}, "'prior_sd_scale' parameter"),
         ({"prior_mean": np.inf}, "'prior_mean' parameter"),
         ({"prior_mean": "0"}, "'prior_mean' parameter"),
         ({"min_samples_for_random_effects": 0}, "'min_samples_for_random_effects'"),
@@ -326,6 +341,83 @@ def test_errors(fields, message):
     frame, y = simulate(0, MagnitudeRegressor)
     with pytest.raises(ValueError, match=message):
         fit(MagnitudeRegressor, frame, y, **fields)
+
+
+# Half-normal priors of standard deviations ------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("scale", [0.3, 1.0, 30.0])
+def test_the_mode_of_likelihood_times_prior(model, scale):
+    frame, y = simulate(3, model)
+
+    def log_likelihood(sd, **fields):
+        if model is BinaryClassifier:
+            held = {"prior_variance": sd**2, "estimate_variance_components": False}
+            return fit(model, frame, y, **held).log_likelihood_
+        return gaussian_profile(sd, frame, y)
+
+    found = optimize.minimize_scalar(
+        lambda sd: 0.5 * (sd / scale) ** 2 - log_likelihood(sd),
+        bounds=(0.01, 5.0),
+        options={"xatol": 1e-6},
+    )
+    fitted = fit(
+        model,
+        frame,
+        y,
+        prior_sd_scale=scale,
+        variance_estimation_method="ml",
+    )
+    sd = float(np.sqrt(fitted.variance_components_[0].variance[0]))
+    unit = 1.0 if model is BinaryClassifier else fitted.sigma_
+    assert sd / unit == pytest.approx(found.x, rel=1e-3)
+
+
+def gaussian_profile(ratio, frame, y):
+    """Log-likelihood with one ratio of standard deviations, sigma profiled."""
+    X = np.column_stack([np.ones(len(y)), frame[["x", "h"]]])
+    Z = np.equal.outer(frame["g"].to_numpy(), np.unique(frame["g"])).astype(float)
+    root = np.linalg.cholesky(ratio**2 * Z @ Z.T + np.eye(len(y)))
+    X, y = np.linalg.solve(root, X), np.linalg.solve(root, y)
+    rss = np.sum((y - X @ np.linalg.lstsq(X, y, rcond=None)[0]) ** 2)
+    return -0.5 * len(y) * np.log(rss) - np.log(np.diagonal(root)).sum()
+
+
+def test_a_wide_prior_is_none():
+    frame, y = simulate(3, BinaryClassifier)
+    free = fit(BinaryClassifier, frame, y, formula="(1 + x | g)")
+    wide = fit(BinaryClassifier, frame, y, formula="(1 + x | g)", prior_sd_scale=1e4)
+    assert wide.log_likelihood_ == pytest.approx(free.log_likelihood_, abs=1e-6)
+
+
+def test_a_prior_keeps_separated_responses_finite():
+    frame = pd.DataFrame({"g": np.repeat(np.arange(8), 6)})
+    y = (frame["g"].to_numpy() < 4).astype(int)
+    with pytest.warns(SeparationWarning):
+        fit(BinaryClassifier, frame[["g"]], y)
+    model = fit(BinaryClassifier, frame[["g"]], y, prior_sd_scale=2.5)
+    assert 2.0 < np.sqrt(model.variance_components_[0].variance[0]) < 10.0
+    assert model.summary().fixed_effects[0].standard_error < 10.0
+
+
+@pytest.mark.parametrize("formula", ["(1 | g)", "(1 + x | g)", "(1 | g) + (0 + x | g)"])
+def test_the_prior_does_not_depend_on_the_reference_class(formula):
+    frame, _ = simulate(5, BinaryClassifier, sizes=(15,) * 8)
+    rng = np.random.RandomState(0)
+    eta = rng.normal(size=(8, 3))[frame["g"]]
+    y = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+
+    def probabilities(names):
+        effects = MixedEffects(formula=formula, prior_sd_scale=0.5)
+        model = CategoricalClassifier(mixed_effects=effects, alpha=0)
+        model.fit(frame, np.array(names)[y])
+        order = [list(model.classes_).index(name) for name in names]
+        return model.predict_proba(frame)[:, order]
+
+    np.testing.assert_allclose(
+        probabilities(["a", "b", "c"]), probabilities(["b", "c", "a"]), atol=1e-4
+    )
 
 
 # Levels with few judgments --------------------------------------------------------

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from bead_sklearn.effects import MixedEffects
+
 Columns = Mapping[str, Any]
 #: Fields of a form: all values that were sent under a name.
 Fields = Mapping[str, Sequence[str]]
 
-_RANDOM_INTERCEPTS = "(1 | participant) + (1 | item)"
+#: Effects of models whose users chose none. The first models see some twenty
+#: judgments, whose likelihood often has no maximum without a prior.
+_RANDOM_INTERCEPTS, _PLAUSIBLE_SD = "(1 | participant) + (1 | item)", 2.5
 
 
 class AnswerError(ValueError):
@@ -119,7 +123,9 @@ class Question(ABC):
         """Return the parameters of the model that the question settles."""
         parameters: dict[str, Any] = {}
         if self.mixed:
-            parameters["mixed_effects"] = _RANDOM_INTERCEPTS
+            parameters["mixed_effects"] = MixedEffects(
+                formula=_RANDOM_INTERCEPTS, prior_sd_scale=_PLAUSIBLE_SD
+            )
         return parameters
 
 

@@ -130,12 +130,14 @@ def _until_told() -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _stop) if main else None
     try:
-        yield
-    except (KeyboardInterrupt, _StoppedError):
-        print("Stopped. All answers are stored.", flush=True)
+        # A background job of a shell ignores interrupts: the server then ends without
+        # an exception.
+        with contextlib.suppress(KeyboardInterrupt, _StoppedError):
+            yield
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)
+    print("Stopped. All answers are stored.", flush=True)
 
 
 class _StoppedError(Exception):
