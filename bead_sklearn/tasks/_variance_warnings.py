@@ -1,4 +1,4 @@
-"""Warnings of variances that the data cannot tell."""
+"""Warnings of variances that the data cannot tell, and of fits that fell short."""
 
 from __future__ import annotations
 
