@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._rows import AlternativeRows
 from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
 
@@ -29,6 +30,50 @@ class SampledRows(AlternativeRows):
 
     offset: np.ndarray | None = None
     bias: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """Alternatives of answers, without what a language model says of them.
+
+    Attributes
+    ----------
+    contexts : Contexts
+        What was answered.
+    index, sets, codes : ndarray of int of shape (n_rows,)
+        Context, choice set and candidate of each row; sets are in order.
+    values : ndarray of shape (n_rows, n_columns)
+        What tells candidates apart.
+    names : list of str
+        Names of these columns.
+    """
+
+    contexts: Contexts
+    index: np.ndarray
+    sets: np.ndarray
+    codes: np.ndarray
+    values: np.ndarray
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a language model says of alternatives.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_scores + n_features + n_bias)
+        Scores, features under the ridge, and directions of a person's bias.
+    names : list of str
+        Their names.
+    n_features, n_bias : int
+        How many of the columns are the second and the third.
+    """
+
+    values: np.ndarray
+    names: list[str]
+    n_features: int
+    n_bias: int
 
 
 @dataclass(frozen=True)

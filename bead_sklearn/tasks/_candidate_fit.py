@@ -10,7 +10,7 @@ need the distribution of few coefficients per participant.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -24,10 +24,17 @@ from bead_sklearn.effects import (
     MixedEffects,
     resolve_mixed_effects,
 )
+from bead_sklearn.effects._structure import combine_ids
 from bead_sklearn.families import ConditionalLogit
 from bead_sklearn.inputs import Judgments
 from bead_sklearn.solvers import Design
-from bead_sklearn.tasks._alternatives import SampledRows, sample_choice_sets
+from bead_sklearn.tasks._alternatives import (
+    Alternatives,
+    SampledRows,
+    Scores,
+    sample_choice_sets,
+)
+from bead_sklearn.tasks._candidate_terms import CONSTANTS, are_people, check_slopes
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._features import Columns
@@ -40,57 +47,10 @@ from bead_sklearn.tasks._utilities import Answers, CandidateFeatures
 _ALTERNATIVES = (8, 20)
 _MAX_PAIRS = 2_000_000
 
-#: Features of a candidate whatever the context, which columns of X act on.
-_CONSTANTS = ("frequency", "length")
-
 #: Features whose coefficients vary over people. That of length does not: a utility
 #: that grows with the length of the candidate has no bound; own_length has.
 _FOLLOWING = ("typicality",)
 _SLOPES = ("typicality", "words", "frequency")
-
-
-@dataclass(frozen=True)
-class Alternatives:
-    """Alternatives of answers, without what a language model says of them.
-
-    Attributes
-    ----------
-    contexts : Contexts
-        What was answered.
-    index, sets, codes : ndarray of int of shape (n_rows,)
-        Context, choice set and candidate of each row; sets are in order.
-    values : ndarray of shape (n_rows, n_columns)
-        What tells candidates apart.
-    names : list of str
-        Names of these columns.
-    """
-
-    contexts: Contexts
-    index: np.ndarray
-    sets: np.ndarray
-    codes: np.ndarray
-    values: np.ndarray
-    names: list[str]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a language model says of alternatives.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_rows, n_scores + n_features + n_bias)
-        Scores, features under the ridge, and directions of a person's bias.
-    names : list of str
-        Their names.
-    n_features, n_bias : int
-        How many of the columns are the second and the third.
-    """
-
-    values: np.ndarray
-    names: list[str]
-    n_features: int
-    n_bias: int
 
 
 class CandidateModel(MixedModelClassifier):
@@ -246,6 +206,7 @@ class CandidateModel(MixedModelClassifier):
         people = {name: values[numbers] for name, values in asked.ids.items()}
         contexts = replace(asked.contexts, index=index)
         answers = Answers(contexts, codes[numbers], counts, people)
+        self._biased = self._biased_factors(people, index)
         if not self._has_own_features():
             answers = replace(answers, ids={})
         self._utilities = CandidateFeatures(
@@ -360,12 +321,12 @@ class CandidateModel(MixedModelClassifier):
         numeric_names: list[str],
     ) -> tuple[np.ndarray, list[str]]:
         """Append products of columns of X with features of a candidate by itself."""
-        places = [names.index(name) for name in _CONSTANTS]
+        places = [names.index(name) for name in CONSTANTS]
         columns = [features]
         for j in range(numeric.shape[1]):
             value = numeric[:, j].reshape(-1, *[1] * (features.ndim - 1))
             columns.append(value * features[..., places])
-        products = [f"{name}:{c}" for name in numeric_names for c in _CONSTANTS]
+        products = [f"{name}:{c}" for name in numeric_names for c in CONSTANTS]
         return np.concatenate(columns, axis=-1), [*names, *products]
 
     def _as_judgments(self, values: np.ndarray) -> Judgments:
@@ -396,13 +357,13 @@ class CandidateModel(MixedModelClassifier):
         bias = tuple(name for name in self._bias_names if name in covariate_names)
         terms = []
         if mixed_effects.formula is not None:
-            _check_slopes(mixed_effects.terms(), covariate_names)
+            check_slopes(mixed_effects.terms(), covariate_names)
             for term in mixed_effects.terms():
                 slopes = dict.fromkeys([*constants * term.intercept, *term.slopes])
                 own = tuple(name for name in slopes if name not in self._held)
                 if own or not bias:
                     terms.append(replace(term, intercept=False, slopes=own))
-                if term.intercept and bias:
+                if term.intercept and bias and term.factor in self._biased:
                     terms.append(FormulaTerm(term.factor, False, bias, True, True))
             return terms
         if mixed_effects.mode == "fixed":
@@ -417,9 +378,27 @@ class CandidateModel(MixedModelClassifier):
         for name in ids:
             terms += [FormulaTerm((name,), False, own, correlated)] * bool(own)
             for features in (bias, heads):
-                if features:
+                if features and (name,) in self._biased:
                     terms.append(FormulaTerm((name,), False, features, True, True))
         return terms
+
+    def _biased_factors(
+        self, ids: dict[str, np.ndarray], contexts: np.ndarray
+    ) -> set[tuple[str, ...]]:
+        """Return the factors that may have a bias for candidates, and heads.
+
+        Those of people. An item's bias is what is usual in its contexts, which is
+        counted already; beside what was counted without an answer it would tell what
+        the answer is.
+        """
+        terms = resolve_mixed_effects(self.mixed_effects).terms()
+        factors = {term.factor for term in terms} or {(name,) for name in ids}
+        return {
+            factor
+            for factor in factors
+            if set(factor) <= set(ids)
+            and are_people(combine_ids(ids, factor), contexts)
+        }
 
     def _design(
         self, columns: Columns, rows: Rows, *args: Any, **kwargs: Any
@@ -450,23 +429,6 @@ def _people_matter(mixed_effects: Any) -> bool:
     """Whether answers of different people may differ."""
     resolved = resolve_mixed_effects(mixed_effects)
     return resolved.formula is not None or resolved.mode != "fixed"
-
-
-def _check_slopes(terms: list[FormulaTerm], covariate_names: list[str]) -> None:
-    """Raise if a slope is one over a column that all candidates share."""
-    for term in terms:
-        for slope in term.slopes:
-            products = [f"{slope}:{constant}" for constant in _CONSTANTS]
-            offered = [name for name in products if name in covariate_names]
-            if offered and slope not in covariate_names:
-                factor = ":".join(term.factor)
-                raise ValueError(
-                    f"The random-effects formula lets the covariate {slope!r} vary, "
-                    "which is the same for all candidates of a question and so changes "
-                    "no choice between them. It acts through what they have: write "
-                    + " or ".join(f"(1 + {name} | {factor})" for name in offered)
-                    + "."
-                )
 
 
 def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,12 @@ from bead_sklearn.effects._structure import combine_ids
 from bead_sklearn.encoders import TransformerEncoder
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inputs import dense_matrix, encode_levels, match_levels
+from bead_sklearn.tasks._nets import (
+    Tuning,
+    prepare_net,
+    read_tuning,
+    train_split_of,
+)
 
 if TYPE_CHECKING:
     from bead_sklearn.tasks._base import MixedModel
@@ -45,25 +51,6 @@ FINE_TUNING: dict[str, list[Any]] = {
     "net": [HasMethods(["train", "set_params"]), None],
 }
 
-#: Parameters of the module that the encoder and the task set.
-_OF_ENCODER = (
-    "model",
-    "tune",
-    "pooling",
-    "normalize",
-    "max_length",
-    "n_outputs",
-    "n_numeric",
-    "n_texts",
-    "has_intercept",
-    "n_participants",
-    "participant_rank",
-    "start",
-    "basis",
-    "mean_states",
-    "log_weight",
-)
-
 #: Standard deviations, in units of the family, below which training does not begin:
 #: EM steps multiply, and do not leave 0.
 LEAST_SD, ORDINARY_SD = 0.1, 0.5
@@ -74,28 +61,6 @@ _LEAST_SIGMA = 1e-3
 #: Least prior standard deviation of the head, as the share that the features give the
 #: linear predictor.
 _LEAST_SHARE = 0.25
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How an encoder was trained.
-
-    Attributes
-    ----------
-    train_loss, valid_loss : list of float
-        Negative log-likelihood per judgment after each epoch, of the judgments
-        trained on and of held-out ones; the latter begins with the loss before
-        training and is empty where none are held out.
-    best_epoch : int
-        Epoch whose weights were kept; 0 are the pretrained ones.
-    likelihood : {"marginal", "joint", "plain"}
-        What was maximised.
-    """
-
-    train_loss: list[float]
-    valid_loss: list[float]
-    best_epoch: int
-    likelihood: str
 
 
 def tune_encoder(
@@ -144,37 +109,30 @@ def tune_encoder(
     return FrozenEstimator(tuned), read_tuning(net)
 
 
-def read_tuning(net: Any) -> Tuning:
-    """Return how the training of a net went."""
-    best = net.best_weights()
-    history = net.history
-    # An epoch that was interrupted has no losses.
-    train = [float(row["train_loss"]) for row in history if "train_loss" in row]
-    if net.train_split is None:
-        return Tuning(train, [], len(train), net.kind_)
-    losses = [row["valid_loss"] for row in history if "valid_loss" in row]
-    valid = [float(loss) for loss in (best.first_loss_, *losses)]
-    return Tuning(train, valid, best.best_epoch_, net.kind_)
-
-
-def train_split_of(held_out: np.ndarray | None) -> Any:
-    """Return the split of a net for rows that are known to be held out."""
-    from bead_sklearn.nn import HeldOutRows
-
-    return None if held_out is None else HeldOutRows(np.flatnonzero(held_out))
-
-
-def held_out_rows(model: MixedModel, rows: Rows, net: Any) -> np.ndarray | None:
+def held_out_rows(
+    model: MixedModel, rows: Rows, net: Any, names: Sequence[str] = ()
+) -> np.ndarray | None:
     """Return which rows are held out; None where the net holds out none.
 
     Whole participants where their effects will be integrated out, else judgments, as
     of one participant alone.
+
+    Parameters
+    ----------
+    model : MixedModel
+        Has read and encoded its judgments.
+    rows : Rows
+        These judgments.
+    net : MixedEffectsNet
+        Says how many.
+    names : sequence of str, default=()
+        Columns that terms of the model are about, if they need any.
     """
     split = net.train_split
     if split is None:
         return None
     effects = model._mixed_effects
-    factors = {term.factor for term in model._terms(effects, rows.ids, [])}
+    factors = {term.factor for term in model._terms(effects, rows.ids, [*names])}
     by = split.by
     if by == "auto":
         alone = len(factors) == 1 and not _is_head(model)
@@ -254,20 +212,6 @@ def _trainable_encoder(model: MixedModel) -> TransformerEncoder:
     return clone(encoder)
 
 
-def default_net(fine_tune: Any) -> Any:
-    """Return the net that trains encoders where none is given.
-
-    Parameters
-    ----------
-    fine_tune : {"full", "lora"} or int
-        Adapters take larger steps than pretrained weights.
-    """
-    from bead_sklearn.nn import MixedEffectsNet
-
-    lr = 5e-4 if fine_tune == "lora" else 5e-5
-    return MixedEffectsNet(lr=lr, head_lr=1e-3, max_epochs=10, patience=2)
-
-
 def _make_net(model: MixedModel, encoder: TransformerEncoder) -> Any:
     """Return the net of a model, told which encoder it trains."""
     return prepare_net(model, encoder.device).set_params(
@@ -277,52 +221,6 @@ def _make_net(model: MixedModel, encoder: TransformerEncoder) -> Any:
         module__normalize=encoder.normalize,
         module__max_length=encoder.max_length,
     )
-
-
-def prepare_net(model: MixedModel, device: Any) -> Any:
-    """Return a copy of the net of a model, or the default one.
-
-    Parameters
-    ----------
-    model : MixedModel
-        Has ``net``, ``fine_tune``, ``random_state`` and ``verbose``.
-    device : str, torch.device or None
-        That of the encoder.
-
-    Raises
-    ------
-    ValueError
-        If the net has settings that the task decides.
-    """
-    from bead_sklearn.encoders._transformer import _device_name
-    from bead_sklearn.nn import MixedEffectsNet
-
-    if model.net is None:
-        net = default_net(model.fine_tune)
-    else:
-        net = clone(model.net)
-        given = net.get_params(deep=False)
-        usual = MixedEffectsNet().get_params(deep=False)
-        for name in ("module", "family", "effects"):
-            if given.get(name) != usual[name]:
-                raise ValueError(
-                    f"{name} of net is decided by the task, by its own parameters. "
-                    f"Got net with {name}={given.get(name)!r}."
-                )
-        for name in _OF_ENCODER:
-            if f"module__{name}" in given:
-                raise ValueError(
-                    f"{name} of net is decided by the task, by its encoder and "
-                    f"fine_tune. Got net with module__{name}="
-                    f"{given[f'module__{name}']!r}."
-                )
-    if net.random_state is None:
-        net.set_params(random_state=model.random_state)
-    if device is not None or net.device == "cpu":
-        net.set_params(device=_device_name(device))
-    if model.verbose:
-        net.set_params(verbose=model.verbose)
-    return net
 
 
 def _columns(start: MixedModel, rows: Rows, net: Any) -> dict[str, Any]:
@@ -526,7 +424,7 @@ def _terms(
         if estimated and (sds * size < LEAST_SD * unit).any():
             least = np.maximum(sds, ORDINARY_SD * unit / size)
             theta = structure.from_sds(least)
-        modes = _modes(start, rows, factor)
-        term = EffectTerm("covariates", structure, theta, modes)
+        begin_at = _modes(start, rows, factor)
+        term = EffectTerm("covariates", structure, theta, begin_at)
         terms[f"factor:{factor.name}"] = term
     return terms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -9,8 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from bead_sklearn.encoders import MaskedLMEncoder
-from bead_sklearn.tasks._alternatives import SampledRows
-from bead_sklearn.tasks._candidate_fit import Alternatives, Scores
+from bead_sklearn.tasks._alternatives import Alternatives, SampledRows, Scores
 from bead_sklearn.tasks._candidates import CandidateClassifier
 from bead_sklearn.tasks._contexts import Contexts
 from bead_sklearn.tasks._fine_tuning import FINE_TUNING
@@ -103,8 +103,24 @@ class MaskedCandidates(CandidateClassifier):
         assert isinstance(rows, SampledRows)
         assert self._language is not None
         made: Alternatives = self.__dict__.pop("_alternatives")
+        self._warn_of_factors_without_effects()
         tuned, self._held, self.tuning_ = tune_masked(
             self, rows, self._language, made, given
         )
         self._language = LanguageFeatures(tuned, self._mark())
         return self.encoder, self._tell_apart(rows, made)
+
+    def _warn_of_factors_without_effects(self) -> None:
+        """Warn where what a factor has in the frozen model is not in the tuned one."""
+        terms = self._mixed_effects.terms()
+        without = [
+            ":".join(term.factor) for term in terms if term.factor not in self._biased
+        ]
+        if without:
+            warnings.warn(
+                f"The factor {without[0]!r} has no effects in a tuned model: its "
+                "levels stand for contexts, and what is usual in these the language "
+                "model learns. Leave it out.",
+                UserWarning,
+                stacklevel=5,
+            )

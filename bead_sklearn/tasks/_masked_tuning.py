@@ -23,21 +23,23 @@ from bead_sklearn.effects._structure import FactorStructure, VaryingBlock
 from bead_sklearn.encoders import MaskedLMEncoder
 from bead_sklearn.families import ConditionalLogit
 from bead_sklearn.inputs import match_levels
-from bead_sklearn.tasks._alternatives import SampledRows
+from bead_sklearn.tasks._alternatives import Alternatives, SampledRows
 from bead_sklearn.tasks._fine_tuning import (
     LEAST_SD,
     ORDINARY_SD,
-    Tuning,
     held_out_rows,
     least_text_sd,
     levels_of_rows,
+)
+from bead_sklearn.tasks._nets import (
+    Tuning,
     prepare_net,
     read_tuning,
     train_split_of,
 )
 
 if TYPE_CHECKING:
-    from bead_sklearn.tasks._candidate_fit import Alternatives, CandidateModel
+    from bead_sklearn.tasks._candidate_fit import CandidateModel
     from bead_sklearn.tasks._language import LanguageFeatures
 
 #: Features of a candidate that are not counted in the answers.
@@ -83,7 +85,8 @@ def tune_masked(
         How it went.
     """
     net = _make_net(model, language.encoder, rows)
-    held_out = held_out_rows(model, rows, net)
+    names = [*model._column_names, *model._bias_names]
+    held_out = held_out_rows(model, rows, net, names)
     start = _start(model, rows, given, held_out)
     net.set_params(train_split=train_split_of(held_out))
     columns = _columns(start, rows, language, alternatives, net)

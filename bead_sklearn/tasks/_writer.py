@@ -17,7 +17,7 @@ from bead_sklearn.inputs import DistinctText, Judgments, match_levels
 from bead_sklearn.inspection import VarianceComponents
 from bead_sklearn.tasks._base import _check_ids_given
 from bead_sklearn.tasks._contexts import distinct_texts
-from bead_sklearn.tasks._fine_tuning import Tuning
+from bead_sklearn.tasks._nets import Tuning
 from bead_sklearn.tasks._rows import read_ids
 
 if TYPE_CHECKING:

@@ -324,11 +324,12 @@ def test_effects_of_items_weights_and_columns(few, folder):
         "net": net(),
         "random_state": 0,
     }
-    crossed = ClozeClassifier(
-        mixed_effects="(1 + frequency | who) + (1 | item)", **options
-    ).fit(frame, y)
-    assert {c.grouping_factor for c in crossed.variance_components_} == {"who", "item"}
-    assert crossed.tuning_.likelihood == "joint"
+    crossed = ClozeClassifier(mixed_effects="(1 + frequency | who)", **options).fit(
+        frame, y
+    )
+    names = crossed.effects_["who"].structure.column_names
+    assert "filler0" in names
+    assert "frequency" not in names  # its coefficient is held
     assert "trial:frequency" in crossed.coef_names_
     p = crossed.predict_proba(frame)
     assert np.allclose(p.sum(axis=1), 1.0)
@@ -342,6 +343,24 @@ def test_effects_of_items_weights_and_columns(few, folder):
         weighted.predict_proba(X, groups=groups),
         repeated.predict_proba(X, groups=groups),
     )
+
+
+def test_items_have_no_bias_beside_what_is_usual_in_their_contexts(few, folder):
+    """It would tell an answer from the shares that were counted without it."""
+    X, y, groups = few
+    frame = pd.DataFrame({"text": X, "who": groups, "item": X})
+    model = ClozeClassifier(
+        language_model=folder,
+        mixed_effects="(1 | who) + (1 | item)",
+        net=net(),
+        random_state=0,
+    ).fit(frame, y)
+    assert model.effects_["item"].structure.column_names == ("typicality",)
+    assert "filler0" in model.effects_["who"].structure.column_names
+    assert 0.5 < model.coef_[0, model.coef_names_.index("typicality")] < 2.5
+    with pytest.warns(UserWarning, match="'item' has no effects in a tuned model"):
+        model.set_params(fine_tune="full").fit(frame, y)
+    assert list(model.effects_) == ["who"]
 
 
 def test_searches_and_cross_validation(few, folder):

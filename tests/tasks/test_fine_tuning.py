@@ -34,7 +34,8 @@ from bead_sklearn.exceptions import SingularFitWarning  # noqa: E402
 from bead_sklearn.nn import MixedEffectsNet  # noqa: E402
 from bead_sklearn.persistence import load, save  # noqa: E402
 from bead_sklearn.query import get_query_strategy  # noqa: E402
-from bead_sklearn.tasks._fine_tuning import _head_modes, default_net  # noqa: E402
+from bead_sklearn.tasks._fine_tuning import _head_modes  # noqa: E402
+from bead_sklearn.tasks._nets import default_net  # noqa: E402
 
 TASKS = {
     "binary": BinaryClassifier,
