@@ -98,7 +98,10 @@ def bfgs(
         rounding = _ROUNDING * max(1.0, abs(value))
         for _ in range(_MAX_SHORTENINGS):
             proposal = np.clip(x + step, lower, upper)
-            new_value, new_gradient = objective(proposal)
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # such steps are too long
+                new_value, new_gradient = objective(proposal)
             if np.isfinite(new_value):
                 known.learn(proposal - x, new_gradient - gradient)
             if _is_enough(value, slope, new_value, float(new_gradient @ step)):

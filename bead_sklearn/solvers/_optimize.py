@@ -90,6 +90,7 @@ def maximize(
     callback: Callable[[np.ndarray], None],
     spread: np.ndarray | None = None,
     is_exact: bool = True,
+    is_scaled: bool = False,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -117,6 +118,10 @@ def maximize(
         search ends where the value rises by less than a part in 10^11, and there are
         no Newton steps.
 
+    is_scaled : bool, default=False
+        Whether the curvature is so nearly 1, or ``spread``, that first steps may have
+        their full length.
+
     Returns
     -------
     maximum : Maximum
@@ -133,7 +138,7 @@ def maximize(
     tol = max(tol, _NOISE * float(np.sqrt(rounding)))
     if spread is None or spread.shape != 2 * start.shape:
         spread = np.eye(len(start))
-    is_dense = is_exact and moving.sum() <= DENSE_UP_TO
+    is_dense = is_exact and is_scaled and moving.sum() <= DENSE_UP_TO
     for _ in range(_MAX_SEARCHES):
         if is_dense:
             x, value, gradient, n, reason, spread = _dense_search(
