@@ -90,7 +90,7 @@ def maximize(
     callback: Callable[[np.ndarray], None],
     spread: np.ndarray | None = None,
     is_exact: bool = True,
-    is_scaled: bool = True,
+    is_scaled: bool = False,
 ) -> Maximum:
     """Maximise ``objective``, which returns value and gradient, under bounds.
 
@@ -117,9 +117,9 @@ def maximize(
         Whether the gradient is that of the value to rounding error. Otherwise the
         search ends where the value rises by less than a part in 10^11, and there are
         no Newton steps.
-    is_scaled : bool, default=True
-        Whether the curvature is about 1 indeed. Then rejected points teach it as
-        well, and steps begin with their full length.
+    is_scaled : bool, default=False
+        Whether the curvature is so nearly 1, or ``spread``, that first steps may have
+        their full length.
 
     Returns
     -------

@@ -229,7 +229,6 @@ class Profiler:
             max_iter=options.max_iter,
             tol=options.tol,
             callback=lambda x: None,
-            is_scaled=False,  # what holds the quantity is stiff
         )
         return optimum.x * unit, optimum.value
 

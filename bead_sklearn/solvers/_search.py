@@ -177,6 +177,7 @@ def search(
             callback=record,
             spread=spread,
             is_exact=is_exact,
+            is_scaled=True,
         )
         return found._replace(n_iter=found.n_iter + n_iter)
 
