@@ -164,7 +164,7 @@ def test_posteriors_are_the_same(problem, monkeypatch):
     for mine, theirs in zip(
         one.posterior.effects, other.posterior.effects, strict=True
     ):
-        np.testing.assert_allclose(mine, theirs, atol=2e-4)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=2e-4)
     np.testing.assert_allclose(
         one.posterior.fixed_covariance(),
         other.posterior.fixed_covariance(),
