@@ -41,6 +41,11 @@ _SMALL_SLOPE = 0.02
 #: Distance from a lower bound, in units of that of the start, which is rounding.
 _ON_BOUND = 1e-14
 
+#: Steps after which the search with a dense curvature is given up, and by parameter;
+#: and the gradient from which it is.
+_PATIENCE, _PATIENCE_EACH = 30, 5
+_LOST = 1e-3
+
 #: With more parameters their inverse curvature is not kept.
 _SPREAD_UP_TO = 100
 
@@ -138,12 +143,19 @@ def maximize(
     if spread is None or spread.shape != 2 * start.shape:
         spread = np.eye(len(start))
     is_dense = is_exact and is_scaled and moving.sum() <= DENSE_UP_TO
-    for _ in range(_MAX_SEARCHES):
+    for _ in range(_MAX_SEARCHES + is_dense):
         if is_dense:
             x, value, gradient, n, reason, spread = _dense_search(
                 *(objective, x, lower, upper, reference, spread),
-                *(max_iter - n_iter, tol, callback),
+                *(min(max_iter - n_iter, _patience(moving)), tol, callback),
             )
+            free = _free(x, gradient, lower, upper)
+            is_lost = np.abs(gradient[free]).max(initial=0.0) > _LOST
+            if is_lost and n_iter + n < max_iter:
+                # Zigzags in the narrow valley of a covariance that loses its rank.
+                is_dense, spread = False, np.eye(len(start))
+                n_iter += n
+                continue
         else:
             root = root_of(spread[np.ix_(moving, moving)], np.isfinite(lower[moving]))
             x, value, gradient, n, reason, spread = _search(
@@ -168,6 +180,11 @@ def maximize(
     converged = norm <= (max(100.0 * tol, 1e-3) if is_exact else _SMALL_SLOPE)
     kept = spread if len(x) <= _SPREAD_UP_TO else None
     return Maximum(x, value, norm, n_iter, converged, reason, kept)
+
+
+def _patience(moving: np.ndarray) -> int:
+    """Steps after which a search with a dense curvature is given up."""
+    return _PATIENCE + _PATIENCE_EACH * int(moving.sum())
 
 
 def _dense_search(

@@ -158,3 +158,30 @@ def test_a_spread_that_leads_down_is_not_followed():
         _quadratic(np.eye(2), np.array([1.0, -2.0])), [0.0, 0.0], spread=-np.eye(2)
     )
     np.testing.assert_allclose(found[0], [1.0, -2.0], atol=1e-6)
+
+
+def test_the_other_search_goes_on_where_this_one_is_lost(monkeypatch):
+    from bead_sklearn.solvers import _optimize
+
+    def objective(x):
+        return -np.sum(np.cosh(x - [1.0, -2.0])), -np.sinh(x - [1.0, -2.0])
+
+    def find():
+        infinite = np.full(2, np.inf)
+        return _optimize.maximize(
+            objective,
+            *(np.zeros(2), -infinite, infinite),
+            reference=np.zeros(2),
+            max_iter=100,
+            tol=1e-8,
+            callback=lambda x: None,
+            is_scaled=True,
+        )
+
+    whole = find()
+    monkeypatch.setattr(_optimize, "_patience", lambda moving: 1)
+    other = find()
+    assert whole.converged
+    assert other.converged
+    assert other.message != whole.message
+    np.testing.assert_allclose(other.x, [1.0, -2.0], atol=1e-5)
