@@ -183,7 +183,7 @@ def maximize(
 
 
 def _patience(moving: np.ndarray) -> int:
-    """Steps after which a search with a dense curvature is given up."""
+    """Return the number of steps after which a dense search is given up."""
     return _PATIENCE + _PATIENCE_EACH * int(moving.sum())
 
 
