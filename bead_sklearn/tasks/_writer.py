@@ -40,6 +40,7 @@ WRITING = {"fine_tune": "frozen", "net": None, "generation": None}
 #: Fields of MixedEffects that have no part in an encoder-decoder.
 _WITHOUT_EFFECT = (
     "prior_mean",
+    "prior_sd_scale",
     "variance_estimation_method",
     "correlation_structure",
     "output_covariance",

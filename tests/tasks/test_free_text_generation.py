@@ -323,6 +323,7 @@ def test_no_differences_are_named(folder):
         ({"alpha": 0.0}, "alpha must be 'auto' or positive"),
         ({"mixed_effects": "(1 + x | groups)"}, "must name one factor"),
         ({"mixed_effects": MixedEffects(prior_mean=1.0)}, "prior_mean=1.0"),
+        ({"mixed_effects": MixedEffects(prior_sd_scale=1.0)}, "prior_sd_scale=1.0"),
         ({"net": Seq2SeqNet(effects=None)}, "effects of net is decided by the task"),
         ({"net": Seq2SeqNet(module__tune="full")}, "tune of net is decided by"),
         ({"generation": {"beams": 2}}, "setting 'beams'"),
