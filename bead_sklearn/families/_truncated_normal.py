@@ -26,6 +26,8 @@ _TINY = np.finfo(np.float64).tiny
 #: upper one the distribution is that of a truncated exponential, but for parts in ten
 #: thousand of a log-density.
 _LEAST_SHARE, _MOST_SHARE = 1e-5, 100.0
+#: Share of the upper one from which the likelihood is flat.
+_FLAT_SHARE = 0.1
 
 
 class TruncatedNormal(BoundedFamily):
@@ -129,13 +131,13 @@ class TruncatedNormal(BoundedFamily):
 
     def limitation(self) -> str | None:
         """Say so if the responses look uniform or exponential."""
-        if self.fixed or self.sigma < 0.5 * self._most:
+        if self.fixed or self.sigma < _FLAT_SHARE * self._most:
             return None
         return (
             "The responses are flatter than a truncated normal distribution can be, "
             "or fall off more slowly: uniform and exponential distributions are its "
-            f"limits. Sigma is at its bound, {self._most:.3g}; neither it nor effects "
-            "in units of eta can be interpreted, predictions can."
+            f"limits. Sigma, {self.sigma:.3g}, is where the search stopped; neither it "
+            "nor effects in units of eta can be interpreted, predictions can."
         )
 
     def start(self, y: np.ndarray, weights: np.ndarray) -> Self:

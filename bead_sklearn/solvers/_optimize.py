@@ -43,7 +43,7 @@ _ON_BOUND = 1e-14
 
 #: Steps after which the search with a dense curvature is given up, and by parameter;
 #: and the gradient from which it is.
-_PATIENCE, _PATIENCE_EACH = 30, 5
+_PATIENCE, _PATIENCE_EACH = 100, 20
 _LOST = 1e-3
 
 #: With more parameters their inverse curvature is not kept.
