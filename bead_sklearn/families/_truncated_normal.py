@@ -23,8 +23,8 @@ _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _TINY = np.finfo(np.float64).tiny
 
 #: Bounds of sigma in fits, relative to the standard deviation of the responses. At the
-#: upper one the distribution is that of a truncated exponential, but for parts in ten
-#: thousand of a log-density.
+#: upper one the distribution is that of a truncated exponential, but for about a
+#: thousandth of a log-density.
 _LEAST_SHARE, _MOST_SHARE = 1e-5, 100.0
 #: Share of the upper one from which the likelihood is flat.
 _FLAT_SHARE = 0.1

@@ -119,24 +119,6 @@ class CovariateEffects(torch.nn.Module):
         by_output = effects.unflatten(1, (-1, self.n_outputs))
         return torch.bmm(z.to(effects)[:, None, :], by_output)[:, 0]
 
-    def penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
-        """Return the negative log-prior of the levels of some rows.
-
-        Parameters
-        ----------
-        codes : Tensor of int of shape (n,)
-            Level of each row.
-        shares : Tensor of shape (n,)
-            Share of each row in its level, so that each level counts once per pass
-            over all rows.
-
-        Returns
-        -------
-        penalty : Tensor of shape ()
-            sum over the rows of share |v_g|^2 / 2.
-        """
-        return rows_penalty(self.table(codes), shares)
-
 
 class SlopeEffects(torch.nn.Module):
     """Heads of each level over features: an intercept and coefficients.
@@ -256,23 +238,6 @@ class SlopeEffects(torch.nn.Module):
         if self.intercept:
             total = total + self.scale * effects[:, 0]
         return total
-
-    def penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
-        """Return the negative log-prior of the levels of some rows.
-
-        Parameters
-        ----------
-        codes : Tensor of int of shape (n,)
-            Level of each row.
-        shares : Tensor of shape (n,)
-            Share of each row in its level.
-
-        Returns
-        -------
-        penalty : Tensor of shape ()
-            sum over the rows of share |v_g|^2 / 2.
-        """
-        return rows_penalty(self.table(codes), shares)
 
 
 def rows_penalty(rows: Tensor, shares: Tensor) -> Tensor:

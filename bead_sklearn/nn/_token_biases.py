@@ -67,18 +67,6 @@ class TokenBiases(torch.nn.Module):
         """
         return add_biases(logits, self.tokens, shared + self(codes))
 
-    def penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
-        """Return the negative log-prior of the participants of some rows.
-
-        Parameters
-        ----------
-        codes : Tensor of int of shape (n,)
-            Participant of each row.
-        shares : Tensor of shape (n,)
-            Share of each row in its participant.
-        """
-        return 0.5 * (shares[:, None] * self.table(codes) ** 2).sum()
-
 
 def add_biases(logits: Tensor, tokens: Tensor, biases: Tensor) -> Tensor:
     """Return logits (n, T, V) plus biases (n, K) of some tokens (K,)."""

@@ -12,6 +12,7 @@ from bead_sklearn.nn import (  # noqa: E402
     SlopeEffects,
     TableAdamW,
 )
+from bead_sklearn.nn._tables import rows_penalty  # noqa: E402
 
 
 def filled(table):
@@ -75,9 +76,10 @@ def test_penalty_counts_each_level_once_per_pass():
     effects = filled(CovariateEffects(3, n_outputs=2))
     codes = torch.tensor([0, 0, 1, 2, 2, 2])
     shares = 1.0 / torch.bincount(codes)[codes]
-    whole = effects.penalty(codes, shares)
+    rows = effects.table(codes)
+    whole = rows_penalty(rows, shares)
     assert torch.allclose(whole, 0.5 * effects.table.effects().pow(2).sum())
-    parts = [effects.penalty(codes[i], shares[i]) for i in (slice(0, 2), slice(2, 6))]
+    parts = [rows_penalty(rows[i], shares[i]) for i in (slice(0, 2), slice(2, 6))]
     assert torch.allclose(sum(parts), whole)
 
 
