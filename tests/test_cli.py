@@ -488,7 +488,20 @@ def test_the_installed_command_is_this_one():
     assert scripts == {"bead-sklearn": "bead_sklearn.cli:main"}
 
 
-@pytest.mark.parametrize("command", [None, "demo", "fit", "predict", "simulate"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        None,
+        "demo",
+        "report",
+        "fit",
+        "predict",
+        "query",
+        "simulate",
+        "annotate",
+        "route",
+    ],
+)
 def test_help_is_complete_and_fits_the_screen(capsys, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "90")
     with pytest.raises(SystemExit) as error:

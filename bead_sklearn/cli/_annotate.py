@@ -18,6 +18,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Collect judgments for a study: in this terminal, or by a web page "
         "with a link for each participant. Answers go to a store beside the study "
         "file, which loses nothing; starting again goes on where it ended.",
+        usage="%(prog)s [options] STUDY",
         epilog="Example: bead-sklearn annotate study.toml --participant p01",
     )
     parser.add_argument(

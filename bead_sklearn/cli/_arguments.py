@@ -65,15 +65,7 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         metavar="COL",
         help="numeric column that predicts the response; once for each such column",
     )
-    columns.add_argument(
-        "--relabel",
-        action="append",
-        default=[],
-        type=_renaming,
-        metavar="OLD=NEW",
-        help="another name for a response, such as a=option_a where the text column "
-        "is option_a; once for each",
-    )
+    add_relabel(columns)
     columns.add_argument(
         "--outside-option",
         metavar="LABEL",
@@ -90,6 +82,19 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         "--blank", metavar="MARK", help="cloze: what marks a blank (default: ___)"
     )
     add_format(columns)
+
+
+def add_relabel(parser: argparse._ActionsContainer) -> None:
+    """Add the option that renames responses."""
+    parser.add_argument(
+        "--relabel",
+        action="append",
+        default=[],
+        type=_renaming,
+        metavar="OLD=NEW",
+        help="another name for a response, such as a=option_a where the text column "
+        "is option_a; once for each",
+    )
 
 
 def add_format(parser: argparse._ActionsContainer) -> None:

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         y=judgments.y,
         participants=judgments.groups,
         roles=roles,
+        items=judgments.items,
     )
     true_sd = float(judgments.truth.participant_covariance[0, 0] ** 0.5)
     say(

@@ -17,6 +17,8 @@ from bead_sklearn.cli import (
     _demo,
     _fit,
     _predict,
+    _query,
+    _report,
     _route,
     _simulate,
 )
@@ -36,7 +38,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"%(prog)s {__version__}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (_demo, _fit, _predict, _route, _simulate, _annotate):
+    for module in (
+        _demo,
+        _report,
+        _fit,
+        _predict,
+        _query,
+        _simulate,
+        _annotate,
+        _route,
+    ):
         command = module.add_parser(commands)
         command.set_defaults(run=module.run)
         command.add_argument(

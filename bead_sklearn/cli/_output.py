@@ -6,7 +6,7 @@ import argparse
 import csv
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,9 +46,17 @@ def say(text: str) -> None:
     print(textwrap.fill(text, 79, break_long_words=False, break_on_hyphens=False))
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of cells; the first column is a label, the others are numbers."""
-    for line in lay_out(rows, "l" + "r" * (len(rows[0]) - 1)):
+def print_table(rows: Sequence[Sequence[str]], align: str | None = None) -> None:
+    """Print rows of cells.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The cells; the header is a row like others.
+    align : str, default=None
+        "l" or "r" for each column; None: the first is a label, the others are numbers.
+    """
+    for line in lay_out(rows, align or "l" + "r" * (len(rows[0]) - 1)):
         print(f" {line}")
 
 
@@ -85,14 +93,39 @@ def save_curves(curves: Mapping[str, Any], score_name: str, path: Path) -> str:
     """
     from bead_sklearn.active_learning import LearningCurveDisplay
 
+    return _draw(
+        lambda: LearningCurveDisplay(curves, score_name=score_name).plot().figure_,
+        path,
+        "The learning curves are",
+    )
+
+
+def save_effects(model: Any, factor: str, path: Path) -> str:
+    """Draw the effects of a factor into a file.
+
+    Returns
+    -------
+    sentence : str
+        Where the picture is, or that there is none because matplotlib is missing.
+    """
+    from bead_sklearn.inspection import EffectsDisplay
+
+    return _draw(
+        lambda: EffectsDisplay.from_estimator(model, factor=factor).figure_,
+        path,
+        f"The effects of {factor} are",
+    )
+
+
+def _draw(draw: Callable[[], Any], path: Path, what: str) -> str:
     try:
         matplotlib = import_optional(
-            "matplotlib", extra="plots", purpose="Drawing the learning curves"
+            "matplotlib", extra="plots", purpose="Drawing a picture"
         )
     except ImportError as error:
         return f"No picture was drawn. {error}"
     matplotlib.use("Agg")  # a file, never a window
-    display = LearningCurveDisplay(curves, score_name=score_name).plot()
-    display.figure_.savefig(path, dpi=150)
-    matplotlib.pyplot.close(display.figure_)
-    return f"The learning curves are drawn in {path}."
+    figure = draw()
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    matplotlib.pyplot.close(figure)
+    return f"{what} drawn in {path}."

@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         simulate,
     )
     from bead_sklearn.cli._study import load_study, make_model
-    from bead_sklearn.cli._tasks import TASKS
+    from bead_sklearn.cli._tasks import default_strategy
 
     if arguments.output is not None:
         # Before the work, not after it.
@@ -94,8 +94,8 @@ def run(arguments: argparse.Namespace) -> None:
     progress.say(f"Reading {arguments.table}")
     study = load_study(arguments)
     check_task(study.roles.task)
-    usual = "entropy" if TASKS[study.roles.task].is_better_lower else "predictive_std"
-    strategies = dict.fromkeys(["random", *(arguments.strategy or [usual])])
+    wanted = arguments.strategy or [default_strategy(study.roles.task)]
+    strategies = dict.fromkeys(["random", *wanted])
     progress.say(f"Simulating on {study.describe()}")
     curves = simulate(
         study,

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn.cli._tasks import make_estimator, read_settings
-from bead_sklearn.datasets import load_judgments
+from bead_sklearn.datasets import Judgments, load_judgments
 from bead_sklearn.datasets._columns import (
     covariate_column,
     id_column,
@@ -26,6 +26,7 @@ from bead_sklearn.datasets._columns import (
 )
 from bead_sklearn.datasets._read import read_table
 from bead_sklearn.effects import parse_formula
+from bead_sklearn.inputs._levels import object_array
 from bead_sklearn.persistence import read_metadata
 
 _MADE_BY = "bead-sklearn fit"
@@ -147,6 +148,8 @@ class Study:
         Who judged.
     roles : Roles
         What the columns are.
+    items : ndarray of shape (n,)
+        What was judged: ids, or texts where there are none.
     labels : tuple or None
         All labels or options, in order; None for numbers and words.
     """
@@ -155,6 +158,7 @@ class Study:
     y: np.ndarray
     participants: np.ndarray
     roles: Roles
+    items: np.ndarray
     labels: tuple[Any, ...] | None = None
 
     def features(self) -> Any:
@@ -174,27 +178,84 @@ class Study:
 def load_study(arguments: argparse.Namespace) -> Study:
     """Read the table that the options describe."""
     roles = Roles.from_arguments(arguments)
-    judgments = load_judgments(
+    judgments = _load(
         arguments.table,
+        roles,
+        relabel=dict(arguments.relabel) or None,
+        sep=arguments.sep,
+        encoding=arguments.encoding,
+    )
+    assert judgments.groups is not None  # because --participant is required
+    return Study(
+        X=_model_columns(judgments, roles, arguments.table),
+        y=judgments.y,
+        participants=judgments.groups,
+        roles=roles,
+        labels=judgments.classes,
+        items=(
+            text_items(select(judgments.frame, roles.text))
+            if judgments.items is None
+            else judgments.items
+        ),
+    )
+
+
+def load_responses(
+    path: Path,
+    roles: Roles,
+    *,
+    relabel: dict[str, str] | None,
+    sep: str | None,
+    encoding: str,
+) -> tuple[Any, np.ndarray]:
+    """Read judgments for a model that has been fitted.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    roles : Roles
+        What the columns are.
+    relabel : dict or None
+        Other names of responses.
+    sep, encoding : str
+        How to read the file.
+
+    Returns
+    -------
+    X : DataFrame or list of dict
+        Features and ids.
+    y : ndarray of shape (n_rows,) or (n_rows, n_options)
+        Responses.
+    """
+    judgments = _load(path, roles, relabel=relabel, sep=sep, encoding=encoding)
+    return _model_columns(judgments, roles, path), judgments.y
+
+
+def _load(path: Path, roles: Roles, **options: Any) -> Judgments:
+    return load_judgments(
+        path,
         text=roles.text,
         response=roles.response,
         participant=roles.participant,
         item=roles.item,
         task=roles.task,
         covariates=roles.covariates,
-        relabel=dict(arguments.relabel) or None,
-        sep=arguments.sep,
-        encoding=arguments.encoding,
+        **options,
     )
-    assert judgments.groups is not None  # because --participant is required
-    columns = [*roles.features, *roles.factors]
-    return Study(
-        X=select(judgments.frame, columns, where=arguments.table),
-        y=judgments.y,
-        participants=judgments.groups,
-        roles=roles,
-        labels=judgments.classes,
-    )
+
+
+def _model_columns(judgments: Judgments, roles: Roles, path: Path) -> Any:
+    return select(judgments.frame, [*roles.features, *roles.factors], where=path)
+
+
+def text_items(texts: Any) -> np.ndarray:
+    """Return one object per row that is equal for rows of the same texts."""
+    if isinstance(texts, list):
+        rows = [tuple(row.values()) for row in texts]
+    else:
+        rows = list(nw.from_native(texts, eager_only=True).iter_rows())
+    return object_array([row[0] if len(row) == 1 else row for row in rows])
 
 
 def load_features(

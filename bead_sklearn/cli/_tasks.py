@@ -66,7 +66,15 @@ TASKS = {
     "free_text": Task("FreeTextGenerator", "words"),
 }
 
+#: Level of measurement of the answers, where it is not nominal.
+LEVELS = {"ordinal": "ordinal", "slider": "interval", "magnitude": "interval"}
+
 _SETTINGS = tuple(name for task in TASKS.values() for name in task.settings)
+
+
+def default_strategy(task: str) -> str:
+    """Return the name of the query strategy that asks about what is uncertain."""
+    return "predictive_std" if TASKS[task].answers == "numbers" else "entropy"
 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:

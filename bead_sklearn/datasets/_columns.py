@@ -82,6 +82,18 @@ def number_column(table: Table, name: str, what: str) -> np.ndarray:
     return numbers
 
 
+def measured_column(table: Table, name: str) -> np.ndarray:
+    """Return a column of numbers, NaN where they are missing."""
+    values = table.columns[name]
+    missing = [value is None or value is ABSENT or value == "" for value in values]
+    return np.array(
+        [
+            math.nan if gap else _number(table, name, row, value)
+            for row, (value, gap) in enumerate(zip(values, missing, strict=True))
+        ]
+    )
+
+
 def covariate_column(table: Table, name: str) -> np.ndarray:
     """Return a column of numbers; true and false (any case) count as 1 and 0."""
     values = table.columns[name]
