@@ -210,6 +210,22 @@ class Family(ABC):
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float | np.ndarray:
         """Return the constant ``eta`` that fits the mean response."""
 
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return how many numbers would say as much of coefficients as the responses.
+
+        The limiting sample size of Harrell (2015, Regression Modeling Strategies,
+        section 4.4), by which to judge how many coefficients can be estimated; where
+        there are several outputs, that of the one that the responses say least of.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n,) or (n, n_outputs)
+            Responses.
+        weights : ndarray of shape (n,)
+            How many times each counts.
+        """
+        return float(weights.sum())
+
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return E(y) when ``eta`` is normal with the given mean and variance.
 

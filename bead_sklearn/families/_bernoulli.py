@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, log_ndtr, logit, ndtr, ndtri
 
 from bead_sklearn.families._base import Derivatives, Family
+from bead_sklearn.families._sample_size import smallest_class
 from bead_sklearn.families._truncation import TAIL_EDGE, tail_moments
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
@@ -64,6 +65,10 @@ class Bernoulli(Family):
     def initial_eta(self, y: np.ndarray, weights: np.ndarray) -> float:
         """Return the logit of the share of ones, half a count added to each side."""
         return float(logit(_share(y, weights)))
+
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the number of events or of non-events, whichever is smaller."""
+        return smallest_class(y, weights, 2)
 
 
 class BernoulliProbit(Bernoulli):

@@ -54,6 +54,12 @@ class BoundedFamily(ContinuousFamily):
     def quantile(self, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
         """Return the smallest y with P(response <= y | eta) of at least ``level``."""
 
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return n - sum_k n_k^3 / n^2 of responses at the ends of the range."""
+        lower, upper = self.support
+        n, tied = weights.sum(), [weights[y == end].sum() for end in (lower, upper)]
+        return float(n - sum(k**3 for k in tied) / n**2)
+
     def mean_over(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Return E(y) when ``eta`` is normal with the given mean and variance."""
         return self._integrate(self.mean, mean, variance)

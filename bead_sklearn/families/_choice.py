@@ -148,6 +148,13 @@ class ConditionalLogit(Family):
         """Return pi^2 / 3, the variance of the difference of two utilities."""
         return float(_LOGISTIC_VARIANCE)
 
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return the sum of 1 - 1 / J over choices among J alternatives.
+
+        A half for a choice between two, as for a balanced binary response.
+        """
+        return float(weights[self.starts] @ (1.0 - 1.0 / self.sizes))
+
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:

@@ -20,6 +20,7 @@ from bead_sklearn.families._interval import (
     logistic_interval,
     normal_interval,
 )
+from bead_sklearn.families._sample_size import without_ties
 
 
 class Cumulative(Family):
@@ -166,6 +167,10 @@ class Cumulative(Family):
         parameters[0] /= temperature
         parameters[1:] -= np.log(temperature)
         return self.with_parameters(parameters), 1.0 / temperature
+
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return n - sum_k n_k^3 / n^2 of the categories."""
+        return without_ties(y, weights)
 
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState

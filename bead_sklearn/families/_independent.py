@@ -107,6 +107,10 @@ class IndependentOutputs(Family):
         family, factor = self.family.tempered(temperature)
         return type(self)(family, self._n_outputs), factor
 
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return that of the response that is least known."""
+        return min(self.family.limiting_sample_size(column, weights) for column in y.T)
+
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState
     ) -> np.ndarray:

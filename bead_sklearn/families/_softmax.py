@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from bead_sklearn.families._base import Family
 from bead_sklearn.families._integrate import integrate_outputs
+from bead_sklearn.families._sample_size import smallest_class
 
 #: Variance of the difference of two standard Gumbel variables, which is logistic.
 _LOGISTIC_VARIANCE = np.pi**2 / 3.0
@@ -121,6 +122,10 @@ class MultinomialLogit(Family):
     def latent_variance(self) -> float:
         """Return pi^2 / 3, the variance of each logit's latent difference."""
         return float(_LOGISTIC_VARIANCE)
+
+    def limiting_sample_size(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """Return how often the rarest class was given."""
+        return smallest_class(y, weights, self.n_classes)
 
     def simulate(
         self, eta: np.ndarray, random_state: np.random.RandomState

@@ -18,6 +18,8 @@ from bead_sklearn.inspection._nesting import (
     difference,
     p_values,
 )
+from bead_sklearn.inspection._penalties import check_likelihoods_are_largest
+from bead_sklearn.inspection._penalties import messages as inexactness
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,9 @@ def anova(*models: Any) -> Anova:
     *models : MixedModel
         Two or more fitted task models: of the same kind, with the same family, fitted
         to the same responses. Models with different fixed effects must not be fitted
-        by restricted likelihood.
+        by restricted likelihood, and none with ``prior_sd_scale``: what is compared
+        are maxima of the likelihood. Variances and ridges that are held, rather than
+        estimated, must be the same in all.
 
     Returns
     -------
@@ -142,8 +146,8 @@ def anova(*models: Any) -> Anova:
     Raises
     ------
     ValueError
-        If there are fewer than two models, they cannot be compared, or they are not
-        nested.
+        If there are fewer than two models, they cannot be compared, they are not
+        nested, or estimates are not those of maximum likelihood.
     TypeError
         If something else than a task model is passed.
 
@@ -173,6 +177,7 @@ def anova(*models: Any) -> Anova:
     if len(models) < 2:
         raise ValueError(f"anova compares two or more models. Got {len(models)}.")
     check_comparable(list(models))
+    check_likelihoods_are_largest(list(models))
     ordered = sorted(models, key=lambda model: model._solution.n_parameters)
     messages: list[str] = []
     tests = [(np.nan, np.nan, np.nan, np.nan)]
@@ -196,6 +201,7 @@ def anova(*models: Any) -> Anova:
             "range;\n  equal mixture of chi-squares with Df - 1 and Df degrees of "
             "freedom"
         )
+    messages += inexactness(ordered)
     chi_squares, dfs, p, p_boundary = np.array(tests, dtype=np.float64).T
     log_likelihood = np.array([model.log_likelihood_ for model in ordered])
     restricted = "restricted " if ordered[0].is_reml_ else ""

@@ -22,6 +22,7 @@ from bead_sklearn.inspection._nesting import (
     difference,
     p_values,
 )
+from bead_sklearn.inspection._penalties import has_prior
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class BootstrapTest:
     p_value : float
         Share of simulations with a statistic as large, the observed one counted too.
     p_chi_square : float
-        By the chi-square distribution, for comparison.
+        By the chi-square distribution, for comparison; NaN where estimates are under
+        a prior, whose log-likelihoods are not maxima.
     statistics : ndarray of shape (n_fits,)
         Statistics of the simulations whose fits succeeded.
     n_failed : int
@@ -67,12 +69,16 @@ class BootstrapTest:
             f" alternative  {self.alternative}",
             "",
             f"Chisq {self.statistic:.3f}, Df {self.df}",
-            f"p {format_p_value(self.p_value)} by simulation, "
-            f"{format_p_value(self.p_chi_square)} by chi-square",
+            f"p {format_p_value(self.p_value)} by simulation" + self._by_chi_square(),
         ]
         return "\n".join([*lines, *self.messages])
 
     __repr__ = __str__
+
+    def _by_chi_square(self) -> str:
+        if np.isnan(self.p_chi_square):
+            return ""
+        return f", {format_p_value(self.p_chi_square)} by chi-square"
 
 
 @fill_docs
@@ -156,6 +162,9 @@ def bootstrap_test(
     smaller = null._problem(X_null, y, groups, sample_weight).repeated()
     larger = alternative._problem(X, y, groups, sample_weight).repeated()
     statistic, _ = chi_square(null, alternative)
+    p_chi_square = p_values(statistic, extra)[0]
+    if has_prior(null) or has_prior(alternative):
+        p_chi_square = float("nan")
     constant = alternative._unit_constant() - null._unit_constant()
     refits = refit(
         [smaller, larger],
@@ -179,7 +188,7 @@ def bootstrap_test(
         statistic=statistic,
         df=extra.n_parameters,
         p_value=(1 + as_large) / (1 + len(statistics)),
-        p_chi_square=p_values(statistic, extra)[0],
+        p_chi_square=p_chi_square,
         statistics=statistics,
         n_failed=len(refits) - len(statistics),
         messages=messages,

@@ -11,6 +11,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as student_t
 
 from bead_sklearn.inspection._docs import fill_docs
+from bead_sklearn.inspection._penalties import has_prior
 from bead_sklearn.solvers import FTest, Posterior, kenward_roger, satterthwaite
 
 #: Where the degrees of freedom come from, and how summaries say so.
@@ -222,6 +223,12 @@ def small_sample_theory(
         If there is none, or ``df`` is unknown.
     """
     check_df(df)
+    if df == "kenward_roger" and has_prior(model):
+        raise ValueError(
+            "df='kenward_roger' is for variances of restricted maximum likelihood, not "
+            "for those under a prior; this model has prior_sd_scale="
+            f"{model._mixed_effects.prior_sd_scale:g}. Use df='satterthwaite'."
+        )
     problem = model._problem(X, y, groups, sample_weight)
     make = kenward_roger if df == "kenward_roger" else satterthwaite
     theory: SmallSampleTheory | None = make(problem, model._solution)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from scipy.stats import chi2
 from sklearn.utils.validation import check_is_fitted
 
+from bead_sklearn.inspection._penalties import check_same_penalties
+
 #: Differences of log-likelihoods below this are rounding.
 _ROUNDING = 1e-4
 
@@ -47,6 +49,7 @@ def check_comparable(models: list[Any]) -> None:
             )
     for first, second in pairwise(models):
         _check_pair(first, second)
+    check_same_penalties(models)
 
 
 def _check_pair(first: Any, second: Any) -> None:

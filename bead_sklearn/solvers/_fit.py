@@ -263,8 +263,13 @@ def _fit_laplace(
     fitted_family, error = objective.family, objective.error
     fixed_root = np.linalg.cholesky(posterior.fixed_covariance()[:p, :p])
     within = (theta > parameters.lower) & (theta < parameters.upper)
+
+    def gradient(free: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        _, by_free, by_theta = likelihood(free, theta)
+        return np.append(by_free, by_theta - parameters.precision @ theta)
+
     covariance = parameter_covariance(
-        lambda free, theta: np.concatenate(likelihood(free, theta)[1:]),
+        gradient,
         solution.free,
         theta,
         basis,

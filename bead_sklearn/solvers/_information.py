@@ -32,12 +32,13 @@ def parameter_covariance(
 ) -> np.ndarray:
     """Return the covariance of the estimates of ``free``, ``theta`` being estimated.
 
-    The inverse of the observed information of the marginal likelihood.
+    The inverse of the observed information of the marginal likelihood, priors of the
+    parameters included.
 
     Parameters
     ----------
     gradient : callable
-        (free, theta) -> gradient of the log-likelihood in both, (k + n_parameters,).
+        (free, theta) -> gradient of what was maximised in both, (k + n_parameters,).
     free, theta : ndarray
         The estimates.
     basis : ndarray of shape (k, k)

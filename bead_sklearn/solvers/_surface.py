@@ -141,8 +141,12 @@ class GaussianSurface(LikelihoodSurface):
         self.upper = np.append(self._parameters.upper, ends[1])
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the log-likelihood of the working response and its gradient."""
-        return self._objective(x)
+        """Return the penalised log-likelihood of the working response, its gradient."""
+        value, gradient = self._objective(x)
+        pull = self._parameters.precision @ x[self.theta]
+        gradient = gradient.copy()
+        gradient[self.theta] -= pull
+        return value - 0.5 * float(pull @ x[self.theta]), gradient
 
     def log_likelihood(self, x: np.ndarray) -> float:
         """Return the log-likelihood as fits report it."""

@@ -215,7 +215,7 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
             weights,
             family,
             () if outputs is None else outputs.names,
-            rows.shares,
+            family.limiting_sample_size(target, weights),
         )
         check_prior_mean(mixed_effects, self._features)
         covariates = self._covariates(columns, rows, mixed_effects)

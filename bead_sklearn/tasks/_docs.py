@@ -86,9 +86,12 @@ _ALPHA = """\
 alpha : float or "auto", default="auto"
     Ridge precision: the penalty is ``alpha / 2 * sum(coef ** 2)``. 0 leaves
     coefficients unpenalised, as lme4 does. "auto" estimates it by marginal
-    likelihood for text features, and for numeric columns when there are fewer
-    than 10 judgments per column; otherwise it leaves numeric columns unpenalised.
-    Columns of a DataFrame are standardised for the ridge, those of an array not.
+    likelihood for text features, and for numeric columns when responses are few: less
+    than 10 per column, or 20 per column after the second. Of two answers the rarer
+    counts, of classes and labels the rarest; n ordered ones count as
+    ``n - sum(n_k ** 3) / n ** 2``, n choices among J as ``n * (1 - 1 / J)``.
+    Otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
+    standardised for the ridge, those of an array not.
     The standard deviation that the features give the linear predictor has a
     half-normal prior with scale 2.5 logits, which matters for few judgments only.
 """

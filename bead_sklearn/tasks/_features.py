@@ -1,7 +1,7 @@
 """From judgments to the columns of the linear predictor.
 
 Text becomes encoder features; they, and numeric columns that are many against the
-rows, stand under a ridge. Everything else is fixed and unpenalised.
+responses, stand under a ridge. Everything else is fixed and unpenalised.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from bead_sklearn.inputs import (
 )
 from bead_sklearn.solvers import DenseBlock
 
-#: With fewer judgments per numeric column than this, ``alpha="auto"`` puts the columns
-#: under a ridge.
-ROWS_PER_COLUMN = 10
+#: With a smaller limiting sample size per numeric column, or per column after the
+#: second, ``alpha="auto"`` puts the columns under a ridge. Its precision has to be
+#: learned from the coefficients: with two or three it gains little (docs/engine.md).
+PER_COLUMN, PER_COLUMN_AFTER_TWO = 10, 20
 
 #: Smallest pivot of a matrix of correlations at which its rank is beyond doubt, in
 #: single and in double precision, and the rows from which one is summed at once.
@@ -97,7 +98,7 @@ class FeatureBuilder:
         weights: np.ndarray,
         family: Family,
         output_names: tuple[str, ...] = (),
-        shares: np.ndarray | None = None,
+        sample_size: float = np.inf,
     ) -> Columns:
         """Learn encoders, which columns are penalised, and the centring.
 
@@ -112,8 +113,8 @@ class FeatureBuilder:
             that only differences of their columns matter.
         output_names : tuple of str
             Names of the outputs of families that have several.
-        shares : ndarray of shape (n_rows,), default=None
-            Share of each row in its judgment; None is one row per judgment.
+        sample_size : float
+            Limiting sample size of the responses.
         """
         self.n_outputs_ = family.n_outputs
         self.output_names_ = output_names
@@ -126,8 +127,7 @@ class FeatureBuilder:
         p = len(judgments.numeric_names) - self.n_features
         numeric_names = judgments.numeric_names[:p]
         feature_names = judgments.numeric_names[p:]
-        n = float((weights if shares is None else weights * shares).sum())
-        self.ridge_numeric_ = takes_ridge(self.alpha, n, p)
+        self.ridge_numeric_ = takes_ridge(self.alpha, sample_size, p)
         self.n_numeric_ = p
         # Named columns have units of their own; columns of an array are features.
         self.standardize_ = (
@@ -442,20 +442,22 @@ def _differences(values: np.ndarray, text: PairedText) -> tuple[np.ndarray, np.n
     return values[second] - values[first], index
 
 
-def takes_ridge(alpha: float | str, n_judgments: float, n_columns: int) -> bool:
+def takes_ridge(alpha: float | str, sample_size: float, n_columns: int) -> bool:
     """Return whether numeric columns stand under a ridge.
 
     Parameters
     ----------
     alpha : float or "auto"
         The estimator's parameter.
-    n_judgments : float
-        Sum of the weights.
+    sample_size : float
+        Limiting sample size of the responses, see
+        :meth:`~bead_sklearn.families.Family.limiting_sample_size`.
     n_columns : int
         Number of numeric columns.
     """
     if alpha == "auto":
-        return n_judgments < ROWS_PER_COLUMN * n_columns
+        needed = max(PER_COLUMN * n_columns, PER_COLUMN_AFTER_TWO * (n_columns - 2))
+        return sample_size < needed
     return n_columns > 0 and alpha != 0
 
 

@@ -412,8 +412,9 @@ class ForcedChoiceClassifier(ChoiceClassifier):
         dummies, labels = constants, self._constants()
         if weights is not None:
             n_columns = len(options.numbers) + len(shared) * len(labels)
-            n = float(weights.sum())
-            self._ridge_on_numbers = takes_ridge(self.alpha, n, n_columns)
+            n_offered = np.bincount(judgment, minlength=judgments.n_rows)
+            size = float(weights @ (1.0 - 1.0 / np.maximum(n_offered, 1)))
+            self._ridge_on_numbers = takes_ridge(self.alpha, size, n_columns)
         if self._ridge_on_numbers:  # which treats all options alike
             dummies, labels = indicators, tuple(map(str, self.options_))
         products = values[:, :, None] * dummies[:, None, :]

@@ -43,9 +43,9 @@ class MagnitudeRegressor(MixedModelRegressor):
         :class:`sklearn.linear_model.Ridge`; for the truncated normal family absolute,
         in the unit of y to the power of -2. 0 leaves coefficients unpenalised, as
         lme4 does. "auto" estimates it by marginal likelihood for text features, and
-        for numeric columns when there are fewer than 10 judgments per column;
-        otherwise it leaves numeric columns unpenalised. Columns of a DataFrame are
-        standardised for the ridge, those of an array not.
+        for numeric columns when there are fewer than 10 judgments per column, or 20
+        per column after the second; otherwise it leaves numeric columns unpenalised.
+        Columns of a DataFrame are standardised for the ridge, those of an array not.
     population : {"marginal", "conditional"} or dict, default="marginal"
         What a participant not seen in fit stands for: any participant, whose effects
         vary, or one whose effects are zero. The predicted mean is the same; the
