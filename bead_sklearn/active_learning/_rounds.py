@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from bead_sklearn._callbacks import propagate_callbacks
 from bead_sklearn._sklearn import _check_method_params, _safe_indexing
 from bead_sklearn.active_learning._cold_start import cold_start_selection
 from bead_sklearn.active_learning._costs import affordable
+from bead_sklearn.active_learning._fitting import fit_rows
 from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._rows import as_row_container, fingerprint
 from bead_sklearn.active_learning._seeding import child_seed, seeded
@@ -465,39 +465,3 @@ class Rounds:
         for name in ("iteration", "n_labels"):
             columns[name] = columns[name].astype(np.intp)
         return columns
-
-
-def fit_rows(
-    estimator: Any,
-    X: Any,
-    labels: Any,
-    rows: NDArray[np.intp],
-    fit_params: dict[str, Any],
-    context: Any = None,
-) -> Any:
-    """Fit an estimator to some rows, with the metadata of those rows.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What to fit, in place.
-    X : array, sparse matrix, list or data frame
-        All rows.
-    labels : ndarray or list
-        Labels of ``rows``.
-    rows : ndarray of shape (n_labels,)
-        Positions in ``X``.
-    fit_params : dict
-        Metadata aligned with ``X``.
-    context : sklearn.callback.CallbackContext or None, default=None
-        Task of the fit.
-
-    Returns
-    -------
-    estimator : estimator
-        The same estimator.
-    """
-    params = _check_method_params(X, fit_params, indices=rows)
-    with propagate_callbacks(context, estimator):
-        estimator.fit(_safe_indexing(X, rows), labels, **params)
-    return estimator
