@@ -106,6 +106,9 @@ class Rounds:
     predictions : list of (int, ndarray)
         Numbers of labels and predictions of the last two rounds in which stopping
         rules have read predictions.
+    memories : list of (int, dict)
+        Numbers of labels of the last two rounds in which stopping rules were asked, and
+        what they keep, see `SearchState`.
     """
 
     estimator: Any
@@ -129,6 +132,7 @@ class Rounds:
     groups: Any = None
     semi_supervised: bool = False
     predictions: list[tuple[int, NDArray[Any]]] = field(default_factory=list)
+    memories: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     fitted: Any = None
     iteration: int = 0
     records: list[dict[str, float]] = field(default_factory=list)
@@ -373,6 +377,7 @@ class Rounds:
         # A round that is asked about again, or resumed, is compared with the one before
         # it and not with itself.
         earlier = [entry for entry in self.predictions if entry[0] < n_labels]
+        known = [entry for entry in self.memories if entry[0] < n_labels]
         view = ModelView(
             self.fitted,
             self.X,
@@ -388,10 +393,12 @@ class Rounds:
             estimator=self.fitted,
             utilities=utilities,
             view=view,
+            memory=dict(known[-1][1]) if known else {},
         )
         self.records[-1].update(record_all(self.rules, state))
         if view.seen is not None:
             self.predictions = [*earlier[-1:], (n_labels, view.seen)]
+        self.memories = [*known[-1:], (n_labels, state.memory)]
         state = replace(state, history=self.history())
         for rule in self.rules:
             if names := fired(rule, state):
