@@ -11,6 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bead_sklearn._sklearn import Interval, StrOptions, _num_samples
+from bead_sklearn.active_learning._error_spending import (
+    from_memory,
+    lower_bound,
+    share_spent,
+    to_text,
+)
 from bead_sklearn.active_learning._stopping import SearchState, StoppingRule
 from bead_sklearn.agreement._coefficients import (
     COEFFICIENTS,
@@ -18,7 +24,7 @@ from bead_sklearn.agreement._coefficients import (
     coefficient_of,
 )
 from bead_sklearn.agreement._counts import UnitCounts
-from bead_sklearn.agreement._interval import resample
+from bead_sklearn.agreement._interval import bca_levels, resample
 from bead_sklearn.agreement._kappa import kappa_of_two
 from bead_sklearn.agreement._model import model_agreement
 from bead_sklearn.agreement._ratings import LEVELS, read_ratings
@@ -40,15 +46,17 @@ class HumanAgreement(StoppingRule):
     .. math:: A_{\text{model}} - A_{\text{people}} > -\text{threshold}
 
     holds beyond chance: the one-sided lower bound of the difference, by a bootstrap
-    over items with all their judgments, is above it. That is a test of
-    non-inferiority at level ``alpha``, made in every round from ``min_iterations`` on;
-    without ``statistical_test`` the difference itself is compared.
+    over items with all their judgments (BCa), is above it. That is a test of
+    non-inferiority, made in every round from ``min_iterations`` on; without
+    ``statistical_test`` the difference itself is compared.
 
-    The level is that of one look. Of twenty looks at a model that is exactly
-    ``threshold`` worse than people (200 items, three raters, simulated) at least one
-    let it pass in 12 % of searches if 2 % of its predictions changed per round, in
-    24 % if 10 % did, and with ``alpha=0.01`` in 5 % and 7 %. Use that for long
-    searches.
+    The same items are looked at again and again. ``alpha`` is the probability to stop,
+    in any round of the search, with a model that is worse than people by more than the
+    threshold. It is spent as labels arrive [1]_: a half at the first look, of
+    :math:`n_1` labels, and :math:`\alpha\, n / (n + n_1)` up to n labels, in however
+    many batches. What successive looks have in common costs nothing, since they
+    share their bootstrap samples: a look may err in those samples only in which no look
+    before did. Models that hardly change are tested at nearly the whole level.
 
     Parameters
     ----------
@@ -70,12 +78,20 @@ class HumanAgreement(StoppingRule):
     statistical_test : bool, default=True
         Whether the difference must be beyond chance.
     alpha : float, default=0.05
-        Level of the test.
-    n_resamples : int, default=1000
+        Level of the test: of all looks together, or of each.
+    spending : {"labels", None}, default="labels"
+        How the level is spent over the looks. None: each is tested as if it were the
+        only one, at the whole level.
+    n_resamples : int, default=2000
         Bootstrap samples.
     random_state : int, default=0
         Seed of the bootstrap: the same in every round, so that a search can be
         repeated.
+
+    References
+    ----------
+    .. [1] Lan & DeMets (1983), Discrete sequential boundaries for clinical trials.
+       Biometrika 70(3). doi:10.1093/biomet/70.3.659
 
     Examples
     --------
@@ -104,6 +120,7 @@ class HumanAgreement(StoppingRule):
         "min_iterations": [Interval(Integral, 0, None, closed="left")],
         "statistical_test": ["boolean"],
         "alpha": [Interval(Real, 0, 0.5, closed="neither")],
+        "spending": [StrOptions({"labels"}), None],
         "n_resamples": [Interval(Integral, 100, None, closed="left")],
         "random_state": [Interval(Integral, 0, None, closed="left")],
     }
@@ -122,7 +139,8 @@ class HumanAgreement(StoppingRule):
         min_iterations: int = 3,
         statistical_test: bool = True,
         alpha: float = 0.05,
-        n_resamples: int = 1000,
+        spending: str | None = "labels",
+        n_resamples: int = 2000,
         random_state: int = 0,
     ) -> None:
         self.metric = metric
@@ -134,6 +152,7 @@ class HumanAgreement(StoppingRule):
         self.min_iterations = min_iterations
         self.statistical_test = statistical_test
         self.alpha = alpha
+        self.spending = spending
         self.n_resamples = n_resamples
         self.random_state = random_state
 
@@ -150,7 +169,8 @@ class HumanAgreement(StoppingRule):
         values : dict
             ``people_agreement``, ``model_agreement`` and ``model_agreement_bound``,
             the lower bound of the difference of model and people (the difference
-            itself without a test). NaN before ``min_iterations``.
+            itself without a test; NaN where nothing of the level is left). NaN before
+            ``min_iterations``.
         """
         check_coefficient(self.metric, self.level, None, "metric")
         if state.iteration < self.min_iterations:
@@ -161,15 +181,41 @@ class HumanAgreement(StoppingRule):
         among, with_model = float(people(None)[0]), float(model(None)[0])
         bound = with_model - among
         if self.statistical_test:
-            differences = resample(
-                lambda w: model(w) - people(w),
-                _num_samples(self.X),
-                self.n_resamples,
-                self.random_state,
-            )
-            known = differences[~np.isnan(differences)]
-            bound = float(np.quantile(known, self.alpha)) if len(known) else np.nan
+            bound = self._bound(lambda w: model(w) - people(w), bound, state)
         return dict(zip(self.columns, (among, with_model, bound), strict=True))
+
+    def _bound(
+        self,
+        difference: Callable[[Floats | None], Floats],
+        estimate: float,
+        state: SearchState,
+    ) -> float:
+        """Lower bound of the difference; what looks have spent is kept."""
+        n_items, n = _num_samples(self.X), self.n_resamples
+        resamples = resample(difference, n_items, n, self.random_state)
+        known = resamples[~np.isnan(resamples)]
+        level = self.alpha
+        if self.spending is not None:
+            name = type(self).__name__
+            memory = state.memory.get(name)
+            n_first = state.n_labels if memory is None else memory["n_first"]
+            bound, crossed = lower_bound(
+                resamples,
+                from_memory(memory, n),
+                self.alpha * share_spent(state.n_labels, n_first),
+            )
+            state.memory[name] = {
+                "n_first": n_first,
+                "n_resamples": n,
+                "crossed": to_text(crossed),
+            }
+            if np.isnan(bound):
+                return bound
+            level = float(np.mean(known <= bound))
+        if np.isnan(estimate) or len(known) < 2:
+            return float("nan")
+        (level,) = bca_levels(difference, n_items, estimate, known, np.array([level]))
+        return float(np.quantile(known, level))
 
     def _stop(self, state: SearchState) -> bool:
         return bool(state.history["model_agreement_bound"][-1] > -self.threshold)

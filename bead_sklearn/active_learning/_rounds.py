@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from bead_sklearn._callbacks import propagate_callbacks
 from bead_sklearn._sklearn import _check_method_params, _safe_indexing
 from bead_sklearn.active_learning._cold_start import cold_start_selection
 from bead_sklearn.active_learning._costs import affordable
+from bead_sklearn.active_learning._fitting import fit_rows
 from bead_sklearn.active_learning._ledger import LabelLedger
 from bead_sklearn.active_learning._rows import as_row_container, fingerprint
 from bead_sklearn.active_learning._seeding import child_seed, seeded
@@ -106,6 +106,9 @@ class Rounds:
     predictions : list of (int, ndarray)
         Numbers of labels and predictions of the last two rounds in which stopping
         rules have read predictions.
+    memories : list of (int, dict)
+        Numbers of labels of the last two rounds in which stopping rules were asked, and
+        what they keep, see `SearchState`.
     """
 
     estimator: Any
@@ -129,6 +132,7 @@ class Rounds:
     groups: Any = None
     semi_supervised: bool = False
     predictions: list[tuple[int, NDArray[Any]]] = field(default_factory=list)
+    memories: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     fitted: Any = None
     iteration: int = 0
     records: list[dict[str, float]] = field(default_factory=list)
@@ -373,6 +377,7 @@ class Rounds:
         # A round that is asked about again, or resumed, is compared with the one before
         # it and not with itself.
         earlier = [entry for entry in self.predictions if entry[0] < n_labels]
+        known = [entry for entry in self.memories if entry[0] < n_labels]
         view = ModelView(
             self.fitted,
             self.X,
@@ -388,10 +393,12 @@ class Rounds:
             estimator=self.fitted,
             utilities=utilities,
             view=view,
+            memory=dict(known[-1][1]) if known else {},
         )
         self.records[-1].update(record_all(self.rules, state))
         if view.seen is not None:
             self.predictions = [*earlier[-1:], (n_labels, view.seen)]
+        self.memories = [*known[-1:], (n_labels, state.memory)]
         state = replace(state, history=self.history())
         for rule in self.rules:
             if names := fired(rule, state):
@@ -465,39 +472,3 @@ class Rounds:
         for name in ("iteration", "n_labels"):
             columns[name] = columns[name].astype(np.intp)
         return columns
-
-
-def fit_rows(
-    estimator: Any,
-    X: Any,
-    labels: Any,
-    rows: NDArray[np.intp],
-    fit_params: dict[str, Any],
-    context: Any = None,
-) -> Any:
-    """Fit an estimator to some rows, with the metadata of those rows.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What to fit, in place.
-    X : array, sparse matrix, list or data frame
-        All rows.
-    labels : ndarray or list
-        Labels of ``rows``.
-    rows : ndarray of shape (n_labels,)
-        Positions in ``X``.
-    fit_params : dict
-        Metadata aligned with ``X``.
-    context : sklearn.callback.CallbackContext or None, default=None
-        Task of the fit.
-
-    Returns
-    -------
-    estimator : estimator
-        The same estimator.
-    """
-    params = _check_method_params(X, fit_params, indices=rows)
-    with propagate_callbacks(context, estimator):
-        estimator.fit(_safe_indexing(X, rows), labels, **params)
-    return estimator

@@ -10,15 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import Bunch, indexable
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._callbacks import CallbackSupportMixin
 from bead_sklearn._sklearn import (
@@ -28,7 +22,6 @@ from bead_sklearn._sklearn import (
     _check_method_params,
     _fit_context,
     _num_samples,
-    _routing_enabled,
 )
 from bead_sklearn.active_learning._answers import Reveal
 from bead_sklearn.active_learning._assigning import AssigningMixin, route_rows
@@ -36,16 +29,17 @@ from bead_sklearn.active_learning._checkpoint import checkpoints_of, seed_of
 from bead_sklearn.active_learning._cold_start import METHODS as COLD_STARTS
 from bead_sklearn.active_learning._costs import Cost
 from bead_sklearn.active_learning._delegation import DelegatingMixin
+from bead_sklearn.active_learning._fitting import fit_rows
 from bead_sklearn.active_learning._interactive import InteractiveMixin
 from bead_sklearn.active_learning._plan import plan_rounds
 from bead_sklearn.active_learning._results import ResultsMixin
-from bead_sklearn.active_learning._rounds import fit_rows
 from bead_sklearn.active_learning._rows import as_labels, check_labels
+from bead_sklearn.active_learning._scoring import ScoringMixin
 from bead_sklearn.active_learning._seeding import draw_seeds
 from bead_sklearn.active_learning._simulation import simulate
 from bead_sklearn.active_learning._stopping import Rule
 from bead_sklearn.active_learning._warm import may_end_elsewhere
-from bead_sklearn.query import get_query_strategy, get_query_strategy_names
+from bead_sklearn.query import get_query_strategy_names
 from bead_sklearn.query._selection import check_batch_size
 
 
@@ -53,6 +47,7 @@ class ActiveLearningSearch(
     AssigningMixin,
     InteractiveMixin,
     ResultsMixin,
+    ScoringMixin,
     DelegatingMixin,
     MetaEstimatorMixin,
     CallbackSupportMixin,
@@ -443,77 +438,7 @@ default="random"
             return self.batch_size
         return check_batch_size(self.batch_size(n_labels), "What batch_size returns")
 
-    def _scorer(self) -> Any:
-        return check_scoring(self.estimator, self.scoring, allow_none=True)
-
     def _forget(self) -> None:
         """Drop what an earlier fit or session left."""
         for name in ("runs_", "_fitted", "_session", "assignments_"):
             self.__dict__.pop(name, None)
-
-    # Scoring and routing ------------------------------------------------------------
-
-    def score(self, X: Any, y: Any, **params: Any) -> float:
-        """Score the estimator with ``scoring``, or with its own ``score``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Rows to predict.
-        y : array-like of shape (n_samples,)
-            True labels.
-        **params : dict
-            Metadata of the rows, such as ``groups``, for the scorer.
-
-        Returns
-        -------
-        score : float
-            The score.
-        """
-        check_is_fitted(self)
-        scorer = self._scorer()
-        if scorer is None:
-            raise AttributeError(
-                f"{type(self.estimator).__name__} has no score method; pass scoring."
-            )
-        if params and _routing_enabled():
-            params = process_routing(self, "score", **params)["scorer"]["score"]
-        return float(scorer(self.estimator_, X, y, **params))
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Get the metadata routing of this object.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Metadata of ``fit`` go to the estimator, to the query strategy (its
-            ``score`` request) and to the scorer; those of predictions to the estimator.
-        """
-        mapping = MethodMapping()
-        for method in (
-            "fit",
-            "predict",
-            "predict_proba",
-            "predict_log_proba",
-            "decision_function",
-            "transform",
-        ):
-            mapping.add(caller=method, callee=method)
-        router = (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(estimator=self.estimator, method_mapping=mapping)
-            .add(
-                query=get_query_strategy(self.strategy),
-                method_mapping=MethodMapping().add(caller="fit", callee="score"),
-            )
-        )
-        scorer = self._scorer()
-        if scorer is not None:
-            router.add(
-                scorer=scorer,
-                method_mapping=MethodMapping()
-                .add(caller="fit", callee="score")
-                .add(caller="score", callee="score"),
-            )
-        return router

@@ -9,7 +9,7 @@ import numpy as np
 
 from bead_sklearn.active_learning._rounds import Rounds
 
-VERSION = 2
+VERSION = 3
 
 
 def rounds_state(rounds: Rounds) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def rounds_state(rounds: Rounds) -> dict[str, Any]:
         "declined": np.flatnonzero(rounds.ledger.declined).tolist(),
         "held_out": np.flatnonzero(rounds.ledger.held_out).tolist(),
         "predictions": [[n, encode(seen)] for n, seen in rounds.predictions],
+        "memories": [[n, memory] for n, memory in rounds.memories],
         "records": rounds.records,
     }
 
@@ -86,6 +87,7 @@ def restore_rounds(rounds: Rounds, state: dict[str, Any], source: Any) -> None:
     rounds.records = state["records"]
     rounds.fitted = None
     rounds.predictions = [(n, decode(seen)) for n, seen in state["predictions"]]
+    rounds.memories = [(n, memory) for n, memory in state["memories"]]
 
 
 def read_state(text: str, source: Any, kind: str) -> dict[str, Any]:

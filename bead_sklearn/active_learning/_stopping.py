@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -35,6 +35,9 @@ class SearchState:
         Utilities of the rows that can still be asked about.
     view : ModelView or None, default=None
         What the estimator says about the rows of the search.
+    memory : dict, default={}
+        What rules have kept of the round before that is no column: JSON values by
+        name. `StoppingRule.record` may replace its own.
     """
 
     iteration: int
@@ -43,6 +46,7 @@ class SearchState:
     estimator: Any
     utilities: NDArray[np.float64]
     view: ModelView | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
 
     def rounds_within(self, window: float) -> NDArray[np.intp] | None:
         """Return the rounds of the last ``window`` labels, with at least the last one.
@@ -71,9 +75,9 @@ class StoppingRule(BaseEstimator, ABC):
     A rule is called with a `SearchState` after every fit and returns whether to stop.
     It keeps no state of its own, so that a search can be saved and resumed: all it
     needs to remember is in ``state.history``, where the numbers that `record` returns
-    are added as columns. Any callable of that signature can be a rule; this class adds
-    parameters, their validation, columns and composition: ``a | b`` stops when one
-    does, ``a & b`` when both do.
+    are added as columns, and in ``state.memory``. Any callable of that signature can be
+    a rule; this class adds parameters, their validation, columns and composition:
+    ``a | b`` stops when one does, ``a & b`` when both do.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}

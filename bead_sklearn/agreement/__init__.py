@@ -8,10 +8,10 @@ from bead_sklearn.agreement._kappa import (
 )
 from bead_sklearn.agreement._krippendorff import krippendorff_alpha
 from bead_sklearn.agreement._pairwise import PairwiseAgreement, pairwise_agreement
-from bead_sklearn.agreement._quality import (
+from bead_sklearn.agreement._quality import annotation_quality
+from bead_sklearn.agreement._quality_records import (
     AnnotationQuality,
     ParticipantQuality,
-    annotation_quality,
 )
 
 __all__ = [

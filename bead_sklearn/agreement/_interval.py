@@ -130,7 +130,7 @@ def agreement_interval(
         return AgreementInterval(estimate, nan, nan, nan, confidence, resamples)
     levels = np.array([(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
     if method == "bca":
-        levels = _bca_levels(value, n_units, estimate, defined, levels)
+        levels = bca_levels(value, n_units, estimate, defined, levels)
     low, high = np.quantile(defined, levels)
     error = float(defined.std(ddof=1))
     return AgreementInterval(
@@ -154,14 +154,33 @@ def resample(
     return np.concatenate(parts)
 
 
-def _bca_levels(
+def bca_levels(
     value: Coefficient,
     n_units: int,
     estimate: float,
     resamples: NDArray[np.float64],
     levels: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Correct the levels of the quantiles for bias and skewness."""
+    """Correct the levels of the quantiles for bias and skewness (BCa).
+
+    Parameters
+    ----------
+    value : callable
+        The coefficient for weights of the units.
+    n_units : int
+        Number of units.
+    estimate : float
+        The coefficient.
+    resamples : ndarray of shape (n_resamples,)
+        The coefficient of resamples.
+    levels : ndarray of shape (n_levels,)
+        Levels, between 0 and 1.
+
+    Returns
+    -------
+    corrected : ndarray of shape (n_levels,)
+        At which levels of the resamples the quantiles are to be taken.
+    """
     below = (
         np.mean(resamples < estimate) + np.mean(resamples <= estimate)
     ) / 2.0  # ties count half

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from bead_sklearn._sklearn import _num_samples
 from bead_sklearn.query._capabilities import is_mixed_model
 from bead_sklearn.query._features import FeatureSpace
-from bead_sklearn.query._latent import at_last_step
 from bead_sklearn.query._members import Members, chunks, is_committee, rows_at
+from bead_sklearn.query._model_parts import at_last_step
 from bead_sklearn.query._softmax import is_softmax, read_softmax
 
 Floats = NDArray[np.float64]

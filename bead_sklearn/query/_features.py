@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 
-from bead_sklearn.query._latent import at_last_step
+from bead_sklearn.query._model_parts import at_last_step
 from bead_sklearn.tasks._base import MixedModel
 
 #: A dense array or a CSR matrix.

@@ -1,17 +1,4 @@
-"""Judgments as vectors whose inner products are their posterior covariances.
-
-The solver's posterior of all effects is normal. The rest of the effects (fixed part,
-ridge, all factors but the eliminated one) has covariance V = RR'; given the rest, the
-effects of the levels g of the eliminated factor are independent with covariance
-L_g L_g' = S_g - C_g V^-1 C_g'. A linear predictor with covariates t of the rest and z
-of level g is then the sum of independent standard normal variables with coefficients
-
-    f = R't + R^+ C_g' z    (shared by all predictors)
-    o = L_g' z              (shared by those of the same level)
-
-and so the covariance of two predictors is f'f~ + [same level] o'o~. Levels that were
-not seen in fit add a term of the second kind with their prior covariance.
-"""
+"""Judgments with what they say about a fitted model."""
 
 from __future__ import annotations
 
@@ -22,119 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bead_sklearn.effects import RandomFactor
 from bead_sklearn.families import Family
-from bead_sklearn.query._members import wrapped
-from bead_sklearn.solvers import DenseBlock, Design, Posterior, covariance_roots
+from bead_sklearn.query._latent_rows import LatentRows, OwnTerms
+from bead_sklearn.query._latent_vectors import at_levels, latent_vectors
+from bead_sklearn.query._model_parts import at_last_step, participant_factors
+from bead_sklearn.solvers import DenseBlock, Design
 from bead_sklearn.solvers._separate import SeparateCovariances
-from bead_sklearn.solvers._variances import Covariances
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class OwnTerms:
-    """What the predictors of one level of a factor share.
-
-    Attributes
-    ----------
-    factor : str
-        Name of the factor.
-    kind : {"known", "new", "outside"}
-        Whether these are effects of levels seen in fit, of new levels, or coefficients
-        outside of the bases of the levels.
-    codes : ndarray of shape (n,)
-        Level of each predictor; -1 where it has no such term.
-    values : ndarray of shape (n, r)
-        Coefficients of the r standard normal variables of the level.
-    """
-
-    factor: str
-    kind: str
-    codes: Ints
-    values: Floats
-
-    def take(self, rows: Ints) -> OwnTerms:
-        """Return the terms of some predictors."""
-        return replace(self, codes=self.codes[rows], values=self.values[rows])
-
-    def covariance(self, other: OwnTerms) -> Floats:
-        """Return the part of the covariance, (n, n_other)."""
-        same = (self.codes[:, None] == other.codes) & (other.codes >= 0)
-        product: Floats = self.values @ other.values.T
-        return np.where(same, product, 0.0)
-
-    def weighted(self, weights: Floats, to: OwnTerms) -> Floats:
-        """Return sum_t weights_t cov(t, a) for the predictors a of other terms."""
-        n_levels = 1 + int(max(self.codes.max(initial=0), to.codes.max(initial=0)))
-        known = self.codes >= 0
-        sums = np.stack(
-            [
-                np.bincount(self.codes[known], weights[known] * column[known], n_levels)
-                for column in self.values.T
-            ],
-            axis=1,
-        )
-        result: Floats = np.einsum("ij,ij->i", sums[to.codes], to.values)
-        return np.where(to.codes >= 0, result, 0.0)
-
-
-@dataclass(frozen=True)
-class LatentRows:
-    """Linear predictors as vectors of standard normal variables.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (n,)
-        Posterior mean of each predictor.
-    shared : ndarray of shape (n, k)
-        Coefficients of the variables that all share.
-    own : tuple of OwnTerms
-        Terms of levels.
-    """
-
-    mean: Floats
-    shared: Floats
-    own: tuple[OwnTerms, ...]
-
-    def __len__(self) -> int:
-        """Count the predictors."""
-        return len(self.mean)
-
-    def take(self, rows: Ints) -> LatentRows:
-        """Return some of the predictors."""
-        own = tuple(terms.take(rows) for terms in self.own)
-        return LatentRows(self.mean[rows], self.shared[rows], own)
-
-    def variance(self) -> Floats:
-        """Return the variance of each predictor."""
-        total: Floats = np.einsum("ij,ij->i", self.shared, self.shared)
-        for terms in self.own:
-            squares = np.square(terms.values).sum(axis=1)
-            total = total + np.where(terms.codes >= 0, squares, 0.0)
-        return total
-
-    def joined(self, *others: LatentRows) -> LatentRows:
-        """Return these predictors and others, whose terms are of the same kinds."""
-        every = (self, *others)
-        own = tuple(
-            replace(
-                first,
-                codes=np.concatenate([rows.own[k].codes for rows in every]),
-                values=np.concatenate([rows.own[k].values for rows in every]),
-            )
-            for k, first in enumerate(self.own)
-        )
-        mean = np.concatenate([rows.mean for rows in every])
-        return LatentRows(mean, np.concatenate([rows.shared for rows in every]), own)
-
-    def covariance(self, other: LatentRows) -> Floats:
-        """Return the covariances with other predictors, (n, n_other)."""
-        total: Floats = self.shared @ other.shared.T
-        for terms, others in zip(self.own, other.own, strict=True):
-            total = total + terms.covariance(others)
-        return total
 
 
 @dataclass(frozen=True)
@@ -216,7 +99,7 @@ def read_judgments(
     columns, design = model._build(rows, unspanned=True)
     new = model._new_levels(design, rows.ids, everyone=False)
     who = participant_factors(model, participant)
-    shared, terms, effects = _vectors(model, design, new)
+    shared, terms, effects = latent_vectors(model, design, new)
     unspanned = columns.unspanned
     if unspanned is not None and model._ridge_variance() > 0:
         contrast = rows.family.output_contrast()
@@ -319,7 +202,7 @@ def _given_population(
         )
         values, vectors = np.linalg.eigh(np.linalg.pinv(blocks, hermitian=True))
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        table = _at_levels(factor, roots, design.n_outputs)
+        table = at_levels(factor, roots, design.n_outputs)
         codes = np.repeat(factor.codes, design.n_outputs)
         own.append(OwnTerms(factor.name, "known", codes, table))
     return LatentRows(np.zeros(n), np.zeros((n, 0)), tuple(own))
@@ -368,7 +251,7 @@ def _effects(
     )
     fresh = {other.name: nobody for other in design.factors}
     fresh[name] = np.repeat(np.where(seen < 0, levels - factor.n_levels, -1), r)
-    shared, terms, _ = _vectors(model, alone, fresh)
+    shared, terms, _ = latent_vectors(model, alone, fresh)
     values = sum(shared.values())
     table = np.zeros((n_rows * design.n_outputs, like.shared.shape[1]))
     table[:, : np.shape(values)[1]] = values
@@ -397,55 +280,6 @@ def _absent(like: OwnTerms, table: Floats) -> OwnTerms:
     )
 
 
-def at_last_step(estimator: Any, X: Any, *, transform: bool = True) -> tuple[Any, Any]:
-    """Return the innermost estimator, and X as it reaches that estimator.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A Pipeline, a search or a learner, or an estimator itself.
-    X : array-like of shape (n_samples, ...)
-        Rows.
-    transform : bool, default=True
-        Whether X goes through the steps of a Pipeline; otherwise it stays.
-    """
-    while True:
-        if hasattr(estimator, "steps"):
-            for _, step in estimator.steps[:-1] if transform else ():
-                X = step.transform(X) if hasattr(step, "transform") else X
-            estimator = estimator.steps[-1][1]
-            continue
-        inner = wrapped(estimator)
-        if inner is None:
-            return estimator, X
-        estimator = inner
-
-
-def participant_factors(model: Any, participant: str | None) -> tuple[str, ...]:
-    """Return the factors of a fitted task model whose levels are participants."""
-    names = [structure.name for structure in model._structures]
-    by_source = {item.name: set(item.sources) for item in model._structures}
-    if participant is not None:
-        found = tuple(
-            n for n in names if participant in by_source[n] or participant == n
-        )
-        if not found:
-            raise ValueError(
-                f"participant={participant!r} is no factor of the model. Its factors "
-                f"are {names}."
-            )
-        return found
-    given = set(model._group_factors)
-    if given:
-        return tuple(name for name in names if by_source[name] & given)
-    if len(names) > 1:
-        raise ValueError(
-            f"The model has the factors {names}. Say which of them are the "
-            "participants, for instance participant='participant'."
-        )
-    return tuple(names)
-
-
 def _pad(sets: Ints) -> Ints:
     """Rows of each set as a table, filled with -1."""
     starts = np.flatnonzero(np.diff(sets, prepend=-1))
@@ -454,134 +288,3 @@ def _pad(sets: Ints) -> Ints:
     table = np.full((len(starts), int(sizes.max(initial=1))), -1, dtype=np.intp)
     table[np.repeat(np.arange(len(starts)), sizes), place] = np.arange(len(sets))
     return table
-
-
-def _vectors(
-    model: Any, design: Design, new: dict[str, Ints]
-) -> tuple[dict[str, Floats], list[OwnTerms], dict[str, Floats]]:
-    """Vectors of the predictors by factor (the fixed part and ridge under "")."""
-    posterior: Posterior = model._posterior
-    joint = posterior.joint
-    n_outputs = design.n_outputs
-    if isinstance(joint, SeparateCovariances):
-        parts = [_joint_vectors(design.per_output(), part, 1) for part in joint.parts]
-        shared = _interleave([vectors for vectors, _ in parts], n_outputs)
-        terms = _interleave_terms([own for _, own in parts], n_outputs)
-    else:
-        shared, terms = _joint_vectors(design, posterior.exact_joint(), n_outputs)
-    effects = {}
-    for factor, prior, values in zip(
-        design.factors, posterior.covariances, posterior.effects, strict=True
-    ):
-        effects[factor.name] = factor.matvec(values)
-        codes = np.where(factor.codes < 0, new[factor.name], -1)
-        shift = factor.n_levels
-        vectors = _apply(factor.z, _root(prior), n_outputs)
-        levels = np.repeat(np.where(codes >= 0, codes + shift, -1), n_outputs)
-        terms.append(OwnTerms(factor.name, "new", levels, vectors))
-        if factor.outside is not None:
-            root = _root(prior[-n_outputs:, -n_outputs:])
-            outside = np.einsum("nd,jl->njdl", factor.outside, root)
-            levels = np.where(factor.codes >= 0, factor.codes, codes + shift)
-            terms.append(
-                OwnTerms(
-                    factor.name,
-                    "outside",
-                    np.repeat(levels, n_outputs),
-                    outside.reshape(design.n_eta, -1),
-                )
-            )
-    return shared, terms, effects
-
-
-def _joint_vectors(
-    design: Design, joint: Covariances, n_outputs: int
-) -> tuple[dict[str, Floats], list[OwnTerms]]:
-    """Vectors of known levels, fixed part and ridge under a joint covariance."""
-    root, back = covariance_roots(joint.rest)
-    *factor_slices, ridge, fixed = design.rest_slices
-    shared = {"": np.zeros((design.n_eta, root.shape[1]))}
-    for block, part in ((design.ridge, ridge), (design.fixed, fixed)):
-        if block is not None and part.start < len(root):
-            shared[""] += _dense(block, root[part], n_outputs)
-    for factor, part in zip(design.rest_factors, factor_slices, strict=True):
-        by_level = root[part].reshape(factor.n_levels, factor.size, -1)
-        shared[factor.name] = _at_levels(factor, by_level, n_outputs)
-    terms: list[OwnTerms] = []
-    first = design.eliminated
-    if first is not None:
-        carried = joint.cross @ back
-        left = joint.own - carried @ carried.transpose(0, 2, 1)
-        values, vectors = np.linalg.eigh(left)
-        own_root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        shared[first.name] = _at_levels(first, carried, n_outputs)
-        terms.append(
-            OwnTerms(
-                first.name,
-                "known",
-                np.repeat(first.codes, n_outputs),
-                _at_levels(first, own_root, n_outputs),
-            )
-        )
-    return shared, terms
-
-
-def _dense(block: DenseBlock, coefficients: Floats, n_outputs: int) -> Floats:
-    """Vectors of dense columns, (n_rows J, k)."""
-    by_output = coefficients.reshape(block.n_columns, -1)
-    product = block.values @ by_output
-    if block.index is not None:
-        product = product[block.index]
-    return np.asarray(product.reshape(len(product) * n_outputs, coefficients.shape[1]))
-
-
-def _at_levels(factor: RandomFactor, by_level: Floats, n_outputs: int) -> Floats:
-    """Vectors of the effects of each row's level, (n_rows J, k); 0 if unknown."""
-    n_rows, r = factor.z.shape
-    width = by_level.shape[2]
-    result = np.zeros((n_rows, n_outputs, width))
-    for column in range(r):
-        at = by_level[factor.codes][:, column * n_outputs : (column + 1) * n_outputs]
-        result += factor.z[:, column, None, None] * at
-    result[factor.codes < 0] = 0.0
-    return result.reshape(n_rows * n_outputs, width)
-
-
-def _apply(z: Floats, root: Floats, n_outputs: int) -> Floats:
-    """Vectors of effects with covariance RR', (n_rows J, r)."""
-    by_effect = root.reshape(z.shape[1], n_outputs, -1)
-    vectors: Floats = np.einsum("na,ajk->njk", z, by_effect)
-    return vectors.reshape(len(z) * n_outputs, -1)
-
-
-def _root(covariance: Floats) -> Floats:
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _interleave(parts: list[dict[str, Floats]], n_outputs: int) -> dict[str, Floats]:
-    """Vectors of independent outputs side by side: each has its own variables."""
-    widths = [part[""].shape[1] for part in parts]
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    result = {}
-    for name, first in parts[0].items():
-        table = np.zeros((len(first), n_outputs, int(starts[-1])))
-        for j, part in enumerate(parts):
-            table[:, j, starts[j] : starts[j + 1]] = part[name]
-        result[name] = table.reshape(len(first) * n_outputs, int(starts[-1]))
-    return result
-
-
-def _interleave_terms(parts: list[list[OwnTerms]], n_outputs: int) -> list[OwnTerms]:
-    """Terms of independent outputs: each level has variables per output."""
-    result = []
-    for terms in zip(*parts, strict=True):
-        codes = np.repeat(terms[0].codes, n_outputs)
-        r = terms[0].values.shape[1]
-        values = np.zeros((len(terms[0].codes), n_outputs, n_outputs * r))
-        for j, term in enumerate(terms):
-            values[:, j, j * r : (j + 1) * r] = term.values
-        result.append(
-            OwnTerms(terms[0].factor, "known", codes, values.reshape(-1, n_outputs * r))
-        )
-    return result

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge, RidgeCV
 
 from bead_sklearn.query._features import Matrix
-from bead_sklearn.query._latent import at_last_step
+from bead_sklearn.query._model_parts import at_last_step
 
 Floats = NDArray[np.float64]
 

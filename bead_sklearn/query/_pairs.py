@@ -19,12 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from bead_sklearn._sklearn import _num_samples, _safe_indexing
 from bead_sklearn.inputs._levels import object_array
 from bead_sklearn.query._expected_curvature import average_curvature
-from bead_sklearn.query._latent import (
-    LatentRows,
-    participant_factors,
-    read_judgments,
-)
+from bead_sklearn.query._latent import read_judgments
+from bead_sklearn.query._latent_rows import LatentRows
 from bead_sklearn.query._members import last_step
+from bead_sklearn.query._model_parts import participant_factors
 from bead_sklearn.query._selection import check_integer
 from bead_sklearn.query._thought import ThoughtPosterior
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from bead_sklearn._sklearn import Interval
 from bead_sklearn.query._base import QueryStrategy
@@ -222,20 +221,49 @@ class DiverseUncertaintySampling(QueryStrategy):
         rows = space.pool(X)
         labeled = space.labeled(X_labeled, rows)
         base = self.base or LeastConfidenceSampling()
-        unsure = base(estimator, X, X_labeled=X_labeled, **context)
+        unsure = shares(np.asarray(base(estimator, X, X_labeled=X_labeled, **context)))
         distances = Distances(rows)
         gap = distances.nearest(labeled) if labeled.shape[0] else distances.to_mean()
-        choice = _RankSum(distances, gap, shares(np.asarray(unsure)), self.alpha)
+        choice = _RankSum(distances, gap, unsure, self.alpha)
         choice.utilities = self._checked(choice.scores(gap), X)
         return ScoredPool(choice.utilities, choice)
 
 
 def shares(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return ranks as shares between 0 and 1, ties sharing their mean."""
-    if len(values) < 2:
-        return np.zeros(len(values))
-    ranks: NDArray[np.float64] = (rankdata(values) - 1.0) / (len(values) - 1.0)
-    return ranks
+    result = np.empty(len(values))
+    for rows, share in _ranked(values):
+        result[rows] = share
+    return result
+
+
+def _ranked(
+    values: NDArray[Any],
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Yield all positions from the lowest value up, with ranks as shares, in parts.
+
+    No part ends within ties, and beside the order nothing as long as the values is
+    held.
+    """
+    n = len(values)
+    order = np.argsort(values)
+    is_first = np.ones(n, dtype=bool)
+    for start in range(1, n, _ROWS):
+        end = min(start + _ROWS, n)
+        is_first[start:end] = (
+            values[order[start:end]] != values[order[start - 1 : end - 1]]
+        )
+    start = 0
+    while start < n:
+        end = min(start + _ROWS, n)
+        while end < n and not is_first[end]:
+            ahead = is_first[end : end + _ROWS]
+            end += int(ahead.argmax()) if ahead.any() else len(ahead)
+        firsts = np.flatnonzero(is_first[start:end])
+        counts = np.diff(firsts, append=end - start)
+        ranks = np.repeat(start + firsts + (counts - 1) / 2.0, counts)
+        yield order[start:end], ranks / max(n - 1, 1)
+        start = end
 
 
 class _RankSum:
@@ -257,18 +285,44 @@ class _RankSum:
 
     def scores(self, gap: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all rows at these distances."""
-        return self.alpha * self.unsure + (1.0 - self.alpha) * shares(gap)
+        scores = np.empty(len(gap))
+        for rows, share in _ranked(gap):
+            scores[rows] = self._score(rows, share)
+        return scores
+
+    def _score(
+        self, rows: NDArray[np.intp], share: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self.alpha * self.unsure[rows]
+        scores += (1.0 - self.alpha) * share
+        return scores
 
     def __call__(self, n: int, priority: NDArray[np.intp] | None) -> NDArray[np.intp]:
         return take(self._picks(priority), n, self.utilities, priority)
 
     def _picks(self, priority: NDArray[np.intp] | None) -> Iterator[int]:
         gap = self.gap.copy()
-        picked: list[int] = []
+        picked = np.zeros(len(gap), dtype=bool)
         for _ in range(len(gap)):
-            scores = self.scores(gap)
-            scores[picked] = -np.inf
-            pick = best_row(scores, priority)
+            pick = self._best(gap, picked, priority)
             yield pick
-            picked.append(pick)
+            picked[pick] = True
             self.distances.lower(gap, [pick])
+
+    def _best(
+        self,
+        gap: NDArray[Any],
+        picked: NDArray[np.bool_],
+        priority: NDArray[np.intp] | None,
+    ) -> int:
+        """Return the row of the highest score that is not picked, ties by priority."""
+        best, ties = -np.inf, np.empty(0, dtype=np.intp)
+        for rows, share in _ranked(gap):
+            scores = self._score(rows, share)
+            scores[picked[rows]] = -np.inf
+            top = float(scores.max())
+            if top >= best and top > -np.inf:
+                level = rows[scores == top]
+                ties = np.append(ties, level) if top == best else level
+                best = top
+        return int(ties.min() if priority is None else ties[priority[ties].argmin()])

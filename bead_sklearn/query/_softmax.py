@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.utils.class_weight import compute_class_weight
 
 from bead_sklearn.query._features import Matrix
-from bead_sklearn.query._latent import at_last_step
+from bead_sklearn.query._model_parts import at_last_step
 
 Floats = NDArray[np.float64]
 

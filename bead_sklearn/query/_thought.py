@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bead_sklearn.query._latent import LatentRows
+from bead_sklearn.query._latent_rows import LatentRows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

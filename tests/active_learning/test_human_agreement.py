@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from bead_sklearn.active_learning import (
     ActiveLearningSearch,
     HumanAgreement,
     SearchState,
+)
+from bead_sklearn.active_learning._error_spending import (
+    from_memory,
+    lower_bound,
+    share_spent,
+    to_text,
 )
 from bead_sklearn.active_learning._human_agreement import agreements
 from bead_sklearn.agreement import krippendorff_alpha
@@ -126,7 +136,12 @@ def test_level_of_the_test():
     for seed in range(n_runs):
         _, ratings = annotators(1000 + seed, 150, 4, 0.25)
         worse = spoilt(ratings[0], seed)
-        params = {"threshold": threshold, "metric": "fleiss_kappa", "n_resamples": 300}
+        params = {
+            "threshold": threshold,
+            "metric": "fleiss_kappa",
+            "n_resamples": 300,
+            "spending": None,
+        }
         passed += bound(worse, ratings[1:], **params)[1]
         naive += bound(worse, ratings[1:], statistical_test=False, **params)[1]
     # Binomial(300, .05): 99.9 % below 29; the bootstrap is approximate.
@@ -142,17 +157,118 @@ def spoilt(answers, seed):
 
 def test_bound_by_hand():
     _, ratings = annotators(4, 60, 4, 0.3)
-    values, _ = bound(ratings[0], ratings[1:], n_resamples=100, random_state=7)
-    draws = np.random.RandomState(7).randint(60, size=(100, 60))
-    differences = []
-    for drawn in draws:
-        people, model = agreements(
-            ratings[0, drawn], ratings[1:, drawn], "krippendorff_alpha", "nominal"
-        )
-        differences.append(model(None)[0] - people(None)[0])
-    assert values["model_agreement_bound"] == pytest.approx(
-        np.quantile(differences, 0.05)
+    values, _ = bound(
+        ratings[0], ratings[1:], n_resamples=100, random_state=7, spending=None
     )
+    draws = np.random.RandomState(7).randint(60, size=(100, 60))
+
+    def difference(items):
+        people, model = agreements(
+            ratings[0, items], ratings[1:, items], "krippendorff_alpha", "nominal"
+        )
+        return model(None)[0] - people(None)[0]
+
+    resampled = np.array([difference(drawn) for drawn in draws])
+    # BCa: Efron and Tibshirani (1993), equations 14.9 to 14.15.
+    z0 = norm.ppf(np.mean(resampled < difference(np.arange(60))))
+    left_out = np.array([difference(np.delete(np.arange(60), i)) for i in range(60)])
+    away = left_out.mean() - left_out
+    a = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    z = z0 + norm.ppf(0.05)
+    expected = np.quantile(resampled, norm.cdf(z0 + z / (1 - a * z)))
+    assert values["model_agreement_bound"] == pytest.approx(expected)
+
+
+class TestRepeatedLooks:
+    """The level is that of the whole search (error spending)."""
+
+    def looks(self, seed, n_looks, change, **params):
+        """Rounds of a model that is as much worse as its threshold says."""
+        rng = np.random.RandomState(seed)
+        _, ratings = annotators(seed, 150, 4, 0.25)
+        chance, other = rng.uniform(size=150), rng.choice(3, size=150)
+        rule = HumanAgreement(
+            X=np.zeros((150, 1)), ratings=ratings[1:], n_resamples=400, **params
+        )
+        memory, bounds = {}, []
+        for k in range(n_looks):
+            changed = rng.uniform(size=150) < change
+            chance = np.where(changed, rng.uniform(size=150), chance)
+            other = np.where(changed, rng.choice(3, size=150), other)
+            said = Says(np.where(chance < 0.12, other, ratings[0]))
+            state = SearchState(3 + k, 40 + 10 * k, {}, said, np.ones(1), None, memory)
+            bounds.append(rule.record(state)["model_agreement_bound"])
+            memory = json.loads(json.dumps(state.memory))
+        return np.array(bounds), rule
+
+    def test_level_of_a_whole_search(self):
+        _, many = annotators(3, 200_000, 4, 0.25)
+        people, model = agreements(
+            spoilt(many[0], 99), many[1:], "krippendorff_alpha", "nominal"
+        )
+        threshold = float(people(None)[0] - model(None)[0])
+        spent = 0
+        for seed in range(80):
+            bounds, rule = self.looks(seed, 8, 0.2, threshold=threshold)
+            spent += np.any(bounds > -rule.threshold)
+        assert spent <= 11  # Binomial(80, .05): 99.9 % below 12
+
+    def test_a_model_that_stays_the_same_is_tested_at_the_level_spent(self):
+        bounds, _ = self.looks(0, 30, 0.0)
+        assert (np.diff(bounds[~np.isnan(bounds)]) >= 0).all()
+        alone = self.looks(0, 1, 0.0, spending=None, alpha=0.05 * 330 / 370)[0][0]
+        assert np.nanmax(bounds) == pytest.approx(alone, abs=0.004)
+
+    def test_batches_do_not_matter(self):
+        assert share_spent(40, 40) == 0.5
+        few, many = (
+            sum(share_spent(b, 40) - share_spent(a, 40) for a, b in pairwise(labels))
+            for labels in ([40, 240], range(40, 241, 10))
+        )
+        assert few == pytest.approx(many)
+
+    @pytest.mark.parametrize("memory", [0.0, 0.6, 0.95])
+    def test_level_of_normal_looks(self, memory):
+        """Estimates and resamples from the same process, without a bootstrap."""
+        rng = np.random.RandomState(5)
+        passed = each = 0
+        for _ in range(400):
+            values, crossed = np.zeros(1001), np.zeros(1000, dtype=bool)
+            stopped = alone = False
+            for k in range(25):
+                fresh = rng.normal(size=1001)
+                shrunk = memory * values + np.sqrt(1 - memory**2) * fresh
+                values = shrunk if k else fresh
+                # The truth is 0 and the threshold too: stop if the bound is above it.
+                resampled = values[0] - values[1:]
+                level = 0.1 * share_spent(40 + 10 * k, 40)
+                low, crossed = lower_bound(resampled, crossed, level)
+                stopped |= low > 0
+                alone |= np.quantile(resampled, 0.1) > 0
+            passed += stopped
+            each += alone
+        assert crossed.sum() <= 1000 * 0.1 * share_spent(40 + 240, 40)
+        # Binomial(400, .0875): 99.9 % below 54.
+        assert passed <= 53
+        assert passed >= 17
+        assert each > 100  # as if each look were the only one
+
+    def test_ties_and_what_is_left(self):
+        values = np.array([1.0, 1.0, 1.0, 2.0, 3.0, np.nan, 4.0, 5.0, 6.0, 7.0])
+        none = np.zeros(10, dtype=bool)
+        assert np.isnan(lower_bound(values, none, 0.2)[0])  # three are equal
+        low, crossed = lower_bound(values, none, 0.4)
+        assert low == 2.0
+        assert crossed.sum() == 4
+        assert np.isnan(lower_bound(values, crossed, 0.45)[0])
+        assert lower_bound(values, crossed, 0.5)[0] == 3.0
+
+    def test_memory_of_another_number_of_resamples(self):
+        flags = np.arange(10) % 3 == 0
+        memory = {"crossed": to_text(flags), "n_resamples": 10}
+        assert (from_memory(memory, 10) == flags).all()
+        assert from_memory(memory, 25).sum() == 10
+        assert not from_memory(None, 4).any()
 
 
 def test_in_a_search():

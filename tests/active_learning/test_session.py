@@ -461,8 +461,8 @@ class TestSaving:
             with pytest.raises(ValueError, match="another X"):
                 search.load(path)
             assert not search.labeled_.any()
-        path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
-        with pytest.raises(ValueError, match="version 3"):
+        path.write_text(path.read_text().replace('"version": 3', '"version": 4'))
+        with pytest.raises(ValueError, match="version 4"):
             session().start(X).load(path)
         with pytest.raises(FileNotFoundError):
             session().start(X).load(tmp_path / "none.json")
