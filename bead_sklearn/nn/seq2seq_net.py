@@ -236,25 +236,24 @@ class Seq2SeqNet(MixedEffectsNet):
 
     # ------------------------------------------------------------------ loss
 
-    def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Return the log-likelihood of the tokens of each response, (n,)."""
+    def infer(self, x: Any, **fit_params: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the log-likelihood of each response (n,), and what was gathered."""
         logits, labels = self._logits(x)
+        effects = self._gather(x)
         name = self._biased
-        if name is not None:
-            codes = x[name].to(self.device)
-            logits = self.tables_.get(name).add_to(
-                logits, codes, self.tables_.intercept
-            )
+        if name is None:
+            biases = self.tables_.intercept.expand(len(logits), -1)
         else:
-            shared = self.tables_.intercept.expand(len(logits), -1)
-            logits = add_biases(logits, self._token_ids, shared)
+            own = self.tables_.get(name).scaled(effects[name])
+            biases = self.tables_.intercept + own
+        logits = add_biases(logits, self._token_ids, biases)
         losses = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1).float(),
             labels.flatten(),
             ignore_index=IGNORED,
             reduction="none",
         )
-        return -losses.unflatten(0, labels.shape).sum(dim=1)
+        return -losses.unflatten(0, labels.shape).sum(dim=1), effects
 
     def _logits(self, x: Any) -> tuple[Tensor, Tensor]:
         """Return the logits of the module and the labels of a batch."""
@@ -275,11 +274,12 @@ class Seq2SeqNet(MixedEffectsNet):
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
     ) -> Tensor:
         """Return the negative log-likelihood per judgment; the prior when training."""
+        log_likelihood, effects = y_pred
         rows = X[ROW].numpy()
-        weights = X[WEIGHT].to(y_pred)
-        total = -(weights * y_pred).sum()
+        weights = X[WEIGHT].to(log_likelihood)
+        total = -(weights * log_likelihood).sum()
         if training:
-            total = total + self._penalty(X, rows, self._gather(X))
+            total = total + self._penalty(X, rows, effects)
         return total / float(self.judgment_weights_[rows].sum())
 
     # ------------------------------------------------------------- variances

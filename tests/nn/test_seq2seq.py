@@ -406,7 +406,7 @@ def test_what_is_trained_is_what_is_said(t5, tune):
     with torch.no_grad():
         net._set_training(False)
         batch = net.get_dataset(X, y).take(np.arange(len(y)))[0]
-        assert np.allclose(scores, net.infer(batch).numpy(), atol=1e-3)
+        assert np.allclose(scores, net.infer(batch)[0].numpy(), atol=1e-3)
 
 
 def test_seeds_are_local_and_decide_everything(t5):
