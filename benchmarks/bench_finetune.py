@@ -12,6 +12,8 @@
   and with adapters of each participant, against the same without effects.
 - writers: peak memory of training adapters and biases of participants of T5-small's
   configuration by Seq2SeqNet, against training all of it without effects.
+- adapters: what training says of the variance of adapters of participants, when
+  responses are simulated with a known one, by the prior variance it is given.
 - encoder: seconds of TransformerEncoder and of sentence-transformers for the same
   sentences, in turn in one process; the second time ours come from the cache.
 - data: frozen and tuned MiniLM on real judgments, items held out.
@@ -39,7 +41,7 @@ from typing import Any
 import numpy as np
 from _measure import parser, peak_memory, run_cell, save
 
-PARTS = ("epochs", "memory", "responses", "writers", "encoder", "data")
+PARTS = ("epochs", "memory", "responses", "writers", "adapters", "encoder", "data")
 PARTICIPANTS = (100_000, 1_000, 10)
 N_MANY = 100_000
 VARIANTS = ("none", "none, whole participants", "integrated", "table", "slopes")
@@ -330,6 +332,85 @@ def measure_writers(cell: dict[str, Any]) -> dict[str, Any]:
     return {"peak_mb": peak_memory(), "entries": entries}
 
 
+def measure_adapters(cell: dict[str, Any]) -> dict[str, Any]:
+    """Fit adapters to responses that were written with adapters."""
+    import torch
+
+    from bead_sklearn.nn import HeldOut, ResponseModel, Seq2SeqNet
+    from bead_sklearn.nn._responses import Cases
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    n_people, n_each, rank = 20, 50, 4
+    X, _ = made_responses(n_people * n_each, n_people, 20, shown=4)
+    with tempfile.TemporaryDirectory() as folder:
+        save_t5(
+            folder,
+            20,
+            vocab_size=23,
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=1,
+            num_heads=2,
+            initializer_factor=2.0,
+            dropout_rate=0.0,
+        )
+        options = {
+            "effects": {"adapters": "lora"},
+            "module__model": folder,
+            "module__tune": "frozen",
+            "module__participant_rank": rank,
+            "prior_variance": cell["prior_variance"],
+            "train_split": HeldOut(0.2),
+            "patience": None,
+            "effects_lr": 0.02,
+            "random_state": 0,
+        }
+        begun = Seq2SeqNet(**options, max_epochs=0).fit(X, ["w0"] * len(X["texts"]))
+        table = begun.module_.participant_adapters
+        rng = np.random.default_rng(0)
+        true = table.table.effects().numpy().copy()
+        for _, _, second, _ in table.slots.values():
+            drawn = rng.normal(size=true[:, second].shape)
+            true[:, second] = np.sqrt(cell["variance"]) * drawn
+        tokens = np.arange(3, 23)
+        writer = ResponseModel(
+            folder,
+            tokens=tokens,
+            shared=np.zeros(20, dtype=np.float32),
+            biases=np.zeros((n_people, 20), dtype=np.float32),
+            adapters=true.astype(np.float32),
+            participant_rank=rank,
+            longest=4,
+        )
+        texts = list(dict.fromkeys(X["texts"]))
+        place = {text: k for k, text in enumerate(texts)}
+        text = np.array([place[one] for one in X["texts"]])
+        y = writer.generate(
+            Cases(texts, text, X["groups"]),
+            {"do_sample": True, "max_new_tokens": 5},
+            seed=1,
+        )
+        net = Seq2SeqNet(**options, max_epochs=cell["n_epochs"]).fit(X, y)
+    found = net.module_.participant_adapters
+    high, low = [], []
+    for code in range(n_people):
+        for a, b in found.adapter(code).values():
+            low.append(float(a.square().mean()))
+            high.append(float(b.square().mean()))
+    valid = net.history[:, "valid_loss"]
+    best = net.best_weights()
+    return {
+        "mean_square_b": statistics.mean(high),
+        "mean_square_a": statistics.mean(low),
+        "valid_loss": [best.first_loss_, *valid],
+        "best_loss": best.best_loss_,
+        "best_epoch": best.best_epoch_,
+        "penalised_loss": net.history[-1, "train_loss"],
+    }
+
+
 # --------------------------------------------------------------------- encoder
 
 
@@ -456,6 +537,7 @@ MEASURES = {
     "memory": measure_memory,
     "responses": measure_responses,
     "writers": measure_writers,
+    "adapters": measure_adapters,
     "encoder": measure_encoder,
     "data": measure_data,
 }
@@ -502,6 +584,15 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "writers":
         sizes = (0, 10) if quick else (0, 10, 1_000)
         return [{"part": part, "n_participants": q, "n_judgments": 96} for q in sizes]
+    if part == "adapters":
+        trainings = (
+            ((1.0, 5),) if quick else ((0.1, 15), (1.0, 15), (10.0, 15), (1.0, 45))
+        )
+        return [
+            {"part": part, "variance": true, "prior_variance": prior, "n_epochs": n}
+            for true in (0.25, 4.0)
+            for prior, n in trainings
+        ]
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [

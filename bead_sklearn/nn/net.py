@@ -74,9 +74,10 @@ class MixedEffectsNet(NetLoop):
     rank : int, default=None
         Rank of slopes; None is heads of full width up to 64 features, and 16 beyond.
     prior_variance : float, default=1.0
-        Variance of effects at the start.
+        Variance of effects at the start. Slopes keep it, and so do adapters, of whose
+        B it is the variance.
     estimate_variances : bool, default=True
-        Whether G is estimated; slopes and adapters keep the prior variance.
+        Whether G is estimated, that of intercepts and known covariates.
     lr : float, default=1e-3
         Learning rate of the module.
     head_lr : float, default=None
@@ -355,6 +356,7 @@ class MixedEffectsNet(NetLoop):
             if term.kind == "lora":
                 options["n_participants"] = len(self.levels_[name])
         self.module_ = self.initialized_instance(self.module, options)
+        self._set_adapter_variance()
         n_outputs = self.state_.family.n_outputs
         tables = EffectModules(n_outputs)
         tables.intercept.copy_(torch.as_tensor(self.start_intercept_))
@@ -373,6 +375,18 @@ class MixedEffectsNet(NetLoop):
         self.tables_ = tables
         self._set_scales()
         return self
+
+    def _set_adapter_variance(self) -> None:
+        """Give the adapters of participants their prior variance."""
+        adapters = getattr(self.module_, "participant_adapters", None)
+        if adapters is None:
+            return
+        if not self.prior_variance > 0:
+            raise ValueError(
+                "prior_variance must be positive: it is that of the adapters of "
+                f"participants, and not estimated. Got {self.prior_variance!r}."
+            )
+        adapters.prior_variance = float(self.prior_variance)
 
     def _make_slopes(self, term: Any, n_levels: int, n_outputs: int) -> SlopeEffects:
         width = getattr(self.module_, "n_features", None)

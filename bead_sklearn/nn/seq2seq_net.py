@@ -158,6 +158,7 @@ class Seq2SeqNet(MixedEffectsNet):
             if term.kind == "lora":
                 options["n_participants"] = len(self.levels_[name])
         self.module_ = self.initialized_instance(self.module, options)
+        self._set_adapter_variance()
         distinct = list(dict.fromkeys(self.responses_))
         encoded = self.module_.tokenize_responses(distinct)
         self.tokens_ = np.unique(np.concatenate(encoded))
