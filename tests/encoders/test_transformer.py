@@ -175,6 +175,9 @@ def test_missing_model_names_model_and_ways_out(tmp_path):
         ) as caught:
             TransformerEncoder(model).fit(["a"])
         assert model in str(caught.value)
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        assert repr(HF_HUB_CACHE) in str(caught.value)
 
 
 class TestCache:
