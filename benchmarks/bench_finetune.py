@@ -15,7 +15,8 @@
 - adapters: what training says of the variance of adapters of participants, when
   responses are simulated with a known one, by the prior variance it is given.
 - encoder: seconds of TransformerEncoder and of sentence-transformers for the same
-  sentences, in turn in one process; the second time ours come from the cache.
+  sentences, in turn in one process, with one thread and with two; the second time
+  ours come from the cache. Ratios are medians over the turns.
 - data: frozen and tuned MiniLM on real judgments, items held out.
 
     python benchmarks/bench_finetune.py --part epochs
@@ -30,6 +31,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -39,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import parser, peak_memory, run_cell, save
+from _measure import THREADS, parser, peak_memory, run_cell, save
 
 PARTS = ("epochs", "memory", "responses", "writers", "adapters", "encoder", "data")
 PARTICIPANTS = (100_000, 1_000, 10)
@@ -440,6 +442,8 @@ def short_sentences(n_texts: int) -> list[str]:
 
 def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
     """Seconds to encode the same sentences by both libraries, in turn."""
+    for name in THREADS:
+        os.environ[name] = str(cell["threads"])
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -596,8 +600,8 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [
-            {"part": part, "threads": threads, "n_texts": n, "n_turns": 2}
-            for threads in (1, 2)
+            {"part": part, "threads": threads, "n_texts": n, "n_turns": turns}
+            for threads, turns in ((1, 3), (2, 5))
         ]
     return [
         {
