@@ -5,14 +5,18 @@
   participants. All variants are trained in turn in one process, epoch by epoch; the
   figure is the median ratio of neighbours. Where effects are integrated out, batches
   hold whole participants; the network without effects then has the same batches.
+  Tables begin at their modes, by a pass before the first epoch that is timed apart.
 - memory: peak memory of training T5-small's configuration with adapters of 1,000
   participants, against the same steps without adapters.
 - responses: seconds of one epoch of an encoder-decoder trained with biases of tokens
   and with adapters of each participant, against the same without effects.
 - writers: peak memory of training adapters and biases of participants of T5-small's
   configuration by Seq2SeqNet, against training all of it without effects.
+- adapters: what training says of the variance of adapters of participants, when
+  responses are simulated with a known one, by the prior variance it is given.
 - encoder: seconds of TransformerEncoder and of sentence-transformers for the same
-  sentences, in turn in one process; the second time ours come from the cache.
+  sentences, in turn in one process, with one thread and with two; the second time
+  ours come from the cache. Ratios are medians over the turns.
 - data: frozen and tuned MiniLM on real judgments, items held out.
 
     python benchmarks/bench_finetune.py --part epochs
@@ -27,6 +31,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -36,12 +41,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import parser, peak_memory, run_cell, save
+from _measure import THREADS, parser, peak_memory, run_cell, save
 
-PARTS = ("epochs", "memory", "responses", "writers", "encoder", "data")
+PARTS = ("epochs", "memory", "responses", "writers", "adapters", "encoder", "data")
 PARTICIPANTS = (100_000, 1_000, 10)
 N_MANY = 100_000
 VARIANTS = ("none", "none, whole participants", "integrated", "table", "slopes")
+FEWER = ("none", "integrated", "table", "slopes")
 TUNED = ("frozen", "full", "lora", 2)
 STUDIES = ("ord_megaacceptability", "cat_megaveridicality")
 
@@ -68,13 +74,13 @@ def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
     config = transformers.BertConfig(
         vocab_size=2_000,
         hidden_size=cell["width"],
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        num_hidden_layers=cell["layers"],
+        num_attention_heads=max(2, cell["width"] // 32),
         intermediate_size=4 * cell["width"],
     )
 
     class Encoder(torch.nn.Module):
-        """A BERT of two layers over ten tokens, and a head."""
+        """A BERT over ten tokens, and a head."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -116,28 +122,39 @@ def measure_epochs(cell: dict[str, Any]) -> dict[str, Any]:
         "slopes": {"effects": "slopes", "rank": 8},
     }
     nets = {}
+    begun: dict[str, float] = dict.fromkeys(cell["variants"], 0.0)
     for name in cell["variants"]:
-        nets[name] = MixedEffectsNet(Encoder, **options, **variants[name])
+        net = nets[name] = MixedEffectsNet(Encoder, **options, **variants[name])
+        with net._local_seed():
+            net._learn(X, y)
+            net.initialize()
+        net._begin_tables = partial(timed_begin, net._begin_tables, begun, name)
     times: dict[str, list[float]] = {name: [] for name in nets}
     for turn in range(cell["n_turns"]):
-        for name, net in nets.items():
-            if turn == 0:
-                with net._local_seed():
-                    net._learn(X, y)
-                    net.initialize()
+        # Every variant is the first one now and then.
+        order = list(nets)[turn % len(nets) :] + list(nets)[: turn % len(nets)]
+        for name in order:
             gc.collect()
             start = time.process_time()
-            net.partial_fit(X, y)
-            times[name].append(time.process_time() - start)
-    # The first turn warms up, and tables have a pass more, to begin at the modes.
+            nets[name].partial_fit(X, y)
+            seconds = time.process_time() - start
+            times[name].append(seconds - (begun[name] if turn == 0 else 0.0))
+    n_warm = cell["n_warm"]
     ratios = {}
     for name, values in times.items():
         base = times["none"]
         if name == "integrated":
             base = times.get("none, whole participants", base)
-        pairs = zip(values[1:], base[1:], strict=True)
+        pairs = zip(values[n_warm:], base[n_warm:], strict=True)
         ratios[name] = statistics.median(a / b for a, b in pairs)
-    return {"ratios": ratios, "turns": times}
+    return {"ratios": ratios, "begin": begun, "turns": times}
+
+
+def timed_begin(begin: Any, begun: dict[str, float], name: str, train: Any) -> None:
+    """Let tables begin at their modes, once per fit, and note the seconds."""
+    start = time.process_time()
+    begin(train)
+    begun[name] = time.process_time() - start
 
 
 # ---------------------------------------------------------------------- memory
@@ -317,6 +334,85 @@ def measure_writers(cell: dict[str, Any]) -> dict[str, Any]:
     return {"peak_mb": peak_memory(), "entries": entries}
 
 
+def measure_adapters(cell: dict[str, Any]) -> dict[str, Any]:
+    """Fit adapters to responses that were written with adapters."""
+    import torch
+
+    from bead_sklearn.nn import HeldOut, ResponseModel, Seq2SeqNet
+    from bead_sklearn.nn._responses import Cases
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    n_people, n_each, rank = 20, 50, 4
+    X, _ = made_responses(n_people * n_each, n_people, 20, shown=4)
+    with tempfile.TemporaryDirectory() as folder:
+        save_t5(
+            folder,
+            20,
+            vocab_size=23,
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=1,
+            num_heads=2,
+            initializer_factor=2.0,
+            dropout_rate=0.0,
+        )
+        options = {
+            "effects": {"adapters": "lora"},
+            "module__model": folder,
+            "module__tune": "frozen",
+            "module__participant_rank": rank,
+            "prior_variance": cell["prior_variance"],
+            "train_split": HeldOut(0.2),
+            "patience": None,
+            "effects_lr": 0.02,
+            "random_state": 0,
+        }
+        begun = Seq2SeqNet(**options, max_epochs=0).fit(X, ["w0"] * len(X["texts"]))
+        table = begun.module_.participant_adapters
+        rng = np.random.default_rng(0)
+        true = table.table.effects().numpy().copy()
+        for _, _, second, _ in table.slots.values():
+            drawn = rng.normal(size=true[:, second].shape)
+            true[:, second] = np.sqrt(cell["variance"]) * drawn
+        tokens = np.arange(3, 23)
+        writer = ResponseModel(
+            folder,
+            tokens=tokens,
+            shared=np.zeros(20, dtype=np.float32),
+            biases=np.zeros((n_people, 20), dtype=np.float32),
+            adapters=true.astype(np.float32),
+            participant_rank=rank,
+            longest=4,
+        )
+        texts = list(dict.fromkeys(X["texts"]))
+        place = {text: k for k, text in enumerate(texts)}
+        text = np.array([place[one] for one in X["texts"]])
+        y = writer.generate(
+            Cases(texts, text, X["groups"]),
+            {"do_sample": True, "max_new_tokens": 5},
+            seed=1,
+        )
+        net = Seq2SeqNet(**options, max_epochs=cell["n_epochs"]).fit(X, y)
+    found = net.module_.participant_adapters
+    high, low = [], []
+    for code in range(n_people):
+        for a, b in found.adapter(code).values():
+            low.append(float(a.square().mean()))
+            high.append(float(b.square().mean()))
+    valid = net.history[:, "valid_loss"]
+    best = net.best_weights()
+    return {
+        "mean_square_b": statistics.mean(high),
+        "mean_square_a": statistics.mean(low),
+        "valid_loss": [best.first_loss_, *valid],
+        "best_loss": best.best_loss_,
+        "best_epoch": best.best_epoch_,
+        "penalised_loss": net.history[-1, "train_loss"],
+    }
+
+
 # --------------------------------------------------------------------- encoder
 
 
@@ -346,6 +442,8 @@ def short_sentences(n_texts: int) -> list[str]:
 
 def measure_encoder(cell: dict[str, Any]) -> dict[str, Any]:
     """Seconds to encode the same sentences by both libraries, in turn."""
+    for name in THREADS:
+        os.environ[name] = str(cell["threads"])
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -443,6 +541,7 @@ MEASURES = {
     "memory": measure_memory,
     "responses": measure_responses,
     "writers": measure_writers,
+    "adapters": measure_adapters,
     "encoder": measure_encoder,
     "data": measure_data,
 }
@@ -452,20 +551,25 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     """Cells of one part."""
     if part == "epochs":
         sizes = PARTICIPANTS[1:] if quick else PARTICIPANTS
-        return [
+        rows: list[dict[str, Any]] = [
             {
                 "part": part,
                 "n_participants": q,
-                "n_judgments": max(2_000 if quick else 4_000, q),
+                "n_judgments": max(2_000, q),
                 "width": 64,
+                "layers": 2,
                 # An epoch of many participants is long enough.
-                "n_turns": 2 if q >= N_MANY else 4 if quick else 10,
-                "variants": ("none", "integrated", "table")
-                if q >= N_MANY
-                else VARIANTS,
+                "n_turns": 2 if q >= N_MANY else 4 if quick else 11,
+                "n_warm": 0 if q >= N_MANY else 1,
+                # As many judgments as participants: all batches are alike.
+                "variants": FEWER if q >= N_MANY else VARIANTS,
             }
             for q in sizes
         ]
+        if not quick:  # as wide and deep as MiniLM
+            wide = {"width": 384, "layers": 6, "n_turns": 3, "variants": FEWER}
+            rows.append({**rows[1], **wide, "n_judgments": 1_000})
+        return rows
     if part == "memory":
         sizes = (0, 10) if quick else (0, 10, 1_000)
         return [{"part": part, "n_participants": q} for q in sizes]
@@ -484,11 +588,20 @@ def cells(part: str, *, quick: bool, seeds: int) -> list[dict[str, Any]]:
     if part == "writers":
         sizes = (0, 10) if quick else (0, 10, 1_000)
         return [{"part": part, "n_participants": q, "n_judgments": 96} for q in sizes]
+    if part == "adapters":
+        trainings = (
+            ((1.0, 5),) if quick else ((0.1, 15), (1.0, 15), (10.0, 15), (1.0, 45))
+        )
+        return [
+            {"part": part, "variance": true, "prior_variance": prior, "n_epochs": n}
+            for true in (0.25, 4.0)
+            for prior, n in trainings
+        ]
     if part == "encoder":
         n = 4_000 if quick else 20_000
         return [
-            {"part": part, "threads": threads, "n_texts": n, "n_turns": 2}
-            for threads in (1, 2)
+            {"part": part, "threads": threads, "n_texts": n, "n_turns": turns}
+            for threads, turns in ((1, 3), (2, 5))
         ]
     return [
         {

@@ -81,6 +81,16 @@ class EmbeddingMemory:
         self.tables = {}
 
 
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Have encoders make each embedding once; an outer memory stays in use."""
+    if _current.get() is not None:
+        yield
+        return
+    with EmbeddingMemory().use():
+        yield
+
+
 def remembered(key: Any) -> EmbeddingTable | None:
     """Return the table of an encoder in the memory in use; None if there is none.
 

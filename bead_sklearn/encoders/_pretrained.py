@@ -201,12 +201,15 @@ def load_pretrained(
             raise FileNotFoundError(f"There is no config.json in {model!r}.")
         return from_pretrained(model, **options)
     except OSError as error:
+        from huggingface_hub.constants import HF_HUB_CACHE
+
         raise OSError(
             f"The model {model!r} cannot be loaded: {model!r} is no folder with a "
-            "complete model, and it is neither in the local cache of Hugging Face nor "
-            "could it be fetched from the hub. Check the name and the network; to work "
-            "offline, download the model once, then set HF_HUB_OFFLINE=1 or pass the "
-            f"path of its folder. {parameter}=None needs no download."
+            "complete model, and it is neither in the local cache of Hugging Face, "
+            f"{HF_HUB_CACHE!r}, nor could it be fetched from the hub. Check the name "
+            "and the network; to work offline, download the model once, then set "
+            "HF_HUB_OFFLINE=1 or pass the path of its folder. "
+            f"{parameter}=None needs no download."
         ) from error
 
 

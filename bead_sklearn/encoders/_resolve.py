@@ -18,6 +18,7 @@ def resolve_encoder(
     *,
     device: Any = None,
     random_state: int | RandomState | None = None,
+    verbose: int = 0,
 ) -> Any:
     """Return an unfitted transformer of text.
 
@@ -32,6 +33,9 @@ def resolve_encoder(
     random_state : int, RandomState instance or None, default=None
         Seed of the built-in encoder; None is its default, 0. An encoder object keeps
         its own.
+    verbose : int, default=0
+        Whether a named model says how many texts it has encoded. An encoder object
+        keeps its own.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def resolve_encoder(
             random_state=0 if random_state is None else random_state
         )
     if isinstance(encoder, str):
-        return TransformerEncoder(encoder, device=device)
+        return TransformerEncoder(encoder, device=device, verbose=verbose)
     if isinstance(encoder, type):
         raise TypeError(
             "encoder must be an object. Got a class; write "

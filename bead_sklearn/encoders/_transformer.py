@@ -24,6 +24,7 @@ from bead_sklearn.encoders._pretrained import (
     load_model,
     revision_of,
 )
+from bead_sklearn.encoders._progress import report_progress
 from bead_sklearn.inputs import read_text
 
 
@@ -57,6 +58,9 @@ class TransformerEncoder(
     cache : str or path-like, default=None
         SQLite file that keeps the features of each string, for any number of fits and
         processes; it is made if it is not there. None keeps nothing.
+    verbose : int, default=0
+        1 prints how many texts are done, every few seconds and at the end; 2 after
+        each batch.
 
     Attributes
     ----------
@@ -94,6 +98,7 @@ class TransformerEncoder(
         "device": "no_validation",
         "dtype": "no_validation",
         "cache": [str, os.PathLike, None],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -108,6 +113,7 @@ class TransformerEncoder(
         device: Any = None,
         dtype: Any = None,
         cache: str | os.PathLike[str] | None = None,
+        verbose: int = 0,
     ) -> None:
         self.model = model
         self.pooling = pooling
@@ -118,6 +124,7 @@ class TransformerEncoder(
         self.device = device
         self.dtype = dtype
         self.cache = cache
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
@@ -179,7 +186,10 @@ class TransformerEncoder(
                 missing.append(i)
         if missing:
             strings = [text.values[i] for i in missing]
-            for batch, vectors in self._embed(strings):
+            batches = self._embed(strings)
+            for batch, vectors in report_progress(
+                batches, len(strings), int(self.verbose), type(self).__name__
+            ):
                 features[[missing[i] for i in batch]] = vectors
                 if cache is not None:
                     cache.put([strings[i] for i in batch], vectors)

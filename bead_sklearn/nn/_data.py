@@ -193,15 +193,10 @@ class JudgmentBatches:
         while begin < len(order):
             done = ends[begin - 1] if begin else 0
             end = int(np.searchsorted(ends, done + self.batch_size)) + 1
-            parts = [
-                self._order[start : start + size]
-                for start, size in zip(
-                    self._starts[order[begin:end]],
-                    self._sizes[order[begin:end]],
-                    strict=True,
-                )
-            ]
-            yield np.sort(np.concatenate(parts))
+            units = order[begin:end]
+            sizes = self._sizes[units]
+            within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            yield np.sort(self._order[np.repeat(self._starts[units], sizes) + within])
             begin = end
 
 

@@ -323,17 +323,22 @@ class ParticipantLoRA(torch.nn.Module):
         ]
 
     @contextmanager
-    def participants(self, codes: Tensor) -> Iterator[None]:
+    def participants(self, codes: Tensor) -> Iterator[Tensor]:
         """Let the rows of what runs inside belong to some participants.
 
         Parameters
         ----------
         codes : Tensor of int of shape (n,)
             Participant of each row of the batch, -1 for one that is not known.
+
+        Yields
+        ------
+        rows : Tensor of shape (n, size)
+            Their rows of the table, for :meth:`penalty`.
         """
-        self._current = self.table(codes)
+        rows = self._current = self.table(codes)
         try:
-            yield
+            yield rows
         finally:
             self._current = None
 
@@ -362,7 +367,9 @@ class ParticipantLoRA(torch.nn.Module):
         product = torch.bmm(torch.bmm(flat, low), high)
         return self.scaling * product.reshape(*x.shape[:-1], -1)
 
-    def penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
+    def penalty(
+        self, codes: Tensor, shares: Tensor, rows: Tensor | None = None
+    ) -> Tensor:
         """Return the negative log-prior of the participants of some rows.
 
         Parameters
@@ -371,8 +378,11 @@ class ParticipantLoRA(torch.nn.Module):
             Participant of each row.
         shares : Tensor of shape (n,)
             Share of each row in its participant.
+        rows : Tensor of shape (n, size), default=None
+            Their rows of the table, if they have been gathered.
         """
-        rows = self.table(codes)
+        if rows is None:
+            rows = self.table(codes)
         total = torch.zeros_like(shares)
         for _, _, second, _ in self.slots.values():
             total = total + rows[:, second].pow(2).sum(dim=1)

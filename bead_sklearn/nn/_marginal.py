@@ -15,22 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import optimize
 from torch import Tensor
 
 from bead_sklearn.effects import RandomFactor
-from bead_sklearn.families import ConditionalLogit, Family, QuadraticFamily
+from bead_sklearn.families import ConditionalLogit, Family
 from bead_sklearn.nn._intercepts import has_single_effects, laplace_single_effects
 from bead_sklearn.solvers import DenseBlock, Design
 from bead_sklearn.solvers._laplace import LaplaceObjective
-from bead_sklearn.solvers._scales import parameter_slices
-from bead_sklearn.solvers._start import em_step
-
-#: Iterations of the profile of intercept and parameters of the family, and EM steps.
-_PROFILE_ITERATIONS, _EM_STEPS = 10, 3
-
-#: Share of the largest response below which residuals are rounding errors.
-_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -192,147 +183,3 @@ def _objective(
     if family.sets is not None:
         design = replace(design, sets=family.sets)
     return LaplaceObjective(design, family, y, weights, with_fixed=False, reml=False)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What the epoch-end step found.
-
-    Attributes
-    ----------
-    intercept : ndarray of shape (J,)
-        What is to be added to the intercepts of the network.
-    state : EffectState
-        Variances after the step, and the family with new parameters.
-    modes : dict of str to ndarray
-        Posterior means of the standardised effects of each factor, (q, r), of the
-        levels that occur, in order.
-    log_likelihood : float
-        Marginal, before the last EM step.
-    """
-
-    intercept: np.ndarray
-    state: EffectState
-    modes: dict[str, np.ndarray]
-    log_likelihood: float
-
-
-def profile(
-    f: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    factors: tuple[RandomFactor, ...],
-    state: EffectState,
-    *,
-    estimate: bool = True,
-) -> Profile:
-    """Profile the intercept and the family at fixed ``f``; move the variances.
-
-    The intercepts and parameters of the family go to the maximum of the marginal
-    likelihood; without that the effects take up the bias of a network that is not yet
-    trained. The variances take EM steps whose fixed point is the maximum too, because
-    the posterior second moments in them are corrected for skewness.
-
-    Parameters
-    ----------
-    f : ndarray of shape (n,) or (n, J)
-        Linear predictor without the effects.
-    y, weights, factors, state
-        As in :func:`marginal_log_likelihood`.
-    estimate : bool, default=True
-        Whether the variances move.
-
-    Returns
-    -------
-    profile : Profile
-        Intercepts, variances, family and modes.
-    """
-    family = state.family
-    n_outputs = family.n_outputs
-    flat = np.asarray(f, dtype=np.float64).ravel()
-    n_rows, total = len(weights), float(weights.sum())
-    base = batch_design(factors, n_rows, flat, n_outputs)
-    ones = DenseBlock(np.ones((n_rows, int(family.has_intercept))))
-    design = replace(base, fixed=ones, sets=family.sets)
-    theta = state.theta_of(design)
-    n_beta = design.n_fixed
-    current = family
-
-    def make(family: Family) -> LaplaceObjective:
-        return LaplaceObjective(
-            design, family, y, weights, with_fixed=False, reml=False
-        )
-
-    objective = make(current)
-
-    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, by_beta, _, by_own = objective(x[:n_beta], theta, x[n_beta:])
-        if not np.isfinite(value):
-            return np.inf, np.zeros_like(x)
-        return -value / total, -np.append(by_beta, by_own) / total
-
-    x = np.append(np.zeros(n_beta), current.parameters)
-    moving = np.full(len(theta), estimate and bool(factors))
-    for step in range(_EM_STEPS if moving.any() else 1):
-        if len(x):
-            found = optimize.minimize(
-                loss,
-                x,
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": _PROFILE_ITERATIONS if step == 0 else 2},
-            )
-            if found.fun <= loss(x)[0]:
-                x = found.x
-        value, _, gradient, _ = objective(x[:n_beta], theta, x[n_beta:])
-        if isinstance(current, QuadraticFamily) and not current.fixed:
-            current = current.with_sigma(_sigma(objective, current, y, weights))
-            kept = objective.own, objective.rest
-            objective = make(current)
-            objective.own, objective.rest = kept
-            objective._last = None
-            value, _, gradient, _ = objective(x[:n_beta], theta, x[n_beta:])
-        if moving.any():
-            theta = em_step(design, theta, gradient, moving)
-    value, *_ = objective(x[:n_beta], theta, x[n_beta:])
-    slices = parameter_slices(design)
-    by_name = {
-        factor.name: theta[part]
-        for factor, part in zip(design.factors, slices, strict=True)
-    }
-    return Profile(
-        x[:n_beta],
-        EffectState(objective.family, by_name),
-        _modes(objective),
-        float(value),
-    )
-
-
-def _sigma(
-    objective: LaplaceObjective,
-    family: QuadraticFamily,
-    y: np.ndarray,
-    weights: np.ndarray,
-) -> float:
-    """Take an EM step of sigma: the posterior mean of the squared residuals.
-
-    What is smaller than the rounding of a network's single precision counts as that.
-    """
-    response = family.working_response(y)
-    residual = response - objective.eta
-    squares = residual**2 + objective._covariances
-    least = _ROUNDING * (float(np.abs(response).max()) or 1.0)
-    return max(float(np.sqrt(weights @ squares / weights.sum())), least)
-
-
-def _modes(objective: LaplaceObjective) -> dict[str, np.ndarray]:
-    """Return posterior means of the standardised effects, factor by factor."""
-    design = objective.design
-    result = {}
-    if design.eliminated is not None:
-        own = objective.own - 0.5 * objective.own_skew
-        result[design.eliminated.name] = own
-    rest = objective.rest - 0.5 * objective.rest_skew
-    for factor, part in zip(design.rest_factors, design.rest_slices, strict=False):
-        result[factor.name] = rest[part].reshape(factor.n_levels, factor.size)
-    return result

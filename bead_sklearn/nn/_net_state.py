@@ -11,9 +11,10 @@ from torch import Tensor
 from bead_sklearn.effects import RandomFactor
 from bead_sklearn.families import Family
 from bead_sklearn.nn._callbacks import BestWeights
-from bead_sklearn.nn._marginal import EffectState, profile, rows_family
+from bead_sklearn.nn._marginal import EffectState, rows_family
 from bead_sklearn.nn._net_data import SETS, WEIGHT, NetData
 from bead_sklearn.nn._parameters import learned_parameters, with_learned_parameters
+from bead_sklearn.nn._profile import profile
 from bead_sklearn.nn._terms import row_factor
 
 

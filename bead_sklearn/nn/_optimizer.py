@@ -126,12 +126,14 @@ class TableAdamW(torch.optim.Optimizer):
             state["row_sq"] = parameter.new_zeros(n_rows)
             state["row_step"] = parameter.new_zeros(n_rows)
         one, two = group["betas"]
-        steps = state["row_step"][rows] + 1.0
-        state["row_step"][rows] = steps
-        mean = state["exp_avg"][rows].lerp_(values, 1.0 - one)
-        state["exp_avg"][rows] = mean
-        square = two * state["row_sq"][rows] + (1.0 - two) * values.pow(2).mean(dim=1)
-        state["row_sq"][rows] = square
-        root = (square / (1.0 - two**steps)).sqrt() + group["eps"]
-        length = group["lr"] / (1.0 - one**steps) / root
-        parameter.index_add_(0, rows, mean * length[:, None], alpha=-1.0)
+        steps = state["row_step"].index_select(0, rows).add_(1.0)
+        state["row_step"].index_copy_(0, rows, steps)
+        mean = state["exp_avg"].index_select(0, rows).lerp_(values, 1.0 - one)
+        state["exp_avg"].index_copy_(0, rows, mean)
+        square = state["row_sq"].index_select(0, rows).mul_(two)
+        square.add_(values.square().mean(dim=1), alpha=1.0 - two)
+        state["row_sq"].index_copy_(0, rows, square)
+        # Both corrected for how often the row was used.
+        root = square.div_(1.0 - two**steps).sqrt_().add_(group["eps"])
+        root.mul_(1.0 - one**steps)
+        parameter.index_add_(0, rows, mean.div_(root[:, None]), alpha=-group["lr"])

@@ -270,6 +270,7 @@ class ResponseModel:
         *,
         seed: int = 0,
         biases: np.ndarray | None = None,
+        adapted: np.ndarray | None = None,
         device: str = "cpu",
     ) -> list[str]:
         """Write a response for each case.
@@ -283,8 +284,10 @@ class ResponseModel:
         seed : int, default=0
             Of sampling; the global seed of torch stays as it is.
         biases : ndarray of shape (n_people, K), default=None
-            Biases that ``cases.person`` refers to instead of those learned; adapters
-            are then not used.
+            Biases that ``cases.person`` refers to instead of those learned.
+        adapted : ndarray of int of shape (n_cases,), default=None
+            Whose adapters each case has, -1 for none; None is those of
+            ``cases.person``, or none together with ``biases``.
         device : str, default="cpu"
             Where it is computed.
         """
@@ -294,6 +297,8 @@ class ResponseModel:
         module = open_model(self, device)
         settings = generation_config(module, options, self.longest)
         table = self._biases(device, biases)
+        if adapted is None and biases is None:
+            adapted = cases.person
         tokens = torch.as_tensor(self.tokens, device=device)
         texts = [""] * len(cases.text)
         devices = [torch.device(device).index or 0] if "cuda" in device else []
@@ -312,9 +317,10 @@ class ResponseModel:
                     bias = _rows_of(table, who)
                     adapters = module.participant_adapters
                     context: Any = nullcontext()
-                    if adapters is not None and biases is None:
+                    if adapters is not None and adapted is not None:
+                        whose = torch.as_tensor(adapted[rows], device=device)
                         context = adapters.participants(
-                            who.repeat_interleave(settings.num_beams or 1)
+                            whose.repeat_interleave(settings.num_beams or 1)
                         )
                     with context:
                         written = module.network.generate(

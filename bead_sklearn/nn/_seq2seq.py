@@ -88,6 +88,7 @@ class Seq2SeqModel(torch.nn.Module):
         self.unwritten = sorted(special - before - {self.tokenizer.eos_token_id})
         self.adapters: dict[str, LoRALinear] = {}
         self.participant_adapters: ParticipantLoRA | None = None
+        self._gathered: Tensor | None = None
         if n_participants:
             self.participant_adapters = ParticipantLoRA(
                 self.network.get_decoder(),
@@ -193,8 +194,9 @@ class Seq2SeqModel(torch.nn.Module):
         if self.participant_adapters is None or participants is None:
             logits: Tensor = self.network(**options).logits
             return logits
-        with self.participant_adapters.participants(participants):
+        with self.participant_adapters.participants(participants) as rows:
             logits = self.network(**options).logits
+        self._gathered = rows if self.training else None
         return logits
 
     def _shift(self, labels: Tensor) -> Tensor:
@@ -230,10 +232,11 @@ class Seq2SeqModel(torch.nn.Module):
     # ---------------------------------------------------------------- weights
 
     def participant_penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
-        """Return the negative log-prior of the adapters of participants."""
+        """Return the negative log-prior of the adapters in the last batch."""
         if self.participant_adapters is None:
             return shares.new_zeros(())
-        return self.participant_adapters.penalty(codes, shares)
+        rows, self._gathered = self._gathered, None
+        return self.participant_adapters.penalty(codes, shares, rows)
 
     def tuned_weights(self) -> dict[str, np.ndarray]:
         """Return the weights that training changed, by name in the pretrained model.

@@ -39,7 +39,10 @@ class EffectTable(torch.nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the effects of the level of each row, (n, r); 0 for the code -1."""
-        places = torch.where(codes < 0, self.n_levels, codes)
+        unknown = codes < 0
+        if not unknown.any():  # the usual case, which needs no row kept at 0
+            return torch.nn.functional.embedding(codes, self.weight, sparse=True)
+        places = torch.where(unknown, self.n_levels, codes)
         return torch.nn.functional.embedding(
             places, self.weight, padding_idx=self.n_levels, sparse=True
         )
@@ -242,4 +245,4 @@ class SlopeEffects(torch.nn.Module):
 
 def rows_penalty(rows: Tensor, shares: Tensor) -> Tensor:
     """Return sum over rows (n, r) of a table of share |v|^2 / 2."""
-    return 0.5 * (shares[:, None] * rows**2).sum()
+    return 0.5 * torch.dot((shares[:, None] * rows).flatten(), rows.flatten())

@@ -125,6 +125,7 @@ class TextPredictor(torch.nn.Module):
         self.pooling, self.normalize, self.n_texts = pooling, normalize, n_texts
         self.adapters: dict[str, LoRALinear] = {}
         self.participant_adapters: ParticipantLoRA | None = None
+        self._gathered: Tensor | None = None
         if participant_rank is not None and n_participants:
             self.participant_adapters = ParticipantLoRA(
                 self.network,
@@ -238,8 +239,9 @@ class TextPredictor(torch.nn.Module):
             rows = {name: value[own] for name, value in tokens.items()}
             with self.participant_adapters.participants(
                 participants.repeat_interleave(m)
-            ):
+            ) as gathered:
                 vectors = self._pool(rows)
+            self._gathered = gathered[::m] if self.training else None
             shifted = torch.arange(n_rows * m, device=places.device)
             places = torch.where(places < 0, -1, shifted.reshape(n_rows, m))
         none = vectors.new_zeros(1, vectors.shape[1])
@@ -268,10 +270,11 @@ class TextPredictor(torch.nn.Module):
         return 0.5 * (white / self.text_sd).pow(2).sum()
 
     def participant_penalty(self, codes: Tensor, shares: Tensor) -> Tensor:
-        """Return the negative log-prior of the adapters of participants."""
+        """Return the negative log-prior of the adapters in the last batch."""
         if self.participant_adapters is None:
             return shares.new_zeros(())
-        return self.participant_adapters.penalty(codes, shares)
+        rows, self._gathered = self._gathered, None
+        return self.participant_adapters.penalty(codes, shares, rows)
 
     def tuned_weights(self) -> dict[str, np.ndarray]:
         """Return the weights of the encoder that training changed, by name.

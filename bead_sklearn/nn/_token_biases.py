@@ -50,7 +50,11 @@ class TokenBiases(torch.nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the biases of the participant of each row, (n, K)."""
-        biases: Tensor = self.scale * self.table(codes)
+        return self.scaled(self.table(codes))
+
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Return the biases that rows of the table, (n, K), say."""
+        biases: Tensor = self.scale * rows
         return biases
 
     def add_to(self, logits: Tensor, codes: Tensor, shared: Tensor) -> Tensor:

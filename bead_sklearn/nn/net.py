@@ -24,10 +24,9 @@ from bead_sklearn.nn._marginal import (
     rows_family,
 )
 from bead_sklearn.nn._net_data import ROW, SETS, WEIGHT
-from bead_sklearn.nn._net_loop import NetLoop
-from bead_sklearn.nn._net_state import EffectModules
+from bead_sklearn.nn._net_modules import KNOWN, NetModules
 from bead_sklearn.nn._optimizer import TableAdamW
-from bead_sklearn.nn._tables import CovariateEffects, SlopeEffects
+from bead_sklearn.nn._tables import CovariateEffects
 from bead_sklearn.nn._terms import (
     read_terms,
     start_theta,
@@ -35,14 +34,8 @@ from bead_sklearn.nn._terms import (
 )
 from bead_sklearn.nn._text import TextPredictor
 
-#: Kinds of effects whose covariates do not depend on the network.
-_KNOWN = ("intercepts", "covariates")
 
-#: Features beyond which slopes are of low rank, and that rank.
-_WIDE, _RANK = 64, 16
-
-
-class MixedEffectsNet(NetLoop):
+class MixedEffectsNet(NetModules):
     """A network for the fixed part of a mixed model, trained with its effects.
 
         eta = module(X) + b0 + Z u,   u ~ N(0, G),   y ~ family(eta)
@@ -74,9 +67,10 @@ class MixedEffectsNet(NetLoop):
     rank : int, default=None
         Rank of slopes; None is heads of full width up to 64 features, and 16 beyond.
     prior_variance : float, default=1.0
-        Variance of effects at the start.
+        Variance of effects at the start. Slopes keep it, and so do adapters, of whose
+        B it is the variance.
     estimate_variances : bool, default=True
-        Whether G is estimated; slopes and adapters keep the prior variance.
+        Whether G is estimated, that of intercepts and known covariates.
     lr : float, default=1e-3
         Learning rate of the module.
     head_lr : float, default=None
@@ -301,7 +295,7 @@ class MixedEffectsNet(NetLoop):
         self.structures_ = {}
         theta = {}
         for name, term in self.terms_.items():
-            if term.kind in _KNOWN:
+            if term.kind in KNOWN:
                 z = X.get(f"{name}.z")
                 n_covariates = 1 if z is None else np.asarray(z).shape[1]
                 structure = term_structure(term, n_covariates, family.n_outputs)
@@ -347,92 +341,6 @@ class MixedEffectsNet(NetLoop):
             ("checkpointing", Checkpointing(self.checkpoint)),
             log,
         ]
-
-    def initialize_module(self) -> MixedEffectsNet:
-        """Make the module and the tables of effects."""
-        options = self.get_params_for("module")
-        for name, term in self.terms_.items():
-            if term.kind == "lora":
-                options["n_participants"] = len(self.levels_[name])
-        self.module_ = self.initialized_instance(self.module, options)
-        n_outputs = self.state_.family.n_outputs
-        tables = EffectModules(n_outputs)
-        tables.intercept.copy_(torch.as_tensor(self.start_intercept_))
-        for name, term in self.terms_.items():
-            n_levels = len(self.levels_[name])
-            if term.kind in _KNOWN:
-                n_covariates = self.structures_[name].size // n_outputs
-                table = CovariateEffects(n_levels, n_outputs, n_covariates)
-                if term.modes is not None:
-                    factor = self.structures_[name].factor(self.state_.theta[name])
-                    begin = term.modes @ np.linalg.pinv(factor).T
-                    table.table.set_effects(torch.as_tensor(begin))
-                tables.add(name, table)
-            elif term.kind == "slopes":
-                tables.add(name, self._make_slopes(term, n_levels, n_outputs))
-        self.tables_ = tables
-        self._set_scales()
-        return self
-
-    def _make_slopes(self, term: Any, n_levels: int, n_outputs: int) -> SlopeEffects:
-        width = getattr(self.module_, "n_features", None)
-        if width is None:
-            raise ValueError(
-                "Effects of the kind 'slopes' are heads over features: the module must "
-                "return (linear predictors, features) and have the attribute "
-                f"n_features. {type(self.module_).__name__} has none."
-            )
-        rank = self.rank
-        if rank is None and width > _WIDE:
-            rank = _RANK
-        slopes = SlopeEffects(n_levels, width, n_outputs, rank)
-        sds = np.full(2, np.sqrt(self.prior_variance))
-        if term.theta is not None:
-            sds = np.asarray(term.theta)
-        slopes.scale.fill_(float(sds[0]))
-        slopes.slope_scale.fill_(float(sds[1]))
-        if term.modes is not None:
-            first, others = (torch.as_tensor(part).float() for part in term.modes)
-            slopes.begin_at(first, others)
-        return slopes
-
-    def _set_scales(self) -> None:
-        """Give the tables the present covariances."""
-        for name, structure in self.structures_.items():
-            factor = structure.factor(self.state_.theta[name])
-            scale = self.tables_.get(name).scale
-            scale.copy_(torch.as_tensor(factor))
-
-    def initialize_optimizer(self, triggered_directly: Any = None) -> MixedEffectsNet:
-        """Make the optimizer; tables have a learning rate of their own."""
-        options = {"lr": self.lr, **self.get_params_for("optimizer")}
-        tables = list(self.tables_.parameters())
-        adapters = getattr(self.module_, "participant_adapters", None)
-        if adapters is not None:
-            tables += adapters.parameters()
-        head: list[Any] = []
-        if self.head_lr is not None:
-            if not hasattr(self.module_, "head_parameters"):
-                raise ValueError(
-                    f"head_lr={self.head_lr!r} needs a module with head_parameters(). "
-                    f"{type(self.module_).__name__} has none."
-                )
-            head = self.module_.head_parameters()
-        apart = {id(p) for p in (*tables, *head)}
-        others = [
-            p
-            for p in self.module_.parameters()
-            if p.requires_grad and id(p) not in apart
-        ]
-        groups: list[dict[str, Any]] = [
-            {"params": others},
-            {"params": head, "lr": self.head_lr},
-            {"params": tables, "lr": self.effects_lr},
-        ]
-        self.optimizer_ = self.optimizer(
-            [group for group in groups if group["params"]], **options
-        )
-        return self
 
     # ---------------------------------------------------------------- predict
 

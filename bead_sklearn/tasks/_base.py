@@ -205,7 +205,11 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
         self._features = FeatureBuilder(
             encoder,
             self.alpha,
-            {"device": self.device, "random_state": self.random_state},
+            {
+                "device": self.device,
+                "random_state": self.random_state,
+                "verbose": self.verbose,
+            },
             joint=self._joins_texts,
             n_features=self._n_features,
         )

@@ -211,7 +211,11 @@ class CandidateModel(MixedModelClassifier):
             answers = replace(answers, ids={})
         self._utilities = CandidateFeatures(
             self.encoder,
-            {"device": self.device, "random_state": self.random_state},
+            {
+                "device": self.device,
+                "random_state": self.random_state,
+                "verbose": self.verbose,
+            },
             self._length_unit,
             self._with_words,
         ).fit(answers, self.classes_.tolist())

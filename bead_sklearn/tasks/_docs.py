@@ -137,7 +137,8 @@ device : str, default=None
 random_state : int, RandomState or None, default=None
     Seed of the default text encoder's decomposition.
 verbose : int, default=0
-    Whether each iteration prints a line.
+    Whether each iteration prints a line, and a named encoder now and then how many
+    texts it has encoded.
 """
 
 _FITTED = """\

@@ -28,6 +28,7 @@ from bead_sklearn._sklearn import (
 from bead_sklearn.effects import ALTERNATIVE, RandomFactor
 from bead_sklearn.effects._structure import combine_ids
 from bead_sklearn.encoders import TransformerEncoder
+from bead_sklearn.encoders._memory import remembering
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.inputs import dense_matrix, encode_levels, match_levels
 from bead_sklearn.tasks._nets import (
@@ -101,9 +102,10 @@ def tune_encoder(
         )
     net = _make_net(model, encoder)
     held_out = held_out_rows(model, rows, net)
-    start = _start(model, rows, arguments, held_out)
+    with remembering():  # the frozen fit and what is made of it have the same texts
+        start = _start(model, rows, arguments, held_out)
+        columns = _columns(start, rows, net)
     net.set_params(train_split=train_split_of(held_out))
-    columns = _columns(start, rows, net)
     net.train(columns, rows.target)
     tuned = TunedEncoder.from_encoder(encoder, net.module_.tuned_weights())
     return FrozenEstimator(tuned), read_tuning(net)

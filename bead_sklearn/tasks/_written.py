@@ -374,8 +374,10 @@ class WrittenResponses(CandidateClassifier):
             Seed.
         conditional : bool, default=False
             Whether the participants seen in fit keep their estimated effects.
-            Otherwise the effects of all are drawn anew. Words that a participant used
-            in the training data count in both cases, without ``generator``.
+            Otherwise the effects of all are drawn anew; adapters, whose distribution
+            is not estimated, are then those of a participant drawn from the seen
+            ones. Words that a participant used in the training data count in both
+            cases, without ``generator``.
         temperature : float, default=1.0
             Utilities, or logits of tokens, are divided by it. Near 0 every response
             is the most probable one.
@@ -388,9 +390,8 @@ class WrittenResponses(CandidateClassifier):
         Raises
         ------
         ValueError
-            If ``n_simulations`` is not a positive integer, ``temperature`` not
-            positive, or effects are to be drawn that have no estimated distribution:
-            adapters of participants.
+            If ``n_simulations`` is not a positive integer or ``temperature`` not
+            positive.
         """
         if self._writer is None:
             return super().simulate(
@@ -406,12 +407,6 @@ class WrittenResponses(CandidateClassifier):
         cases = self._written_cases(X, groups)
         writer = self._writer
         assert writer is not None
-        if not conditional and writer.model.adapters is not None:
-            raise ValueError(
-                "The adapters of new participants cannot be drawn: their distribution "
-                "is not estimated. Pass conditional=True, with which participants not "
-                "seen in fit have no effects."
-            )
         rng = check_random_state(random_state)
         options = {"do_sample": True, "temperature": float(temperature)}
         longest = dict(self.generation or {}).get("max_new_tokens")
@@ -420,17 +415,21 @@ class WrittenResponses(CandidateClassifier):
         people = self._people_of(X, groups, len(cases.text))
         results = []
         for _ in range(n_simulations):
-            drawn, asked = None, cases
+            drawn, adapted, asked = None, None, cases
             if not conditional:
                 size = (int(people.max()) + 1, len(writer.model.tokens))
                 drawn = (writer.sd * rng.normal(size=size)).astype(np.float32)
                 asked = type(cases)(cases.texts, cases.text, people)
+                if writer.model.adapters is not None:
+                    n_known = len(writer.model.adapters)
+                    adapted = rng.randint(n_known, size=size[0])[people]
             results.append(
                 writer.model.generate(
                     asked,
                     options,
                     seed=int(rng.randint(2**31 - 1)),
                     biases=drawn,
+                    adapted=adapted,
                     device=writer.device,
                 )
             )

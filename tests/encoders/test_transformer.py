@@ -122,6 +122,21 @@ def test_each_distinct_string_once_and_sorted_by_length(folder, monkeypatch):
     assert widths == [(2, 4), (2, 10)]
 
 
+def test_progress_is_told_if_asked_for(folder, capsys):
+    texts = ["a dog", "the cat", "a cat", "the dog", "a dog"]
+    TransformerEncoder(folder).fit_transform(texts)
+    assert "texts" not in capsys.readouterr().out
+    for verbose, lines in ((1, ["4 of 4"]), (2, ["3 of 4", "4 of 4"])):
+        # Vectors of this length are not remembered yet.
+        encoder = TransformerEncoder(
+            folder, batch_size=3, max_length=10 + verbose, verbose=verbose
+        )
+        encoder.fit_transform(texts)
+        found = capsys.readouterr().out.splitlines()
+        expected = [f"[TransformerEncoder] {line} texts" for line in lines]
+        assert [line.split(",")[0] for line in found if "texts" in line] == expected
+
+
 def test_weights_stay_out_of_pickle_and_clone(folder):
     encoder = TransformerEncoder(folder).fit(TEXTS)
     features = encoder.transform(TEXTS)
@@ -160,6 +175,9 @@ def test_missing_model_names_model_and_ways_out(tmp_path):
         ) as caught:
             TransformerEncoder(model).fit(["a"])
         assert model in str(caught.value)
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        assert repr(HF_HUB_CACHE) in str(caught.value)
 
 
 class TestCache:

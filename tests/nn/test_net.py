@@ -40,8 +40,8 @@ from bead_sklearn.nn._marginal import (  # noqa: E402
     EffectState,
     _objective,
     marginal_log_likelihood,
-    profile,
 )
+from bead_sklearn.nn._profile import profile  # noqa: E402
 from bead_sklearn.solvers import (  # noqa: E402
     DenseBlock,
     Design,

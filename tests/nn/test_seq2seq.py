@@ -167,6 +167,19 @@ def test_mixed_batches_write_as_one_participant_at_a_time(folder, options):
     assert len(set(together)) > 1
 
 
+def test_new_people_may_write_with_the_adapters_of_others(folder):
+    model, cases = with_effects(folder), cases_of()
+    own = model.generate(cases)
+    people = cases.person
+    again = model.generate(cases, biases=model.biases, adapted=people)
+    assert again == own
+    plain = model.generate(cases, biases=model.biases)
+    alone = with_effects(folder, adapters=False)
+    assert plain == alone.generate(cases) != own
+    nobody = model.generate(cases, biases=model.biases, adapted=0 * people - 1)
+    assert nobody == plain
+
+
 def test_greedy_writing_takes_the_most_probable_token(folder):
     model = with_effects(folder)
     module = open_model(model, "cpu")
@@ -368,6 +381,22 @@ def test_adapters_of_participants_learn_a_reversal(t5):
     assert accuracies(net, X_test, y_test, answers, known=False)[0] < 0.62
 
 
+def test_adapters_have_the_prior_variance_of_the_net(t5):
+    (X, y), _, _ = reversal(4, 20)
+    options = {"module__model": t5, "effects": "lora", "max_epochs": 3}
+    squares = []
+    for variance in (1e-4, 100.0):
+        net = Seq2SeqNet(
+            **options, prior_variance=variance, random_state=0, train_split=None
+        ).fit(X, y)
+        adapters = net.module_.participant_adapters
+        pairs = [b for k in range(4) for _, b in adapters.adapter(k).values()]
+        squares.append(float(torch.stack([b.square().mean() for b in pairs]).mean()))
+    assert squares[0] < 0.5 * squares[1]
+    with pytest.raises(ValueError, match=r"prior_variance must be positive.* Got 0"):
+        Seq2SeqNet(**options, prior_variance=0).fit(X, y)
+
+
 def test_preferences_of_participants_are_learned_with_the_model(t5):
     (X, _), (X_test, _), answers = reversal()
     y, y_test = (answers[part["groups"] % 2] for part in (X, X_test))
@@ -406,7 +435,7 @@ def test_what_is_trained_is_what_is_said(t5, tune):
     with torch.no_grad():
         net._set_training(False)
         batch = net.get_dataset(X, y).take(np.arange(len(y)))[0]
-        assert np.allclose(scores, net.infer(batch).numpy(), atol=1e-3)
+        assert np.allclose(scores, net.infer(batch)[0].numpy(), atol=1e-3)
 
 
 def test_seeds_are_local_and_decide_everything(t5):

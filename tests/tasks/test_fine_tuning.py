@@ -125,6 +125,21 @@ def test_tuning_changes_what_it_says_and_nothing_else(judgments, fine_tune):
     assert np.array_equal(TransformerEncoder(folder).fit_transform(texts), before)
 
 
+def test_the_pretrained_model_reads_each_string_once(judgments, capsys):
+    d, folder = judgments("binary")
+    model = BinaryClassifier(
+        encoder=TransformerEncoder(folder, verbose=1),
+        fine_tune="full",
+        net=net(max_epochs=0),
+        random_state=0,
+    ).fit(d.X, d.y, groups=d.groups)
+    (column,) = d.X.select_dtypes(exclude="number")
+    lines = capsys.readouterr().out.splitlines()
+    read = [int(line.split()[1]) for line in lines if line.startswith("[Transf")]
+    assert sum(read) == d.X[column].nunique()
+    assert model.tuning_.best_epoch == 0
+
+
 def test_without_steps_the_fit_is_the_frozen_one(judgments):
     d, folder = judgments("binary")
     still = net(lr=0.0, head_lr=0.0)

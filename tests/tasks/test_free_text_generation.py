@@ -226,9 +226,24 @@ def test_tuned_models_are_saved_whole(folder, fine_tune, tmp_path):
     loaded = persistence.load(tmp_path / "model")
     p = model.predict_proba(X, groups=groups)
     assert np.array_equal(loaded.predict_proba(X, groups=groups), p)
+    if fine_tune == "lora":
+        np.savez(tmp_path / "data.npz", X=X, groups=groups, p=p)
+        code = """
+            import sys
+            import numpy as np
+            from bead_sklearn import persistence
+            data = np.load(sys.argv[2])
+            model = persistence.load(sys.argv[1])
+            p = model.predict_proba(data["X"].tolist(), groups=data["groups"])
+            assert np.array_equal(p, data["p"]), np.abs(p - data["p"]).max()
+        """
+        paths = [str(tmp_path / name) for name in ("model", "data.npz")]
+        run = [sys.executable, "-c", textwrap.dedent(code), *paths]
+        subprocess.run(run, check=True)
     assert not np.allclose(p, model.predict_proba(X), atol=1e-3)
-    with pytest.raises(ValueError, match="adapters of new participants"):
-        model.simulate(1, X, groups)
+    drawn = model.simulate(2, X, groups, random_state=0)
+    assert drawn.shape == (2, len(X))
+    assert (drawn == model.simulate(2, X, groups, random_state=0)).all()
     assert model.simulate(1, X[:3], groups[:3], conditional=True).shape == (1, 3)
 
 
