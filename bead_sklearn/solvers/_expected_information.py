@@ -5,9 +5,9 @@ likelihood, the expected information on theta at known sigma is
 
     E_jk = tr(P V_j P V_k) / 2 = 2 |M_jk|^2 / (theta_j theta_k),   M = I - H^-1,
 
-H the normal equations in standard units, |.| the root of the sum of squares of the block
-of two factors. With H = (D, B; B', .) and R the inverse of its Schur complement the
-blocks are
+H the normal equations in standard units, |.| the root of the sum of squares of the
+block of two factors. With H = (D, B; B', .) and R the inverse of its Schur complement
+the blocks are
 
     M_11 = I - D^-1 - D^-1 B R B' D^-1,   M_1k = D^-1 B R,   M_jk = I - R,
 
