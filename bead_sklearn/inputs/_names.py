@@ -45,7 +45,7 @@ def check_names(
             np.empty((1, 1), dtype=object), (table.n_rows, len(features))
         )
     else:
-        frame = table.frame
+        frame = table.frame.head(1)  # only names are looked at
         if len(features) < len(table.columns):
             names: list[Any] = list(features)
             if not all(isinstance(name, str) for name in names):

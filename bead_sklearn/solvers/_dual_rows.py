@@ -41,11 +41,6 @@ class DualRows(ABC):
         self.first: RandomFactor = first
 
     @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return int(self.counts.sum())
-
-    @property
     def levels(self) -> list[slice]:
         """Rows of each level."""
         ends = np.concatenate([[0], np.cumsum(self.counts)]).tolist()

@@ -151,6 +151,11 @@ def satterthwaite(problem: Problem, fit: MixedModelFit) -> Satterthwaite | None:
 
         at_maximum = gradient_and_covariance(surface.start)
         covariance = surface.fixed_covariance()
+        exact = surface.observed_information()
+        if exact is not None:
+            return Satterthwaite(
+                covariance, exact.by_parameter, inverse_information(-exact.information)
+            )
         by_sigma = surface.by_log_sigma()
         derivatives = np.empty((len(inner), len(at_maximum)))
         for row, index in zip(derivatives, inner, strict=True):

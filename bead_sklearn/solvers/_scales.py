@@ -16,13 +16,13 @@ from bead_sklearn.solvers._design import Design
 
 def parameter_slices(design: Design) -> list[slice]:
     """Return which entries of ``theta`` belong to each factor, then to the ridge."""
-    sizes = [factor.structure.n_parameters for factor in design.factors]
+    slices, start = [], 0
+    for factor in design.factors:
+        slices.append(slice(start, start + factor.structure.n_parameters))
+        start = slices[-1].stop
     if design.ridge is not None:
-        sizes.append(1)
-    ends = np.cumsum(sizes)
-    return [
-        slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)
-    ]
+        slices.append(slice(start, start + 1))
+    return slices
 
 
 class Scales:

@@ -219,6 +219,28 @@ class SparseFactorization:
         fixed = self.design.rest_slices[-1]
         return self.schur.inverse(self.design.n_rest)[1][fixed, fixed]
 
+    def own_inverse(self) -> np.ndarray:
+        """Return D^-1 of a factor with one effect, (q,)."""
+        return self._own.inverse[:, 0, 0]
+
+    def cross_squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return B'D^-2 B and B'D^-3 B of a factor with one effect, B = L'Z'WT."""
+        pattern, solved = self._pattern, self._own.solved
+        entries = times_entries(solved, pattern.levels, self._products.cross)
+        table = times_table(solved, self._products.cross_dense)[:, 0]
+        matrix, n = pattern.single(entries[0]), pattern.n_columns
+        results = []
+        for weights in (np.ones(len(table)), self.own_inverse()):
+            m = n + table.shape[1]
+            result = np.empty((m, m))
+            weighted = sparse.diags_array(weights) @ matrix
+            result[:n, :n] = (matrix.T @ weighted).toarray()
+            result[:n, n:] = weighted.T @ table
+            result[n:, :n] = result[:n, n:].T
+            result[n:, n:] = table.T @ (weights[:, None] * table)
+            results.append(result)
+        return results[0], results[1]
+
     def row_variances(self, n_rest: int) -> np.ndarray:
         """Return Var(eta_i) of the rows of the design; see :meth:`covariances`."""
         design, pattern, scale = self.design, self._pattern, self.scales.first

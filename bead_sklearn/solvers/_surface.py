@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from bead_sklearn.families import Family, QuadraticFamily
 from bead_sklearn.solvers._coupling import couple
 from bead_sklearn.solvers._design import DenseBlock
+from bead_sklearn.solvers._expected_information import expected_information
 from bead_sklearn.solvers._gaussian import GaussianObjective, centred_response
 from bead_sklearn.solvers._laplace import LaplaceObjective
 from bead_sklearn.solvers._parameters import VarianceParameters, variance_parameters
@@ -18,9 +20,25 @@ from bead_sklearn.solvers._problem import Problem
 from bead_sklearn.solvers._quadrature import QuadratureObjective
 from bead_sklearn.solvers._result import MixedModelFit
 from bead_sklearn.solvers._scales import parameter_slices
+from bead_sklearn.solvers._sparse_factorization import SparseFactorization
 
 #: Step of the central differences of the gradient, relative to the parameter.
 _DIFFERENCE = 1e-4
+
+
+class ObservedInformation(NamedTuple):
+    """Curvature of a normal likelihood at its maximum.
+
+    Attributes
+    ----------
+    information : ndarray of shape (k, k)
+        On (theta, log sigma).
+    by_parameter : ndarray of shape (k, p, p)
+        Derivative of the covariance of the fixed effects in each parameter.
+    """
+
+    information: np.ndarray
+    by_parameter: np.ndarray
 
 
 class LikelihoodSurface(ABC):
@@ -168,6 +186,38 @@ class GaussianSurface(LikelihoodSurface):
         """
         is_plain = not self._parameters.absolute.any()
         return self._objective.by_log_sigma() if is_plain else None
+
+    def observed_information(self) -> ObservedInformation | None:
+        """Return the information on (theta, log sigma) at the maximum.
+
+        At the last evaluation, which must have been there. None where it is not known
+        in closed form, or where differences cost little.
+        """
+        equations, design = self._objective.factorization, self.problem.design
+        theta = self.start[self.theta]
+        is_plain = (
+            isinstance(equations, SparseFactorization)
+            and design.ridge is None
+            and all(factor.size == 1 for factor in design.factors)
+            and not self._parameters.precision.any()
+            and len(self.inner(self.start)) == len(self.start)
+        )
+        if not is_plain or not self._reml:
+            return None
+        assert isinstance(equations, SparseFactorization)
+        expected = expected_information(equations, theta)
+        with_sigma = -self._objective.by_log_sigma()
+        between = np.outer(with_sigma[:-1], with_sigma[:-1]) / with_sigma[-1]
+        average = self._objective.information() + between
+        size = len(theta)
+        information = np.empty((size + 1, size + 1))
+        information[:size, :size] = 2.0 * average - expected.information
+        information[size] = information[:, size] = with_sigma
+        covariance = self.fixed_covariance()
+        by_theta = self.sigma(self.start) ** 2 * expected.by_theta
+        return ObservedInformation(
+            information, np.concatenate([by_theta, 2.0 * covariance[None]])
+        )
 
     def scale_factor(self, x: np.ndarray, factor: int) -> np.ndarray:
         """Return L of a factor, G = L L', in the unit of eta."""
