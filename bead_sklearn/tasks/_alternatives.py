@@ -26,10 +26,14 @@ class SampledRows(AlternativeRows):
         that are held.
     bias : ndarray of shape (n_rows, r) or None
         Columns whose coefficients are those of people only.
+    new_contexts : SampledRows or None
+        The same answers in the same columns, as they are in contexts that nobody else
+        answered; None if nothing was learned about these.
     """
 
     offset: np.ndarray | None = None
     bias: np.ndarray | None = None
+    new_contexts: SampledRows | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Scores:
 
     Attributes
     ----------
-    values : ndarray of shape (n_rows, n_scores + n_features + n_bias)
+    values : list of ndarray of shape (n_rows, n_scores + n_features + n_bias)
         Scores, features under the ridge, and directions of a person's bias.
     names : list of str
         Their names.
@@ -70,7 +74,7 @@ class Scores:
         How many of the columns are the second and the third.
     """
 
-    values: np.ndarray
+    values: list[np.ndarray]
     names: list[str]
     n_features: int
     n_bias: int
@@ -109,6 +113,7 @@ def sample_choice_sets(
     n_alternatives: int,
     random: np.random.RandomState,
     *,
+    fold: np.ndarray,
     with_unseen: bool = False,
 ) -> ChoiceSets:
     """Return a choice set for each answer, its features learned from other folds.
@@ -133,6 +138,8 @@ def sample_choice_sets(
         How many are drawn per answer; all are taken if they are no more.
     random : RandomState
         Source of the draws.
+    fold : ndarray of int of shape (n_answers,)
+        Part of the data that each answer belongs to.
     with_unseen : bool, default=False
         Whether candidates that nobody gave are alternatives too.
 
@@ -145,7 +152,6 @@ def sample_choice_sets(
        doi:10.1016/j.trb.2009.03.001
     """
     contexts = answers.contexts.index
-    fold = _deal(answers.codes, contexts)
     times_given = np.bincount(answers.codes, minlength=n_candidates)
     is_repeated = (times_given > 1).any()
     is_offered = (times_given == 0) & with_unseen
@@ -199,12 +205,52 @@ def sample_choice_sets(
     return ChoiceSets(answer, sets, code, chosen_rows, offset[order], columns[order])
 
 
-def _deal(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+def deal_answers(answers: Answers) -> np.ndarray:
     """Deal answers out to folds, those alike to different ones."""
-    order = np.lexsort((contexts, codes))
+    codes = answers.codes
+    order = np.lexsort((answers.contexts.index, codes))
     fold = np.empty(len(codes), dtype=np.intp)
     fold[order] = np.arange(len(codes)) % min(N_FOLDS, max(2, len(codes) // 4))
     return fold
+
+
+def deal_contexts(answers: Answers, random: np.random.RandomState) -> np.ndarray:
+    """Deal answers out to folds at random, those in the same context to the same."""
+    names = answers.contexts.names
+    n = len(names)
+    fold = np.empty(n, dtype=np.intp)
+    fold[sorted(range(n), key=lambda i: repr(names[i]))] = random.permutation(n)
+    return fold[answers.contexts.index] % N_FOLDS
+
+
+def informative_columns(
+    values: np.ndarray, sets: np.ndarray, least: float = 1e-6
+) -> np.ndarray:
+    """Return which columns tell alternatives apart, those first that come first.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+        Columns.
+    sets : ndarray of int of shape (n_rows,)
+        Choice set of each row, in order.
+    least : float, default=1e-6
+        Share of its spread within sets that a column has to have of its own.
+    """
+    starts = np.flatnonzero(np.diff(sets, prepend=-1))
+    sizes = np.diff(np.append(starts, len(sets)))
+    within = values - (np.add.reduceat(values, starts) / sizes[:, None])[sets]
+    norms = np.sqrt((within**2).sum(axis=0))
+    kept: list[int] = []
+    basis = np.zeros((len(values), 0))
+    for j in np.flatnonzero(norms > 1e-9 * np.sqrt((values**2).sum(axis=0))):
+        column = within[:, j] / norms[j]
+        rest = column - basis @ (basis.T @ column)
+        length = np.linalg.norm(rest)
+        if length > least:
+            kept.append(int(j))
+            basis = np.column_stack([basis, rest / length])
+    return np.array(kept, dtype=np.intp)
 
 
 def _draw(

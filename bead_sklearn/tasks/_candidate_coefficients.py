@@ -2,79 +2,237 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from bead_sklearn.families import ConditionalLogit
 from bead_sklearn.inputs import match_levels
+from bead_sklearn.inspection import factor_effects, variance_components
 from bead_sklearn.solvers import (
     DenseBlock,
     Design,
     MixedModelFit,
     Posterior,
+    Start,
     draw_conditional,
     draw_posterior,
     draw_prior,
     fit_mixed_model,
     predict_sets,
 )
-from bead_sklearn.tasks._alternatives import SampledRows
+from bead_sklearn.tasks._alternatives import SampledRows, informative_columns
 from bead_sklearn.tasks._candidate_fit import CandidateModel
+from bead_sklearn.tasks._contexts import Contexts
+from bead_sklearn.tasks._new_contexts import (
+    CandidateSummary,
+    Learned,
+    NewContexts,
+    estimates,
+)
 from bead_sklearn.tasks._population import marginal_factors
-from bead_sklearn.tasks._questions import Asked, distinct_people
+from bead_sklearn.tasks._questions import Asked, Cases, distinct_people
 from bead_sklearn.tasks._rows import AlternativeRows, Rows
 from bead_sklearn.tasks._utilities import OWN_FEATURES
+from bead_sklearn.tasks._variance_warnings import untold_factors
+
+#: Share of its spread that a column has to have of its own in new contexts, where what
+#: is typical may be what is frequent.
+_LEAST_OWN = 1e-3
+
+#: Answers per coefficient from which those of new contexts are learned.
+_ANSWERS_PER_COLUMN = 10
 
 
 class CandidateCoefficients(CandidateModel):
     """A model that has the distribution of each person's coefficients."""
 
+    #: What was learned: of contexts that were answered, and of new ones; of people
+    #: who are known, and of newcomers.
+    _learned: tuple[tuple[Learned, Learned], tuple[Learned, Learned]]
+
     def _store(self, fit: MixedModelFit, design: Design, rows: Rows) -> None:
+        """Fit what is known of newcomers and of new contexts, too."""
+        super()._store(fit, design, rows)
+        self.coef_names_ = [*self.coef_names_, *self._held]
+        self.coef_ = np.append(self.coef_, [[*self._held.values()]], axis=1)
+        known = self._with_newcomers(
+            Learned(fit.posterior, self._variance_of_ridge(fit)), design, rows
+        )
+        self._learned = known, known
+        self.new_contexts_: NewContexts | None = None
+        assert isinstance(rows, SampledRows)
+        assert rows.weights is not None
+        if rows.new_contexts is not None and not self._has_bases():
+            start = Start.of(design, rows.weights, fit)
+            try:
+                self._learn_new_contexts(rows.new_contexts, start)
+            except np.linalg.LinAlgError:  # separated, which describe() says
+                self.new_contexts_ = None
+        self._summary = CandidateSummary(
+            **vars(self._summary), new_contexts=self.new_contexts_
+        )
+
+    def _caveats(self) -> list[str]:
+        """Say how many answers are not explained, and what is known of new contexts."""
+        sentences = []
+        if self._n_apart:
+            sentences.append(
+                f"{self._n_apart:g} more answers, which nobody else gave, take part in "
+                "the features only: how probable such answers are the model can hardly "
+                "say."
+            )
+        if self.new_contexts_ is None:
+            sentences.append(
+                "What holds in contexts that nobody answered could not be learned; "
+                "there the model goes by those that were."
+            )
+        else:
+            sentences.append(
+                "All this is about contexts that others answered; where nobody did, "
+                "other coefficients hold (new_contexts_)."
+            )
+        return sentences
+
+    def _has_bases(self) -> bool:
+        """Whether columns are those of a basis of the rows of the fit."""
+        by_level = any(structure.bases is not None for structure in self._structures)
+        return by_level or self._features.ridge_basis_ is not None
+
+    def _learn_new_contexts(self, rows: SampledRows, start: Start) -> None:
+        """Fit the model to answers that are predicted from other contexts."""
+        _, design = self._build(rows, fitting=True)
+        names = self._features.coefficient_names_
+        told = informative_columns(design.fixed.rows(), rows.judgment, _LEAST_OWN)
+        lacking = frozenset(names) - {names[j] for j in told}
+        reduced = self._columns_of(design, lacking)
+        n_least = _ANSWERS_PER_COLUMN * reduced.n_fixed
+        if reduced.n_rest == 0 or rows.n_judgments < n_least:
+            return
+        assert rows.weights is not None
+        untold = untold_factors(reduced, rows.family, rows.weights)
+        fit = self._fit_again(reduced, rows, tuple(sorted(untold)), start)
+        if not fit.optimum.converged:
+            warnings.warn(
+                "The optimizer did not converge for contexts that nobody answered: "
+                f"the largest gradient component is {fit.optimum.gradient_norm:.2g}, "
+                f"the tolerance {self.tol:g}. Increase max_iter, or simplify the "
+                "random effects.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        learned = Learned(fit.posterior, self._variance_of_ridge(fit), lacking)
+        newcomers = self._with_newcomers(learned, design, rows, start)
+        levels = {structure.name: structure for structure in self._structures}
+        coef, table = estimates(self._features, learned)
+        self.new_contexts_ = NewContexts(
+            rows.n_judgments,
+            coef,
+            table,
+            0 if reduced.ridge is None else reduced.ridge.n_columns,
+            factor_effects(fit.posterior, levels),
+            variance_components(
+                reduced,
+                fit.posterior,
+                rows.weights,
+                levels,
+                estimated=self._mixed_effects.estimates_variances,
+            ),
+            fit.log_likelihood,
+        )
+        self._learned = self._learned[0], newcomers
+
+    def _with_newcomers(
+        self,
+        learned: Learned,
+        design: Design,
+        rows: Rows,
+        start: Start | None = None,
+    ) -> tuple[Learned, Learned]:
         """Fit what is known of participants without answers of their own, too.
 
         Nothing is known about their words and lengths, and the coefficients of the
         other features mean what they mean beside these: newcomers have coefficients
         of their own, which vary as they do without these, from the same answers.
         """
-        super()._store(fit, design, rows)
-        self.coef_names_ = [*self.coef_names_, *self._held]
-        self.coef_ = np.append(self.coef_, [[*self._held.values()]], axis=1)
-        self._newcomers: Posterior | None = None
         # A basis of the rows mixes the columns.
         if not self._utilities.levels_ or self._features.ridge_basis_ is not None:
-            return
-        reduced = self._without_own(design)
+            return learned, learned
+        reduced = self._columns_of(design, learned.lacking, is_newcomer=True)
+        if reduced.n_rest == 0:
+            return learned, learned
         names = {factor.name for factor in reduced.factors}
-        variances = self._options.variances
-        zero = tuple(name for name in variances.zero_factors if name in names)
-        options = replace(
-            self._options, variances=replace(variances, zero_factors=zero)
-        )
+        zero = self._options.variances.zero_factors
+        zero = tuple(name for name in zero if name in names)
+        fit = self._fit_again(reduced, rows, zero, start)
+        variance = self._variance_of_ridge(fit)
+        return learned, Learned(fit.posterior, variance, learned.lacking, True)
+
+    def _fit_again(
+        self,
+        design: Design,
+        rows: Rows,
+        zero_factors: tuple[str, ...],
+        start: Start | None = None,
+    ) -> MixedModelFit:
+        """Fit another design to answers, the variances of some factors being 0."""
+        variances = replace(self._options.variances, zero_factors=zero_factors)
+        options = replace(self._options, variances=variances)
         assert rows.target is not None
         assert rows.weights is not None
-        if reduced.n_rest > 0:
-            self._newcomers = fit_mixed_model(
-                reduced, rows.family, rows.target, rows.weights, options
-            ).posterior
+        return fit_mixed_model(
+            design, rows.family, rows.target, rows.weights, options, start
+        )
 
-    def _without_own(self, design: Design) -> Design:
-        """Leave out features of one person's answers, and effects on them."""
-        own = tuple(OWN_FEATURES)
-        fixed = _columns_of(design.fixed, self._features.coefficient_names_, own)
+    def _variance_of_ridge(self, fit: MixedModelFit) -> float:
+        """Prior variance of coefficients whose ridge was estimated, else 0."""
+        if self._options.variances.alpha is not None or not 0 < fit.alpha < np.inf:
+            return 0.0
+        return float(fit.sigma**2 / fit.alpha)
+
+    def _columns_of(
+        self, design: Design, lacking: frozenset[str], *, is_newcomer: bool = False
+    ) -> Design:
+        """Leave out columns; of newcomers features of one person's answers as well."""
+        own = tuple(OWN_FEATURES) * is_newcomer
+
+        def keep(block: DenseBlock, names: list[str]) -> DenseBlock:
+            kept = [
+                j
+                for j, name in enumerate(names)
+                if name not in lacking and not name.startswith(own)
+            ]
+            return DenseBlock(block.values[:, kept], block.index)
+
         ridge = design.ridge
         if ridge is not None:
-            ridge = _columns_of(ridge, self._features.ridge_names_, own)
+            ridge = keep(ridge, self._features.ridge_names_)
         factors = tuple(
             factor
             for factor in design.factors
             if not any(name.startswith(own) for name in factor.effect_names)
         )
+        fixed = keep(design.fixed, self._features.coefficient_names_)
         return replace(design, fixed=fixed, ridge=ridge, factors=factors)
+
+    def _columns_for(self, learned: Learned, design: Design) -> Design:
+        """Return the columns and factors that something was learned about."""
+        if not learned.lacking and not learned.is_newcomer:
+            return design
+        return self._columns_of(
+            design, learned.lacking, is_newcomer=learned.is_newcomer
+        )
+
+    def _are_new(self, contexts: Contexts) -> np.ndarray:
+        """Whether nobody answered the context of each question in fit."""
+        return (self._utilities.space_.known(contexts) < 0)[contexts.index]
 
     def _are_newcomers(self, ids: dict[str, np.ndarray], n: int) -> np.ndarray:
         """Whether nothing is known about the answers of each person."""
-        new = np.full(n, self._newcomers is not None)
+        new = np.ones(n, dtype=bool)
         for name, levels in self._utilities.levels_.items():
             if name in ids:
                 new &= match_levels(levels, ids[name]) < 0
@@ -109,24 +267,34 @@ class CandidateCoefficients(CandidateModel):
             bias=units[:, n_columns:],
         )
 
-    def _coefficients(
-        self, ids: dict[str, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (n_people, K) and covariance (n_people, K, K) of coefficients.
+    def _coefficients(self, cases: Cases) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (n_units, K) and covariance (n_units, K, K) of coefficients.
 
         Those that are held are one more, of the sum of what they stand for.
         """
-        rows = self._unit_rows(ids, 1)
+        n = len(cases.in_new_contexts)
+        rows = self._unit_rows(cases.people, n)
         _, design = self._build(rows)
-        mean, covariance = self._moments(self._posterior, design, rows)
-        new = self._are_newcomers(ids, len(mean))
-        if new.any():
-            assert self._newcomers is not None
-            found = self._moments(self._newcomers, self._without_own(design), rows)
-            mean[new], covariance[new] = (part[new] for part in found)
+        size = rows.n_options - 1
+        mean, covariance = np.empty((n, size)), np.empty((n, size, size))
+        for learned, units in self._kinds(cases.people, cases.in_new_contexts):
+            found = self._moments(learned, design, rows)
+            mean[units], covariance[units] = (part[units] for part in found)
         n_held = int(bool(self._held))
         padding = ((0, 0), (0, n_held), (0, n_held))
         return self._with_held(mean), np.pad(covariance, padding)
+
+    def _kinds(
+        self, people: dict[str, np.ndarray], in_new_contexts: np.ndarray
+    ) -> Iterator[tuple[Learned, np.ndarray]]:
+        """Yield what was learned, and which people in which contexts it is about."""
+        n = len(in_new_contexts)
+        newcomers = self._are_newcomers(people, n)
+        for is_new, pair in enumerate(self._learned):
+            for is_newcomer, learned in enumerate(pair):
+                units = (in_new_contexts == is_new) & (newcomers == is_newcomer)
+                if units.any():
+                    yield learned, units
 
     def _with_held(self, theta: np.ndarray) -> np.ndarray:
         """Append the coefficient of what is held, 1."""
@@ -134,14 +302,16 @@ class CandidateCoefficients(CandidateModel):
         return np.pad(theta, padding, constant_values=1.0)
 
     def _moments(
-        self, posterior: Posterior, design: Design, rows: AlternativeRows
+        self, learned: Learned, design: Design, rows: AlternativeRows
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and covariance of the coefficients that unit rows stand for."""
         assert rows.family.pairs is not None
-        names = posterior.factor_names
-        marginal = marginal_factors(self.population, self._posterior.factor_names)
+        posterior, design = learned.posterior, self._columns_for(learned, design)
         mean, covariance = predict_sets(
-            posterior, design, rows.family.pairs, marginal=marginal & set(names)
+            posterior,
+            design,
+            rows.family.pairs,
+            marginal=self._marginal(posterior),
         )
         size = rows.n_options
         table = mean.reshape(-1, size)
@@ -149,59 +319,100 @@ class CandidateCoefficients(CandidateModel):
         spread = covariance.reshape(-1, size, size)
         return table[:, 1:] - table[:, :1], contrast @ spread @ contrast.T
 
+    def _marginal(self, posterior: Posterior) -> frozenset[str]:
+        """Return the factors of a fit whose unknown levels are averaged over."""
+        marginal = marginal_factors(self.population, self._posterior.factor_names)
+        return marginal & set(posterior.factor_names)
+
+    def _draws(
+        self,
+        asked: Asked,
+        rng: np.random.RandomState,
+        draw: Callable[[Learned, Design, Rows, np.random.RandomState], np.ndarray],
+    ) -> np.ndarray:
+        """Return drawn coefficients of each question, (n_draws, n_questions, K).
+
+        What a person has in contexts that were answered and in new ones comes from
+        the same random numbers: who follows others here does there.
+
+        Parameters
+        ----------
+        asked : Asked
+            The questions.
+        rng : RandomState
+            Source of the draws.
+        draw : callable
+            Returns linear predictors of rows, (n_draws, n_rows), of what was learned.
+        """
+        people, person = self._people(asked)
+        rows = self._unit_rows(people, len(asked.row))
+        _, design = self._build(rows)
+        n_people = len(rows.judgment) // rows.n_options
+        newcomers = self._are_newcomers(people, n_people)[person]
+        in_new = self._are_new(asked.contexts)
+        result: np.ndarray | None = None
+        for is_newcomer in (False, True):
+            state, drawn = rng.get_state(), False
+            for is_new, pair in enumerate(self._learned):
+                questions = (in_new == is_new) & (newcomers == is_newcomer)
+                if not questions.any():
+                    continue
+                learned = pair[is_newcomer]
+                source = rng
+                if drawn and not learned.lacking:
+                    source = np.random.RandomState()
+                    source.set_state(state)
+                drawn = True
+                eta = draw(learned, self._columns_for(learned, design), rows, source)
+                theta = eta.reshape(len(eta), -1, rows.n_options)
+                theta = self._with_held(theta[:, :, 1:] - theta[:, :, :1])
+                if result is None:
+                    result = np.empty((len(theta), len(person), theta.shape[2]))
+                result[:, questions] = theta[:, person[questions]]
+        assert result is not None
+        return result
+
     def _draw(
         self,
-        posterior: Posterior,
-        design: Design,
-        rows: AlternativeRows,
         n_draws: int,
+        learned: Learned,
+        design: Design,
+        rows: Rows,
         rng: np.random.RandomState,
     ) -> np.ndarray:
-        """Draw the coefficients that unit rows stand for, (n_draws, n_people, K)."""
-        marginal = marginal_factors(self.population, self._posterior.factor_names)
-        theta = draw_posterior(
-            posterior,
+        """Draw linear predictors of rows from the posterior, (n_draws, n_rows)."""
+        return draw_posterior(
+            learned.posterior,
             design,
             n_draws,
             rng,
             new_levels=self._new_levels(design, rows.ids, everyone=False),
-            marginal=marginal & set(posterior.factor_names),
-        ).reshape(n_draws, -1, rows.n_options)
-        return self._with_held(theta[:, :, 1:] - theta[:, :, :1])
+            marginal=self._marginal(learned.posterior),
+        )
 
     def _draw_new(
         self,
-        posterior: Posterior,
-        design: Design,
-        rows: AlternativeRows,
         n_draws: int,
-        rng: np.random.RandomState,
         conditional: bool,
+        learned: Learned,
+        design: Design,
+        rows: Rows,
+        rng: np.random.RandomState,
     ) -> np.ndarray:
-        """Draw the coefficients that unit rows stand for from the population.
+        """Draw linear predictors of rows from the population, (n_draws, n_rows).
 
         If ``conditional``, only those of new participants and items.
         """
         levels = self._new_levels(design, rows.ids, everyone=not conditional)
         if conditional:
-            theta = draw_conditional(posterior, design, n_draws, rng, new_levels=levels)
-        else:
-            is_estimated = self._options.variances.alpha is None
-            theta = draw_prior(
-                posterior,
-                design,
-                n_draws,
-                rng,
-                levels=levels,
-                ridge_variance=self._ridge_variance() if is_estimated else 0.0,
+            return draw_conditional(
+                learned.posterior, design, n_draws, rng, new_levels=levels
             )
-        theta = theta.reshape(n_draws, -1, rows.n_options)
-        return self._with_held(theta[:, :, 1:] - theta[:, :, :1])
-
-
-def _columns_of(
-    block: DenseBlock, names: list[str], without: tuple[str, ...]
-) -> DenseBlock:
-    """Return the columns of a block whose names do not begin in some ways."""
-    kept = [j for j, name in enumerate(names) if not name.startswith(without)]
-    return DenseBlock(block.values[:, kept], block.index)
+        return draw_prior(
+            learned.posterior,
+            design,
+            n_draws,
+            rng,
+            levels=levels,
+            ridge_variance=learned.ridge_variance,
+        )

@@ -30,8 +30,12 @@ from bead_sklearn.inputs import Judgments
 from bead_sklearn.solvers import Design
 from bead_sklearn.tasks._alternatives import (
     Alternatives,
+    ChoiceSets,
     SampledRows,
     Scores,
+    deal_answers,
+    deal_contexts,
+    informative_columns,
     sample_choice_sets,
 )
 from bead_sklearn.tasks._candidate_terms import CONSTANTS, are_people, check_slopes
@@ -114,9 +118,9 @@ class CandidateModel(MixedModelClassifier):
         del answers
         return None
 
-    def _score_alternatives(self, alternatives: Alternatives) -> Scores:
-        """Learn and return more columns of the alternatives of a fit."""
-        return Scores(np.zeros((len(alternatives.index), 0)), [], 0, 0)
+    def _score_alternatives(self, several: list[Alternatives]) -> Scores:
+        """Return more columns of all alternatives, learned from the first of them."""
+        return Scores([np.zeros((len(each.index), 0)) for each in several], [], 0, 0)
 
     def _score_table(
         self, contexts: Contexts, places: np.ndarray, candidates: list[str]
@@ -219,14 +223,9 @@ class CandidateModel(MixedModelClassifier):
             self._length_unit,
             self._with_words,
         ).fit(answers, self.classes_.tolist())
-        sets = sample_choice_sets(
-            self._utilities,
-            answers,
-            len(self.classes_),
-            self._n_drawn(answers.codes),
-            np.random.RandomState(self._sampling_seed),
-            with_unseen=self._offers_unseen(),
-        )
+        random = np.random.RandomState(self._sampling_seed)
+        n_drawn = self._n_drawn(answers.codes)
+        sets = self._sample(answers, deal_answers(answers), n_drawn, random)
         if not len(sets.answer):
             raise ValueError(
                 f"The {len(answers)} answers in y are too few, or too different, to "
@@ -234,55 +233,103 @@ class CandidateModel(MixedModelClassifier):
                 "those given from others."
             )
         self._n_apart = float(counts.sum() - counts[sets.answer].sum())
-        at = numbers[sets.answer][sets.sets]
-        values, names = self._products(
-            sets.features,
-            self._utilities.names,
-            asked.numeric[at],
-            judgments.numeric_names,
-        )
-        index = asked.contexts.index[at]
-        alternatives = Alternatives(
-            asked.contexts, index, sets.sets, sets.codes, values, names
-        )
-        if self.fine_tune != "frozen":
-            self._alternatives = alternatives
         self._held: dict[str, float] = {}
+        given = replace(
+            asked, contexts=contexts, numeric=asked.numeric[numbers], ids=people
+        )
+        names = judgments.numeric_names
+        parts = [self._choice_rows(sets, given, counts, names)]
+        if self.fine_tune != "frozen":  # a tuned network has seen all contexts
+            self._alternatives = parts[0][1]
+            return self._tell_apart(parts)
+        if isinstance(self.n_alternatives, str):
+            n_drawn = max(_ALTERNATIVES[0], n_drawn // 2)
+        fold = deal_contexts(answers, random)
+        sets = self._sample(answers, fold, n_drawn, random)
+        if len(sets.answer):
+            parts.append(self._choice_rows(sets, given, counts, names))
+        return self._tell_apart(parts)
+
+    def _choice_rows(
+        self,
+        sets: ChoiceSets,
+        given: Asked,
+        counts: np.ndarray,
+        numeric_names: list[str],
+    ) -> tuple[SampledRows, Alternatives]:
+        """Return choice sets as rows that still lack their columns, and these.
+
+        Parameters
+        ----------
+        sets : ChoiceSets
+            Choices of answers.
+        given : Asked
+            The question that each answer was given to.
+        counts : ndarray of shape (n_answers,)
+            How many times each counts.
+        numeric_names : list of str
+            Numeric columns of X.
+        """
+        at = sets.answer[sets.sets]
+        values, names = self._products(
+            sets.features, self._utilities.names, given.numeric[at], numeric_names
+        )
+        index = given.contexts.index[at]
+        alternatives = Alternatives(
+            given.contexts, index, sets.sets, sets.codes, values, names
+        )
         rows = SampledRows(
             Judgments(len(at), {}, None, [], {}),
-            {name: given[at] for name, given in asked.ids.items()},
+            {name: ids[at] for name, ids in given.ids.items()},
             ConditionalLogit(sets.sets),
             sets.chosen,
-            counts[sets.answer][sets.sets],
+            counts[at],
             sets.sets,
             sets.codes,
             len(self.classes_),
             sets.offset,
         )
-        return self._tell_apart(rows, alternatives)
+        return rows, alternatives
 
-    def _tell_apart(self, rows: SampledRows, alternatives: Alternatives) -> SampledRows:
+    def _tell_apart(self, parts: list[tuple[SampledRows, Alternatives]]) -> SampledRows:
         """Return rows with the columns that tell alternatives apart.
 
         Columns whose coefficients are held become part of the offset. All features
         are kept: under the ridge they may depend on each other, and the effects of
         people need the whole space.
+
+        Parameters
+        ----------
+        parts : list of tuple of SampledRows and Alternatives
+            Choice sets; columns are chosen by the first, and others become its
+            ``new_contexts``.
         """
-        scores = self._score_alternatives(alternatives)
-        values = np.column_stack([alternatives.values, scores.values])
+        alternatives = parts[0][1]
+        scores = self._score_alternatives([each for _, each in parts])
+        tables = [
+            np.column_stack([each.values, more])
+            for (_, each), more in zip(parts, scores.values, strict=True)
+        ]
         names = [*alternatives.names, *scores.names]
-        n_known = values.shape[1] - scores.n_bias
+        n_known = tables[0].shape[1] - scores.n_bias
         n_plain = n_known - scores.n_features
         free = [j for j in range(n_plain) if names[j] not in self._held]
-        plain = _informative(values[:, free], alternatives.sets)
+        plain = informative_columns(tables[0][:, free], alternatives.sets)
         self._kept = np.append(np.array(free)[plain], np.arange(n_plain, n_known))
         self._n_features = scores.n_features
         self._column_names = [names[j] for j in self._kept]
-        self._bias_columns = np.arange(n_known, values.shape[1])
+        self._bias_columns = np.arange(n_known, len(names))
         self._bias_names = names[n_known:]
         self._held_columns = np.array(
             [names.index(name) for name in self._held], dtype=np.intp
         )
+        rows, *others = (
+            self._with_columns(rows, values)
+            for (rows, _), values in zip(parts, tables, strict=True)
+        )
+        return replace(rows, new_contexts=others[0] if others else None)
+
+    def _with_columns(self, rows: SampledRows, values: np.ndarray) -> SampledRows:
         held = values[:, self._held_columns] @ np.array([*self._held.values()])
         return replace(
             rows,
@@ -291,14 +338,22 @@ class CandidateModel(MixedModelClassifier):
             bias=values[:, self._bias_columns],
         )
 
-    def _caveats(self) -> list[str]:
-        """Say how many answers are not explained."""
-        if not self._n_apart:
-            return []
-        return [
-            f"{self._n_apart:g} more answers, which nobody else gave, take part in the "
-            "features only: how probable such answers are the model can hardly say."
-        ]
+    def _sample(
+        self,
+        answers: Answers,
+        fold: np.ndarray,
+        n_drawn: int,
+        random: np.random.RandomState,
+    ) -> ChoiceSets:
+        return sample_choice_sets(
+            self._utilities,
+            answers,
+            len(self.classes_),
+            n_drawn,
+            random,
+            fold=fold,
+            with_unseen=self._offers_unseen(),
+        )
 
     def _n_drawn(self, codes: np.ndarray) -> int:
         """Return the number of alternatives that are drawn for each answer."""
@@ -433,21 +488,3 @@ def _people_matter(mixed_effects: Any) -> bool:
     """Whether answers of different people may differ."""
     resolved = resolve_mixed_effects(mixed_effects)
     return resolved.formula is not None or resolved.mode != "fixed"
-
-
-def _informative(values: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """Return which columns differ within sets, those first that come first."""
-    starts = np.flatnonzero(np.diff(sets, prepend=-1))
-    sizes = np.diff(np.append(starts, len(sets)))
-    within = values - (np.add.reduceat(values, starts) / sizes[:, None])[sets]
-    norms = np.sqrt((within**2).sum(axis=0))
-    kept: list[int] = []
-    basis = np.zeros((len(values), 0))
-    for j in np.flatnonzero(norms > 1e-9 * np.sqrt((values**2).sum(axis=0))):
-        column = within[:, j] / norms[j]
-        rest = column - basis @ (basis.T @ column)
-        length = np.linalg.norm(rest)
-        if length > 1e-6:
-            kept.append(int(j))
-            basis = np.column_stack([basis, rest / length])
-    return np.array(kept, dtype=np.intp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class CandidateUtilities(CandidateCoefficients):
     def _cases(self, asked: Asked, *extra: np.ndarray) -> Cases:
         """Return distinct questions, as far as the model tells them apart."""
         person, people = distinct_people(asked.ids, len(asked.row))
+        units, unit = np.unique(
+            2 * person + self._are_new(asked.contexts), return_inverse=True
+        )
+        people = {name: values[units // 2] for name, values in people.items()}
         columns = [asked.contexts.index, person, *asked.numeric.T, *extra]
         _, first, inverse = np.unique(
             np.column_stack(columns), axis=0, return_index=True, return_inverse=True
@@ -42,7 +47,7 @@ class CandidateUtilities(CandidateCoefficients):
             for name, levels in self._utilities.levels_.items()
             if name in asked.ids
         }
-        return Cases(first, inverse.ravel(), person[first], people, codes)
+        return Cases(first, inverse.ravel(), unit[first], people, units % 2 == 1, codes)
 
     def _each(
         self, asked: Asked, cases: Cases, candidates: list[str]
@@ -100,14 +105,14 @@ class CandidateUtilities(CandidateCoefficients):
         """
         asked = self._questions(X, groups)
         cases = self._cases(asked)
-        mean, covariance = self._coefficients(cases.people)
+        mean, covariance = self._coefficients(cases)
         eta, std = [], []
         for part, features in self._each(asked, cases, self.classes_.tolist()):
-            person = cases.person[part]
+            unit = cases.unit[part]
             centred = features - features.mean(axis=1, keepdims=True)
-            eta.append(times(centred, mean[person]))
+            eta.append(times(centred, mean[unit]))
             if return_std:
-                spread = np.einsum("nfk,nkl->nfl", centred, covariance[person])
+                spread = np.einsum("nfk,nkl->nfl", centred, covariance[unit])
                 std.append(np.sqrt(np.maximum((spread * centred).sum(axis=-1), 0.0)))
         first = np.concatenate(eta)[cases.inverse]
         return (first, np.concatenate(std)[cases.inverse]) if return_std else first
@@ -149,18 +154,8 @@ class CandidateUtilities(CandidateCoefficients):
         check_count("n_draws", n_draws)
         rng = check_random_state(random_state)
         asked = self._questions(X, groups)
-        ids, person = self._people(asked)
-        rows = self._unit_rows(ids, len(asked.row))
-        _, design = self._build(rows)
-        theta = self._draw(self._posterior, design, rows, n_draws, rng)
-        new = self._are_newcomers(ids, theta.shape[1])
-        if new.any():
-            assert self._newcomers is not None
-            reduced = self._without_own(design)
-            drawn = self._draw(self._newcomers, reduced, rows, n_draws, rng)
-            theta[:, new] = drawn[:, new]
-        theta = theta[:, person]
-        cases = Cases.all_of(asked, self._cases(asked))
+        theta = self._draws(asked, rng, partial(self._draw, n_draws))
+        cases = self._cases(asked).one_by_one()
         parts = []
         for part, features in self._each(asked, cases, self.classes_.tolist()):
             centred = features - features.mean(axis=1, keepdims=True)
@@ -213,23 +208,10 @@ class CandidateUtilities(CandidateCoefficients):
         check_temperature(temperature)
         rng = check_random_state(random_state)
         asked = self._questions(X, groups)
-        ids, person = self._people(asked)
-        rows = self._unit_rows(ids, len(asked.row))
-        _, design = self._build(rows)
-        theta = self._draw_new(
-            self._posterior, design, rows, n_simulations, rng, conditional
-        )
-        new = self._are_newcomers(ids, theta.shape[1])
-        if new.any():
-            assert self._newcomers is not None
-            reduced = self._without_own(design)
-            drawn = self._draw_new(
-                self._newcomers, reduced, rows, n_simulations, rng, conditional
-            )
-            theta[:, new] = drawn[:, new]
-        theta = theta[:, person]
+        draw = partial(self._draw_new, n_simulations, conditional)
+        theta = self._draws(asked, rng, draw)
         points = rng.uniform(size=(n_simulations, len(asked.row)))
-        cases = Cases.all_of(asked, self._cases(asked))
+        cases = self._cases(asked).one_by_one()
         codes = np.empty(points.shape, dtype=np.intp)
         for part, features in self._each(asked, cases, self.classes_.tolist()):
             for s in range(n_simulations):

@@ -34,11 +34,11 @@ class CandidateClassifier(CandidateUtilities):
     ) -> np.ndarray:
         """Apply a function to probabilities of candidates, for each question."""
         cases = self._cases(asked)
-        mean, covariance = self._coefficients(cases.people)
+        mean, covariance = self._coefficients(cases)
         results = []
         for part, features in self._each(asked, cases, candidates):
-            person = cases.person[part]
-            points = _points(mean[person], covariance[person])
+            unit = cases.unit[part]
+            points = _points(mean[unit], covariance[unit])
             total = np.zeros(features.shape[:2])
             for k in range(points.shape[1]):
                 total += softmax(times(features, points[:, k]))
@@ -144,11 +144,11 @@ class CandidateClassifier(CandidateUtilities):
         places = {name: j for j, name in enumerate(names)}
         codes = np.array([places[answer] for answer in answers])
         cases = self._cases(asked, codes)
-        mean, covariance = self._coefficients(cases.people)
+        mean, covariance = self._coefficients(cases)
         results, n_known = [], len(known)
         for part, features in self._each(asked, cases, names):
-            person, code = cases.person[part], codes[cases.first[part]]
-            points = _points(mean[person], covariance[person])
+            unit, code = cases.unit[part], codes[cases.first[part]]
+            points = _points(mean[unit], covariance[unit])
             logs = np.empty((points.shape[1], len(part)))
             for k in range(points.shape[1]):
                 eta = times(features, points[:, k])

@@ -118,6 +118,10 @@ class ClozeClassifier(MaskedCandidates):
     fillers without ``own_words`` and ``own_length``, and vary by the effects estimated
     along with these; ``coef_`` is for those who are known.
 
+    {new_contexts}
+    A language model that is trained has seen all contexts, so with another
+    ``fine_tune`` than "frozen" they have no coefficients of their own.
+
     References
     ----------
     {candidate_references}

@@ -34,7 +34,8 @@ _N_ALTERNATIVES = """\
 n_alternatives : int or "auto", default="auto"
     How many alternatives are drawn for each answer in fit; all are taken where
     there are no more. More make estimates more precise and the fit slower. "auto"
-    is between 8 and 20, fewer for more answers.
+    is between 8 and 20, fewer for more answers, and half as many, but 8, for what
+    holds in new contexts.
 """
 
 _OWN_FEATURES = """\
@@ -48,9 +49,26 @@ _CANDIDATE_COEF = """\
 coef_ : ndarray of shape (1, n_features)
     Coefficients of the features. 1 for ``typicality`` and 0 for the others are
     the smoothed shares themselves. ``"trial:length"`` is the product of the
-    column ``trial`` of X with a feature.
+    column ``trial`` of X with a feature. They hold where others answered;
+    ``effects_`` and ``variance_components_`` too.
 intercept_ : ndarray of shape (1,)
     0: only differences of utilities matter.
+new_contexts_ : NewContexts or None
+    What holds in contexts that nobody answered in fit: ``coef``, ``effects``,
+    ``variance_components`` and ``fixed_effects`` with standard errors; prints as
+    a table, which the summary shows too. None where nothing could be learned of
+    them.
+"""
+
+_NEW_CONTEXTS = """\
+Where others answered, what is typical there says most; the same coefficients would
+be too sure in a context that nobody answered. Those of new contexts are learned
+from the same answers, contexts being left out whole in the features of each, and
+serve wherever X has a context that fit had not. That needs answers that occur in
+several contexts, ten for each unpenalised coefficient, and that features do not
+separate from the others; else ``coef_`` serves there too. Where similar contexts
+say little, ``typicality`` and ``frequency`` are nearly the same in a new one: then
+only the sum of their coefficients is a number to read.
 """
 
 _CANDIDATE_REFERENCES = """\
@@ -173,6 +191,7 @@ _PARTS = {
     "n_alternatives": _N_ALTERNATIVES,
     "own_features": _OWN_FEATURES,
     "candidate_coef": _CANDIDATE_COEF,
+    "new_contexts": _NEW_CONTEXTS,
     "candidate_references": _CANDIDATE_REFERENCES,
     "encoder": _ENCODER,
     "alpha": _ALPHA,

@@ -127,6 +127,8 @@ class FreeTextGenerator(WrittenResponses):
     ``own_words`` and ``own_length``, and vary by the effects estimated along with
     these; ``coef_`` is for those who are known.
 
+    {new_contexts}
+
     References
     ----------
     {candidate_references}

@@ -127,31 +127,29 @@ class LanguageFeatures:
     def fit(
         self,
         names: Blanks,
-        index: np.ndarray,
+        pairs: list[tuple[np.ndarray, np.ndarray]],
         fillers: list[str],
-        codes: np.ndarray,
         sets: np.ndarray,
-    ) -> np.ndarray:
-        """Learn the directions, and return the features of the rows.
+    ) -> list[np.ndarray]:
+        """Learn the directions, and return the features of pairs.
 
         Parameters
         ----------
         names : list of (tuple of str, int)
             Texts, and number of the blank in them.
-        index : ndarray of int of shape (n,)
-            Which of them each row is about.
+        pairs : list of tuple of ndarray of int of shape (n,)
+            Blanks and fillers; directions are learned from the first.
         fillers : list of str
             Candidates.
-        codes : ndarray of int of shape (n,)
-            Which of them each row has.
         sets : ndarray of int of shape (n,)
-            Choice set of each row, in order.
+            Choice set of each of the first pairs, in order.
 
         Returns
         -------
-        features : ndarray of shape (n, n_features)
+        features : list of ndarray of shape (n, n_features)
             In the order of ``names``.
         """
+        index, codes = pairs[0]
         rows = self._filler_rows(fillers)
         deviations = rows - rows.mean(axis=0)
         self.filler_ = Directions.fit(rows, deviations, _N_FILLER, whiten=True)
@@ -166,7 +164,7 @@ class LanguageFeatures:
         means = np.add.reduceat(products, starts) / sizes[:, None]
         deviations = products - np.repeat(means, sizes, axis=0)
         self.head_ = Directions.fit(products, deviations, _N_HEAD)
-        features = self.pairs(names, index, fillers, codes)
+        features = [self.pairs(names, i, fillers, c) for i, c in pairs]
         self._known = None
         return features
 
@@ -196,8 +194,14 @@ class LanguageFeatures:
 
         Parameters
         ----------
-        names, index, fillers, codes
-            As in :meth:`fit`.
+        names : list of (tuple of str, int)
+            Texts, and number of the blank in them.
+        index : ndarray of int of shape (n,)
+            Which of them each row is about.
+        fillers : list of str
+            Candidates.
+        codes : ndarray of int of shape (n,)
+            Which of them each row has.
         """
         logs = np.empty(len(codes))
         heads = np.empty((len(codes), self.head_.basis.shape[1]))
@@ -244,7 +248,7 @@ class LanguageFeatures:
         Parameters
         ----------
         names, index, fillers, codes
-            As in :meth:`fit`.
+            As in :meth:`pairs`.
 
         Returns
         -------

@@ -65,17 +65,16 @@ class MaskedCandidates(CandidateClassifier):
             )
         return self._language.encoder.language_model().words()
 
-    def _score_alternatives(self, alternatives: Alternatives) -> Scores:
+    def _score_alternatives(self, several: list[Alternatives]) -> Scores:
         language = self._language
         if language is None:
-            return super()._score_alternatives(alternatives)
-        names: Any = alternatives.contexts.names
+            return super()._score_alternatives(several)
+        names: Any = several[0].contexts.names
         values = language.fit(
             names,
-            alternatives.index,
+            [(each.index, each.codes) for each in several],
             self.classes_.tolist(),
-            alternatives.codes,
-            alternatives.sets,
+            several[0].sets,
         )
         n_features, n_bias = len(language.head_names), len(language.filler_names)
         return Scores(values, language.names, n_features, n_bias)
@@ -108,7 +107,7 @@ class MaskedCandidates(CandidateClassifier):
             self, rows, self._language, made, given
         )
         self._language = LanguageFeatures(tuned, self._mark())
-        return self.encoder, self._tell_apart(rows, made)
+        return self.encoder, self._tell_apart([(rows, made)])
 
     def _warn_of_factors_without_effects(self) -> None:
         """Warn where what a factor has in the frozen model is not in the tuned one."""

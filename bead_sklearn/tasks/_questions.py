@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,27 +42,31 @@ class Cases:
         A question of each case.
     inverse : ndarray of int of shape (n_questions,)
         Case of each question.
-    person : ndarray of int of shape (n_cases,)
-        Who answers.
-    people : dict of str to ndarray of shape (n_people,)
+    unit : ndarray of int of shape (n_cases,)
+        Who answers, and whether in a new context.
+    people : dict of str to ndarray of shape (n_units,)
         Ids of those who answer, by factor; empty for new ones only.
+    in_new_contexts : ndarray of bool of shape (n_units,)
+        Whether nobody answered their contexts in fit.
     codes : dict of str to ndarray of shape (n_cases,)
         Levels of the person in the factors whose words are known; -1 is unknown.
     """
 
     first: np.ndarray
     inverse: np.ndarray
-    person: np.ndarray
+    unit: np.ndarray
     people: dict[str, np.ndarray]
+    in_new_contexts: np.ndarray
     codes: dict[str, np.ndarray]
 
-    @classmethod
-    def all_of(cls, asked: Asked, cases: Cases) -> Cases:
+    def one_by_one(self) -> Cases:
         """Return each question as a case of its own."""
-        every = np.arange(len(asked.row))
-        inverse = cases.inverse
-        codes = {name: values[inverse] for name, values in cases.codes.items()}
-        return cls(every, every, cases.person[inverse], cases.people, codes)
+        inverse = self.inverse
+        every = np.arange(len(inverse))
+        codes = {name: values[inverse] for name, values in self.codes.items()}
+        return replace(
+            self, first=every, inverse=every, unit=self.unit[inverse], codes=codes
+        )
 
 
 def distinct_people(

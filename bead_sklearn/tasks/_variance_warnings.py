@@ -25,6 +25,27 @@ def held_factors(design: Design, family: Family, weights: np.ndarray) -> frozens
 
     Parameters
     ----------
+    design, family, weights
+        As in :func:`untold_factors`.
+    """
+    held = untold_factors(design, family, weights)
+    for name, reason in held.items():
+        warnings.warn(
+            f"The variance of the factor {name!r} cannot be estimated because "
+            f"{reason}; it is set to 0.",
+            SingularFitWarning,
+            stacklevel=4,
+        )
+    return frozenset(held)
+
+
+def untold_factors(
+    design: Design, family: Family, weights: np.ndarray
+) -> dict[str, str]:
+    """Return the factors whose variance the data cannot tell, and why.
+
+    Parameters
+    ----------
     design : Design
         The linear predictor.
     family : Family
@@ -32,7 +53,7 @@ def held_factors(design: Design, family: Family, weights: np.ndarray) -> frozens
     weights : ndarray of shape (n_rows,)
         How many times each row counts.
     """
-    held = {}
+    held: dict[str, str] = {}
     is_quadratic = isinstance(family, QuadraticFamily)
     for factor in design.factors:
         codes, times = _judgments_of(factor, design, weights)
@@ -49,15 +70,7 @@ def held_factors(design: Design, family: Family, weights: np.ndarray) -> frozens
                     f"only {pairs:g} pairs of judgments share a level, fewer than "
                     f"{_MIN_PAIRS}"
                 )
-    held |= twin_factors(design, set(held))
-    for name, reason in held.items():
-        warnings.warn(
-            f"The variance of the factor {name!r} cannot be estimated because "
-            f"{reason}; it is set to 0.",
-            SingularFitWarning,
-            stacklevel=4,
-        )
-    return frozenset(held)
+    return held | twin_factors(design, set(held))
 
 
 def warn_about_fit(

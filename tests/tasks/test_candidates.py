@@ -141,15 +141,13 @@ def test_simulated_newcomers_answer_as_predicted_and_differ(
     people = np.array([f"new{i}" for i in range(400)])
     rows = model._unit_rows({"groups": people}, 400)
     _, design = model._build(rows)
-    theta = model._draw_new(
-        model._newcomers,
-        model._without_own(design),
-        rows,
-        20,
-        np.random.RandomState(0),
-        conditional,
-    )
-    [variance] = model._newcomers.covariances[0].ravel()
+    _, newcomers = model._learned[0]
+    own = model._columns_for(newcomers, design)
+    random = np.random.RandomState(0)
+    eta = model._draw_new(20, conditional, newcomers, own, rows, random)
+    table = eta.reshape(20, -1, rows.n_options)
+    theta = table[:, :, 1:] - table[:, :, :1]
+    [variance] = newcomers.posterior.covariances[0].ravel()
     column = model._column_names.index("typicality")
     found = theta[:, :, column].var(axis=1).mean()
     assert variance > 0
@@ -164,7 +162,8 @@ def test_newcomers_keep_what_is_known_of_the_item():
     model = ClozeClassifier(mixed_effects=formula, text_columns=["text"])
     model.set_params(random_state=0).fit(X, fillers)
     new = X.assign(who="new")
-    assert set(model._newcomers.factor_names) == {"who", "item"}
+    newcomers = model._learned[0][1].posterior
+    assert set(newcomers.factor_names) == {"who", "item"}
     p = model.predict_proba(new)
     np.testing.assert_allclose(p.sum(axis=1), 1.0)
 

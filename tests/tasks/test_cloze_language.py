@@ -183,7 +183,7 @@ def test_scores_of_pairs_tables_and_the_network_agree(few, folder):
     ]
     fillers = ["tea", "green tea", "last year and then", "milk"]
     index, codes = np.divmod(np.arange(12), 4)
-    pairs = language.fit(names, index, fillers, codes, index)
+    [pairs] = language.fit(names, [(index, codes)], fillers, index)
     table = language.table(names, fillers)
     assert np.allclose(table.reshape(12, -1), pairs, atol=1e-5)
     model = encoder.language_model()
@@ -290,6 +290,24 @@ def test_what_else_can_be_asked_of_a_tuned_model(few, tuned):
     answers = ["water", *y[:3]]
     logs = tuned.log_proba_of(X[:4], answers, groups=groups[:4])
     assert np.isfinite(logs).all()
+
+
+def test_frozen_models_have_coefficients_of_new_contexts_and_tuned_ones_have_none(
+    few, folder, tuned
+):
+    X, y, groups = few
+    frozen = ClozeClassifier(language_model=folder, random_state=0)
+    frozen.fit(X, y, groups=groups)
+    score = frozen.coef_names_.index("log_probability")
+    assert frozen.new_contexts_.coef[0, score] != frozen.coef_[0, score]
+    assert "filler0" in str(frozen.new_contexts_)
+    assert tuned.new_contexts_ is None
+    new = ["nobody ever drank the ___ there"]
+    for model in (frozen, tuned):
+        for ids in (groups[:1], ["somebody new"]):
+            p = model.predict_proba(new, groups=ids)
+            draws = model.sample_posterior(400, new, ids, 0, response=True)
+            assert np.allclose(draws.mean(axis=0), p, atol=0.04)
 
 
 def test_words_of_the_vocabulary_are_candidates(few, folder):
