@@ -58,7 +58,10 @@ class Seq2SeqNet(TokenState):
         Ridge precision of the biases that all share; "auto" estimates their variance.
     lr : float, default=1e-4
         Learning rate of the module.
-    prior_variance, estimate_variances, effects_lr, max_grad_norm, patience, ...
+    prior_variance : float, default=1.0
+        Variance of biases at the start, and of the entries of B of adapters, which is
+        not estimated: B and A come in as a product, and A has no prior.
+    estimate_variances, effects_lr, max_grad_norm, patience, ...
         As in :class:`MixedEffectsNet`. ``family``, ``likelihood``, ``rank`` and
         ``head_lr`` have no part in it.
 

@@ -55,8 +55,9 @@ class FreeTextGenerator(WrittenResponses):
     Laplace approximation of the marginal likelihood. ``fine_tune`` says what of the
     model is trained, by teacher forcing.
     ``mixed_effects="random_slopes"`` also gives each participant low-rank adapters of
-    the decoder [4]_, all of them in one table. A participant not seen in fit has
-    effects of zero.
+    the decoder [4]_, all of them in one table; their prior variance is that of
+    ``MixedEffects(prior_variance=...)`` and not estimated. A participant not seen in
+    fit has effects of zero.
 
     Parameters
     ----------
