@@ -33,8 +33,9 @@ from bead_sklearn.encoders._memory import EmbeddingMemory
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 from bead_sklearn.query._selection import select_top_k
 
-#: Share of the rows from which on a pool is scored with all rows, without a copy.
-_SHARE_IN_PLACE = 0.9
+#: Share of the rows from which on a pool is scored with all rows, without a copy, and
+#: bytes from which on a copy costs anything.
+_SHARE_IN_PLACE, _COPIED = 0.9, 2**22
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
 _START_STREAM = 1
@@ -365,6 +366,7 @@ class Rounds:
         """Whether scoring all rows is cheaper than a copy of those in the pool."""
         return (
             isinstance(self.X, np.ndarray)
+            and self.X.nbytes >= _COPIED
             and strategy.is_rowwise
             and n_pool >= _SHARE_IN_PLACE * len(self.X)
         )

@@ -28,13 +28,14 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from bead_sklearn.active_learning import ActiveLearningSearch
+from bead_sklearn.active_learning import ActiveLearningSearch, _rounds
 from bead_sklearn.query import (
     Constrained,
     DiverseUncertaintySampling,
     EntropySampling,
     MarginSampling,
     PerCost,
+    QueryStrategy,
     RandomSampling,
 )
 
@@ -73,15 +74,30 @@ def test_sklearn_compatible(estimator, check):
 
 
 class TestScoringInPlace:
-    """Pools that are nearly all rows are scored without a copy."""
+    """Large pools that are nearly all rows are scored without a copy."""
+
+    @pytest.fixture(autouse=True)
+    def small_is_large(self, monkeypatch):
+        monkeypatch.setattr(_rounds, "_COPIED", 0)
 
     @pytest.mark.parametrize("strategy", ["margin", "entropy", "vote_entropy"])
-    def test_same_queries_as_with_a_copy(self, strategy):
+    def test_same_queries_as_with_a_copy(self, strategy, monkeypatch):
         X, y = load_digits(return_X_y=True)
         X, y = X[:400] / 16.0, y[:400]
         forest = RandomForestClassifier(10, random_state=0)
         estimator = forest if strategy == "vote_entropy" else LR
+        asked = []
+        score_pool = QueryStrategy.score_pool
+
+        def watched(self, estimator, X, **known):
+            asked.append(len(X))
+            return score_pool(self, estimator, X, **known)
+
+        monkeypatch.setattr(QueryStrategy, "score_pool", watched)
         in_place = search(strategy, estimator, max_labels=60).fit(X, y)
+        # Up to 40 labels all rows are scored, then what is left.
+        assert asked[:9] == [400] * 9
+        assert asked[9:] == [400 - n for n in range(42, 60, 4)]
         copied = search(strategy, estimator, max_labels=60).fit(pd.DataFrame(X), y)
         for here, there in zip(in_place.queries_, copied.queries_, strict=True):
             np.testing.assert_array_equal(here, there)
