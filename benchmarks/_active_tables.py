@@ -111,7 +111,7 @@ def speed(records: list[Record]) -> str:
     own = {
         (r["n"], r["strategy"], r["library"]): r
         for r in records
-        if r["part"] == "speed"
+        if r["part"] == "speed" and r["n"] < 1_000_000
     }
     rows = []
     for n in sorted({key[0] for key in own}):
@@ -127,11 +127,81 @@ def speed(records: list[Record]) -> str:
     return _table([*header, "memory of ours, MB"], rows)
 
 
+def labels(records: list[Record]) -> str:
+    """Areas and labels to levels of accuracy on three small tables."""
+    own = {(r["data"], r["strategy"]): r for r in records if r["part"] == "labels"}
+    columns = {
+        "digits": ("0.9", "0.94"),
+        "wine": ("0.97",),
+        "breast_cancer": ("0.95", "0.965"),
+    }
+    header = ["strategy"]
+    for data, levels in columns.items():
+        header += [f"{data.replace('_', ' ')}: area", *(f"to {x}" for x in levels)]
+    names = list(dict.fromkeys(name for _, name in own))
+    names.sort(key=lambda name: -own["digits", name]["area"])
+    rows = []
+    for name in names:
+        cells = [f"`{name}`" if " " not in name else name]
+        for data, levels in columns.items():
+            record = own[data, name]
+            cells.append(f"{record['area']:.4f}")
+            cells += [f"{record[f'labels_to_{x}']:.0f}" for x in levels]
+        rows.append(cells)
+    return _table(header, rows)
+
+
+def refits(records: list[Record]) -> str:
+    """Expected error reduction beside refits."""
+    rows = [
+        [
+            str(int(r["labels"])),
+            f"{r['ours_ms']:.1f}",
+            f"{r['tight_ms']:.0f}",
+            f"{r['default_ms']:.0f}",
+            f"{r['correlation']:.3f}",
+            f"{r['default_correlation']:.3f}",
+        ]
+        for r in records
+        if r["part"] == "refits"
+    ]
+    header = [
+        "labels",
+        "ours, ms per candidate",
+        "refits, tolerance 1e-8",
+        "refits, 1e-4",
+        "rank correlation with the first refits: ours",
+        "second refits",
+    ]
+    return _table(header, rows)
+
+
+def rounds(records: list[Record]) -> str:
+    """CPU seconds of whole loops."""
+    rows = [
+        [
+            r["kind"],
+            r["way"],
+            str(r["rounds"]),
+            f"{r['cpu_s']:.1f}",
+            f"{r['fits_s']:.1f}",
+            f"{r['shared']:.0%}",
+        ]
+        for r in records
+        if r["part"] == "rounds"
+    ]
+    header = ["pool of", "way", "rounds", "CPU s", "of these in fits", "same rows"]
+    return _table(header, rows)
+
+
 TABLES: dict[str, Callable[[list[Record]], str]] = {
     "PAIRS": pairs,
     "ESTIMATED": estimated,
     "STUDIES": studies,
+    "LABELS": labels,
     "OTHERS": others,
+    "REFITS": refits,
+    "ROUNDS": rounds,
     "SPEED": speed,
 }
 

@@ -7,6 +7,8 @@
     rounds  fifty rounds on 100,000 rows against a plain loop that refits
     studies real judgments: scores for known and new participants, by judgment and item
     speed   CPU seconds and memory of one batch, with peers and plain numpy
+    refits  expected error reduction against fits with every possible label
+    memory  of one batch of 1,000,000 rows
 
 Peers (modAL, scikit-activeml) run in the same process on the same data where they are
 installed, and are left out where they are not.
@@ -211,6 +213,32 @@ def report_rounds(
             write(record)
 
 
+def report_refits(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Expected error reduction beside fits with every possible label."""
+    import _refits
+
+    for record in _refits.measure(quick):
+        write(record)
+
+
+def report_memory(
+    quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Memory of one batch of a large pool, each in a process of its own."""
+    for name in only or (
+        "entropy",
+        "margin",
+        "badge",
+        "k_center",
+        "ranked_batch",
+        "uncertainty_herding",
+        "diverse_uncertainty",
+    ):
+        _run_alone("ours", name, 100_000 if quick else 1_000_000, write)
+
+
 def report_speed(
     quick: bool, only: list[str], write: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -228,23 +256,29 @@ def report_speed(
         "typiclust": ("ours",),
         "bald": ("ours",),
     }
-    script = str(Path(__file__).with_name("_query_speed.py"))
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     for n in (5_000,) if quick else (20_000, 100_000):
         for name in only or timed:
             for library in timed[name]:
-                made = subprocess.run(
-                    [sys.executable, script, library, name, str(n)],
-                    capture_output=True,
-                    text=True,
-                    env={**os.environ, **threads},
-                    check=False,
-                )
-                if made.returncode == 0:
-                    write(json.loads(made.stdout.splitlines()[-1]))
-                else:
-                    reason = made.stderr.strip().splitlines()[-1:]
-                    print(f"{library} {name} n={n} left out: {reason}", flush=True)
+                _run_alone(library, name, n, write)
+
+
+def _run_alone(
+    library: str, name: str, n: int, write: Callable[[dict[str, Any]], None]
+) -> None:
+    script = str(Path(__file__).with_name("_query_speed.py"))
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    made = subprocess.run(
+        [sys.executable, script, library, name, str(n)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **threads},
+        check=False,
+    )
+    if made.returncode == 0:
+        write(json.loads(made.stdout.splitlines()[-1]))
+    else:
+        reason = made.stderr.strip().splitlines()[-1:]
+        print(f"{library} {name} n={n} left out: {reason}", flush=True)
 
 
 PARTS = {
@@ -254,6 +288,8 @@ PARTS = {
     "studies": report_studies,
     "others": report_others,
     "rounds": report_rounds,
+    "refits": report_refits,
+    "memory": report_memory,
     "speed": report_speed,
 }
 

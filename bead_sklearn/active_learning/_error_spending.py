@@ -13,8 +13,9 @@ Floats = NDArray[np.float64]
 def share_spent(n_labels: int, n_first: int) -> float:
     """Return the share of the level that may be spent up to a look.
 
-    A half at the first look, and the more the more labels there are, however many
-    batches they came in; never all of it, since there may always be another look.
+    A fifth at the first look, where a model seldom passes, and the more the more labels
+    there are, however many batches they came in; never all of it, since there may
+    always be another look.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def share_spent(n_labels: int, n_first: int) -> float:
     n_first : int
         Labels at the first look.
     """
-    return n_labels / (n_labels + n_first)
+    return n_labels / (n_labels + 4 * n_first)
 
 
 def lower_bound(

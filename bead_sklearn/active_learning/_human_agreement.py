@@ -52,8 +52,8 @@ class HumanAgreement(StoppingRule):
 
     The same items are looked at again and again. ``alpha`` is the probability to stop,
     in any round of the search, with a model that is worse than people by more than the
-    threshold. It is spent as labels arrive [1]_: a half at the first look, of
-    :math:`n_1` labels, and :math:`\alpha\, n / (n + n_1)` up to n labels, in however
+    threshold. It is spent as labels arrive [1]_: a fifth at the first look, of
+    :math:`n_1` labels, and :math:`\alpha\, n / (n + 4 n_1)` up to n labels, in however
     many batches. What successive looks have in common costs nothing, since they
     share their bootstrap samples: a look may err in those samples only in which no look
     before did. Models that hardly change are tested at nearly the whole level.

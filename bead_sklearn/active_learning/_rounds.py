@@ -33,6 +33,9 @@ from bead_sklearn.encoders._memory import EmbeddingMemory
 from bead_sklearn.exceptions import SeparationWarning, SingularFitWarning
 from bead_sklearn.query._selection import select_top_k
 
+#: Share of the rows from which on a pool is scored with all rows, without a copy, and
+#: bytes from which on a copy costs anything.
+_SHARE_IN_PLACE, _COPIED = 0.9, 2**22
 _QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 # Streams of a run's seed, so that no two draws share their numbers.
 _START_STREAM = 1
@@ -329,20 +332,27 @@ class Rounds:
     def utilities(self) -> NDArray[np.float64]:
         """Score the pool (`LabelLedger.pool`) and note the quantiles in the record."""
         pool, rows = self.ledger.pool, self.ledger.indices
-        params = _check_method_params(self.X, self.query_params, indices=pool)
-        if "groups" in params:
+        params: dict[str, Any] = {}
+        if "groups" in self.query_params:
             params["groups_labeled"] = _check_method_params(
                 self.X, {"groups": self.query_params["groups"]}, indices=rows
             )["groups"]
         started = perf_counter()
         strategy = seeded(self.strategy, self.seed, len(rows))
-        self._scored = strategy.score_pool(
-            self.fitted,
-            _safe_indexing(self.X, pool),
-            X_labeled=_safe_indexing(self.X, rows),
-            y_labeled=self.ledger.labels,
+        known = {
+            "X_labeled": _safe_indexing(self.X, rows),
+            "y_labeled": self.ledger.labels,
             **params,
-        )
+        }
+        if self._scores_every_row(strategy, len(pool)):
+            params = _check_method_params(self.X, self.query_params)
+            every = strategy.score_pool(self.fitted, self.X, **known, **params)
+            self._scored = strategy.scored(every.utilities[pool])
+        else:
+            params = _check_method_params(self.X, self.query_params, indices=pool)
+            self._scored = strategy.score_pool(
+                self.fitted, _safe_indexing(self.X, pool), **known, **params
+            )
         utilities = self._scored.utilities
         record = self.records[-1]
         record["query_time"] = perf_counter() - started
@@ -351,6 +361,15 @@ class Rounds:
         ):
             record[f"utility_{name}"] = float(value)
         return utilities
+
+    def _scores_every_row(self, strategy: Any, n_pool: int) -> bool:
+        """Whether scoring all rows is cheaper than a copy of those in the pool."""
+        return (
+            isinstance(self.X, np.ndarray)
+            and self.X.nbytes >= _COPIED
+            and strategy.is_rowwise
+            and n_pool >= _SHARE_IN_PLACE * len(self.X)
+        )
 
     def limit_reached(self) -> str | None:
         """Name of the hard limit that ends the run, if one does."""

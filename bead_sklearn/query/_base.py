@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from bead_sklearn._sklearn import _num_samples, _safe_indexing
 from bead_sklearn.model_selection._groups import ScoreRequestMixin
 from bead_sklearn.query._capabilities import Capabilities, check_capabilities
-from bead_sklearn.query._scored import ScoredPool
+from bead_sklearn.query._scored import ScoredPool, inverse_order
 from bead_sklearn.query._selection import (
     check_batch_size,
     check_utilities,
@@ -188,7 +188,22 @@ class QueryStrategy(ScoreRequestMixin, BaseEstimator, ABC):
             y_labeled=y_labeled,
             groups_labeled=groups_labeled,
         )
-        utilities = self._checked(utilities, X)
+        return self.scored(self._checked(utilities, X))
+
+    @property
+    def is_rowwise(self) -> bool:
+        """Whether a row may be scored with others that are not in the pool."""
+        as_here = type(self)._score_pool is QueryStrategy._score_pool
+        return as_here and self.capabilities.rowwise
+
+    def scored(self, utilities: NDArray[np.float64]) -> ScoredPool:
+        """Return a pool whose batches are what `select` takes of its utilities.
+
+        Parameters
+        ----------
+        utilities : ndarray of shape (n_pool,)
+            A number for every row.
+        """
         return ScoredPool(utilities, _ByUtility(self, utilities))
 
     def _checked(self, utilities: ArrayLike, X: Any) -> NDArray[np.float64]:
@@ -274,7 +289,7 @@ class _ByUtility:
     def __call__(self, n: int, priority: NDArray[np.intp] | None) -> NDArray[np.intp]:
         if priority is None:
             return self.strategy.select(self.utilities, n)
-        order = np.argsort(priority)
+        order = inverse_order(priority)
         return order[self.strategy.select(self.utilities[order], n)]
 
 

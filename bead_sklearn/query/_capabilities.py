@@ -47,6 +47,9 @@ class Capabilities:
         Whether it draws at random.
     nested_batches : bool
         Whether the first k rows of a batch are the batch of k.
+    rowwise : bool
+        Whether the utility of a row does not depend on what else is in the pool, and
+        batches are the rows of the highest utilities.
     """
 
     needs: str | None = None
@@ -56,6 +59,7 @@ class Capabilities:
     batch_aware: bool = False
     is_random: bool = False
     nested_batches: bool = True
+    rowwise: bool = False
 
 
 def returns_std(estimator: Any) -> bool:

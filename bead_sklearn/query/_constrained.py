@@ -81,6 +81,7 @@ class Constrained(QueryStrategy):
     @property
     def capabilities(self) -> Capabilities:
         """What the strategy needs of an estimator."""
+        self._validate_params()
         return self.strategy.capabilities
 
     def _score_pool(

@@ -56,6 +56,7 @@ class PerCost(QueryStrategy):
     @property
     def capabilities(self) -> Capabilities:
         """What the strategy needs of an estimator."""
+        self._validate_params()
         inner = self.strategy.capabilities
         return Capabilities(
             needs=inner.needs,

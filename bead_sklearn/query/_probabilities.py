@@ -60,9 +60,8 @@ def _check_rows(values: Any, *, normalized: bool) -> NDArray[np.float64]:
             f"{array.shape}."
         )
     # Written so that NaN fails the comparison.
-    if array.size and not (
-        array.min() >= -_TOLERANCE and array.max() <= 1.0 + _TOLERANCE
-    ):
+    low, high = (array.min(), array.max()) if array.size else (0.0, 1.0)
+    if not (low >= -_TOLERANCE and high <= 1.0 + _TOLERANCE):
         inside = (array >= -_TOLERANCE) & (array <= 1.0 + _TOLERANCE)
         row = int(np.flatnonzero(~inside.all(axis=1))[0])
         raise ValueError(
@@ -70,14 +69,14 @@ def _check_rows(values: Any, *, normalized: bool) -> NDArray[np.float64]:
             f"{array[row].tolist()} in row {row}."
         )
     if normalized:
-        total = array.sum(axis=1)
+        total = array @ np.ones(array.shape[1])
         wrong = np.flatnonzero(np.abs(total - 1.0) > _TOLERANCE)
         if len(wrong):
             raise ValueError(
                 f"probabilities must sum to 1 in every row, got {total[wrong[0]]:g} in "
                 f"row {wrong[0]}. For separate yes/no labels pass multi_label=True."
             )
-    if array.size and (array.min() < 0.0 or array.max() > 1.0):
+    if low < 0.0 or high > 1.0:
         return np.clip(array, 0.0, 1.0)
     return array
 

@@ -29,7 +29,7 @@ class CommitteeStrategy(QueryStrategy):
     """
 
     _capabilities: ClassVar[Capabilities] = Capabilities(
-        needs="committee", regressors=False
+        needs="committee", regressors=False, rowwise=True
     )
 
     def compute_scores(

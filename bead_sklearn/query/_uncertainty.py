@@ -25,7 +25,7 @@ class UncertaintyStrategy(QueryStrategy):
     """
 
     _capabilities: ClassVar[Capabilities] = Capabilities(
-        needs="predict_proba", regressors=False
+        needs="predict_proba", regressors=False, rowwise=True
     )
 
     def compute_scores(

@@ -63,6 +63,23 @@ class TestStabilizingPredictions:
         np.testing.assert_allclose(found[1:-1], expected[:-1])
         assert np.isnan(found[0])
 
+    def test_disagreement_per_labels(self):
+        """Ten labels at .99 are forty at .98: disagreement grows with their root."""
+        rule = StabilizingPredictions(0.985, window=1, per=10)
+        for apart, agreement in ((10, 0.984), (40, 0.969), (90, 0.954)):
+            past = state([10, 10 + apart], prediction_agreement=[np.nan, agreement])
+            assert not rule(past)
+            past = state(
+                [10, 10 + apart], prediction_agreement=[np.nan, agreement + 0.002]
+            )
+            assert rule(past)
+        assert not StabilizingPredictions(0.985, window=1)(past)
+        large, small = (
+            fit(StabilizingPredictions(0.99, per=per), batch_size=20, n_initial=20)
+            for per in (None, 5)
+        )
+        assert small.labeled_.sum() <= large.labeled_.sum()
+
     def test_held_out_rows_are_not_read(self):
         seen = []
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -27,8 +28,16 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from bead_sklearn.active_learning import ActiveLearningSearch
-from bead_sklearn.query import EntropySampling, MarginSampling, RandomSampling
+from bead_sklearn.active_learning import ActiveLearningSearch, _rounds
+from bead_sklearn.query import (
+    Constrained,
+    DiverseUncertaintySampling,
+    EntropySampling,
+    MarginSampling,
+    PerCost,
+    QueryStrategy,
+    RandomSampling,
+)
 
 X, Y = load_iris(return_X_y=True)
 LR = LogisticRegression(max_iter=1000)
@@ -62,6 +71,57 @@ def search(strategy="margin", estimator=LR, **params):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_sklearn_compatible(estimator, check):
     check(estimator)
+
+
+class TestScoringInPlace:
+    """Large pools that are nearly all rows are scored without a copy."""
+
+    @pytest.fixture(autouse=True)
+    def small_is_large(self, monkeypatch):
+        monkeypatch.setattr(_rounds, "_COPIED", 0)
+
+    @pytest.mark.parametrize("strategy", ["margin", "entropy", "vote_entropy"])
+    def test_same_queries_as_with_a_copy(self, strategy, monkeypatch):
+        X, y = load_digits(return_X_y=True)
+        X, y = X[:400] / 16.0, y[:400]
+        forest = RandomForestClassifier(10, random_state=0)
+        estimator = forest if strategy == "vote_entropy" else LR
+        asked = []
+        score_pool = QueryStrategy.score_pool
+
+        def watched(self, estimator, X, **known):
+            asked.append(len(X))
+            return score_pool(self, estimator, X, **known)
+
+        monkeypatch.setattr(QueryStrategy, "score_pool", watched)
+        in_place = search(strategy, estimator, max_labels=60).fit(X, y)
+        # Up to 40 labels all rows are scored, then what is left.
+        assert asked[:9] == [400] * 9
+        assert asked[9:] == [400 - n for n in range(42, 60, 4)]
+        copied = search(strategy, estimator, max_labels=60).fit(pd.DataFrame(X), y)
+        for here, there in zip(in_place.queries_, copied.queries_, strict=True):
+            np.testing.assert_array_equal(here, there)
+        for name in ("utility_min", "utility_median", "utility_max"):
+            np.testing.assert_allclose(in_place.history_[name], copied.history_[name])
+
+    def test_who_may_be_scored_with_others(self):
+        assert MarginSampling().is_rowwise
+        assert not Constrained(MarginSampling(), max_per_group=1).is_rowwise
+        assert not PerCost(MarginSampling(), cost=0).is_rowwise
+        assert not RandomSampling().is_rowwise
+        assert not DiverseUncertaintySampling().is_rowwise
+
+    def test_quotas_hold(self):
+        rng = np.random.RandomState(0)
+        X = rng.normal(size=(300, 3))
+        y, groups = X[:, 0] > 0, np.arange(300) % 12
+        found = search(
+            Constrained(MarginSampling(), max_per_group=2), batch_size=6
+        ).fit(X, y, groups=groups)
+        asked = np.concatenate(found.queries_)
+        known = np.bincount(groups[found.initial_], minlength=12)
+        total = known + np.bincount(groups[asked], minlength=12)
+        assert (total <= np.maximum(known, 2)).all()
 
 
 class TestLoop:

@@ -128,6 +128,7 @@ def test_ranks_are_mean_ranks():
         "ranked_batch",
         "expected_gradient_length",
         "uncertainty_herding",
+        "diverse_uncertainty",
     ],
 )
 def test_memory_grows_by_a_tenth_of_the_pool_at_most(name):
