@@ -126,6 +126,7 @@ class HumanAgreement(StoppingRule):
     }
 
     columns = ("people_agreement", "model_agreement", "model_agreement_bound")
+    is_single = True
 
     def __init__(
         self,

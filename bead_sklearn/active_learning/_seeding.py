@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from bead_sklearn.query import get_query_strategy
+
 _MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -44,6 +46,7 @@ def seeded(strategy: Any, run_seed: int, n_labels: int) -> Any:
         every ``random_state`` (of the strategy or nested in it) is an int mixed from
         its value, the run and the round.
     """
+    strategy = _with_objects(strategy)
     names = sorted(
         name
         for name in strategy.get_params(deep=True)
@@ -57,6 +60,16 @@ def seeded(strategy: Any, run_seed: int, n_labels: int) -> Any:
         for position, name in enumerate(names)
     }
     return clone(strategy).set_params(**seeds)
+
+
+def _with_objects(strategy: Any) -> Any:
+    """Put strategies in the place of their names, inside other strategies too."""
+    named = {
+        name: get_query_strategy(value)
+        for name, value in strategy.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "strategy" and isinstance(value, str)
+    }
+    return clone(strategy).set_params(**named) if named else strategy
 
 
 def _as_entropy(random_state: Any) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
@@ -84,6 +84,9 @@ class StoppingRule(BaseEstimator, ABC):
 
     #: Columns of the history that `record` fills.
     columns: tuple[str, ...] = ()
+    #: Whether what `record` measures depends on parameters, so that there can be one
+    #: rule of the kind only.
+    is_single: ClassVar[bool] = False
 
     def record(self, state: SearchState) -> dict[str, float]:
         """Measure what the rule has to remember of this round.
@@ -312,7 +315,24 @@ def as_rules(stopping: Rule | Sequence[Rule] | None) -> list[Rule]:
                 "The 'stopping' parameter must be a rule, a list of rules or None. Got "
                 f"{rule!r} instead."
             )
+    single = [rule for rule in _each(rules) if getattr(rule, "is_single", False)]
+    kinds = [type(rule).__name__ for rule in single]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ValueError(
+                f"The 'stopping' parameter has {kinds.count(kind)} rules {kind}, which "
+                "would fill the same columns of the history. Use one."
+            )
     return rules
+
+
+def _each(rules: Sequence[Rule]) -> Iterator[Rule]:
+    """Yield rules, those inside others too."""
+    for rule in rules:
+        if isinstance(rule, _Composite) and isinstance(rule.rules, list | tuple):
+            yield from _each(rule.rules)
+        else:
+            yield rule
 
 
 def rule_name(rule: Rule) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from bead_sklearn.model_selection._groups import groups_kwargs
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._columns import row_values
+from bead_sklearn.query._registry import get_query_strategy
 from bead_sklearn.query._scored import ScoredPool
 
 Ints = NDArray[np.intp]
@@ -28,8 +30,8 @@ class Constrained(QueryStrategy):
 
     Parameters
     ----------
-    strategy : QueryStrategy
-        Chooses among the rows that are left.
+    strategy : str, QueryStrategy or callable
+        Chooses among the rows that are left; see `get_query_strategy`.
     max_per_group : int, default=None
         Most labels of a participant (``groups``), those known included. None: no
         limit.
@@ -56,7 +58,7 @@ class Constrained(QueryStrategy):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "strategy": [QueryStrategy],
+        "strategy": [str, QueryStrategy, callable],
         "max_per_group": [Interval(Integral, 1, None, closed="left"), None],
         "max_per_item": [Interval(Integral, 1, None, closed="left"), None],
         "item": [str, int, callable, None],
@@ -65,7 +67,7 @@ class Constrained(QueryStrategy):
 
     def __init__(
         self,
-        strategy: QueryStrategy,
+        strategy: str | Callable[..., Any],
         *,
         max_per_group: int | None = None,
         max_per_item: int | None = None,
@@ -82,7 +84,7 @@ class Constrained(QueryStrategy):
     def capabilities(self) -> Capabilities:
         """What the strategy needs of an estimator."""
         self._validate_params()
-        return self.strategy.capabilities
+        return get_query_strategy(self.strategy).capabilities
 
     def _score_pool(
         self,
@@ -118,6 +120,7 @@ class Constrained(QueryStrategy):
         allowed = np.ones(n, dtype=bool)
         for quota in quotas:
             allowed &= quota.left[quota.codes] > 0
+        strategy = get_query_strategy(self.strategy)
         parts = [np.flatnonzero(allowed)]
         counts = np.zeros(1)
         if self.balance and n:
@@ -132,7 +135,7 @@ class Constrained(QueryStrategy):
         for rows in parts:
             scored = None
             if len(rows):
-                scored = self.strategy.score_pool(
+                scored = strategy.score_pool(
                     estimator,
                     _safe_indexing(X, rows),
                     groups=None if groups is None else _safe_indexing(groups, rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from bead_sklearn.query._base import QueryStrategy
 from bead_sklearn.query._capabilities import Capabilities
 from bead_sklearn.query._columns import row_values
+from bead_sklearn.query._registry import get_query_strategy
 
 
 class PerCost(QueryStrategy):
@@ -23,8 +25,8 @@ class PerCost(QueryStrategy):
 
     Parameters
     ----------
-    strategy : QueryStrategy
-        Gives the utilities.
+    strategy : str, QueryStrategy or callable
+        Gives the utilities; see `get_query_strategy`.
     cost : str, int or callable
         Cost of each label, positive: a column of X by name or position, or a function
         of the rows, for instance of the number of words.
@@ -45,11 +47,11 @@ class PerCost(QueryStrategy):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "strategy": [QueryStrategy],
+        "strategy": [str, QueryStrategy, callable],
         "cost": [str, int, callable],
     }
 
-    def __init__(self, strategy: QueryStrategy, *, cost: Any) -> None:
+    def __init__(self, strategy: str | Callable[..., Any], *, cost: Any) -> None:
         self.strategy = strategy
         self.cost = cost
 
@@ -57,7 +59,7 @@ class PerCost(QueryStrategy):
     def capabilities(self) -> Capabilities:
         """What the strategy needs of an estimator."""
         self._validate_params()
-        inner = self.strategy.capabilities
+        inner = get_query_strategy(self.strategy).capabilities
         return Capabilities(
             needs=inner.needs,
             classifiers=inner.classifiers,
@@ -67,7 +69,9 @@ class PerCost(QueryStrategy):
         )
 
     def _utilities(self, estimator: Any, X: Any, **context: Any) -> ArrayLike:
-        utilities = np.asarray(self.strategy(estimator, X, **context))
+        utilities = np.asarray(
+            get_query_strategy(self.strategy)(estimator, X, **context)
+        )
         cost = row_values(X, self.cost, "cost").astype(np.float64)
         wrong = np.flatnonzero(~(cost > 0))
         if len(wrong):

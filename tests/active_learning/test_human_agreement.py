@@ -306,3 +306,14 @@ def test_bad_input():
         bound([1, 2], [[1, 2], [1, 2]], metric="cohen_kappa", level="ordinal")
     with pytest.raises(ValueError, match="metric"):
         bound([1, 2], [[1, 2], [1, 2]], metric="alpha")
+
+
+def test_a_search_has_one_such_rule():
+    X = np.arange(40.0)[:, None]
+    y = (X[:, 0] > 19).astype(int)
+    rule = HumanAgreement(X=X, ratings=np.tile(y, (2, 1)))
+    other = HumanAgreement(X=X, ratings=np.tile(y, (2, 1)), alpha=0.01)
+    search = ActiveLearningSearch(LogisticRegression(), stopping=[rule, other])
+    for stopping in ([rule, other], rule | other, [rule & other]):
+        with pytest.raises(ValueError, match="has 2 rules HumanAgreement"):
+            search.set_params(stopping=stopping).fit(X, y)

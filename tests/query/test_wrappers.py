@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from bead_sklearn.active_learning import ActiveLearningSearch
 from bead_sklearn.query import (
     Constrained,
     EntropySampling,
@@ -17,6 +18,7 @@ from bead_sklearn.query import (
     PerCost,
     RandomSampling,
     UncertaintyHerding,
+    get_query_strategy,
 )
 
 
@@ -146,6 +148,39 @@ def test_negative_utilities_prefer_cheap_rows(data):
     assert len(worse)
     doubled = PerCost(inner, cost=lambda rows: np.full(150, 2.0))(model, X, **given)
     np.testing.assert_allclose(doubled[worse], 2 * utilities[worse])
+
+
+@pytest.mark.parametrize("name", ["entropy", "k_center"])
+def test_names_stand_for_strategies(name, data):
+    X, _, model = data
+    cost = np.linspace(1, 10, 150)
+    chosen = [
+        Constrained(strategy, max_per_item=2, item=0).score_pool(model, X).select(9)
+        for strategy in (name, get_query_strategy(name))
+    ]
+    np.testing.assert_array_equal(*chosen)
+    utilities = PerCost(name, cost=lambda rows: cost)(model, X)
+    expected = PerCost(get_query_strategy(name), cost=lambda rows: cost)(model, X)
+    np.testing.assert_array_equal(utilities, expected)
+
+
+def test_named_strategies_draw_by_the_seed_of_the_search(data):
+    X, y, _ = data
+    strategy = Constrained("random", max_per_item=20, item=0)
+    searches = [
+        ActiveLearningSearch(
+            LogisticRegression(max_iter=500), strategy, max_labels=40, random_state=seed
+        ).fit(X, y)
+        for seed in (0, 0, 1)
+    ]
+    first, again, other = (np.concatenate(s.queries_).tolist() for s in searches)
+    assert first == again != other
+
+
+def test_an_unknown_name_is_an_error(data):
+    X, _, model = data
+    with pytest.raises(ValueError, match="Unknown query strategy 'luck'"):
+        Constrained("luck")(model, X)
 
 
 def test_parameters_are_nested():
