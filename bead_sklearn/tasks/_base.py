@@ -64,20 +64,17 @@ from bead_sklearn.tasks._priors import (
     warn_if_all_levels_are_new,
 )
 from bead_sklearn.tasks._reml import wants_reml
-from bead_sklearn.tasks._rows import Rows, read_ids
+from bead_sklearn.tasks._rows import Rows, check_ids_given, read_ids
 from bead_sklearn.tasks._separation import (
     raise_if_separated,
     warn_if_levels_separate,
     warn_if_separated,
 )
 from bead_sklearn.tasks._variance_warnings import held_factors, warn_about_fit
-from bead_sklearn.tasks._warm import EarlierSolution
-
-#: Modes that make no sense without grouping factors.
-_NEED_IDS = ("random_intercepts", "random_slopes")
+from bead_sklearn.tasks._warm import EarlierSolution, WarmStart
 
 
-class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
+class MixedModel(MixedModelInference, LinearPredictor, WarmStart, BaseEstimator):
     """Base of the task models: a linear predictor with random effects.
 
     Subclasses name the responses they take (``_response``), encode ``y`` and turn the
@@ -173,6 +170,8 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
             If ids or texts are missing, lengths differ, y cannot be encoded, or a
             formula names what is not there.
         """
+        if self._fit_otherwise(X, y, groups, sample_weight):
+            return self
         earlier = self._earlier_solution()
         mixed_effects = resolve_mixed_effects(self.mixed_effects)
         self._check_parameters()
@@ -187,7 +186,7 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
         check_consistent_length(range(n), y)
         given_ids = read_ids(groups, n)
         ids = {**judgments.factors, **given_ids}
-        _check_ids_given(mixed_effects, ids)
+        check_ids_given(mixed_effects, ids)
         rows: Rows | None = self.__dict__.pop("_given_rows", None)
         if rows is None:
             rows = self._encode_rows(judgments, ids, y, sample_weight)
@@ -285,6 +284,11 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
             warn_if_levels_separate(family, self.variance_components_)
         return self
 
+    def _fit_otherwise(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> bool:
+        """Fit a model without a linear predictor; return whether it is one."""
+        del X, y, groups, sample_weight
+        return False
+
     def _tune(self, rows: Rows, given: tuple[Any, Any, Any, Any]) -> tuple[Any, Rows]:
         """Return the tuned encoder, and the rows as they are with it.
 
@@ -360,21 +364,6 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
     def _output_names(self) -> tuple[str, ...]:
         """Name the linear predictors of a row."""
         return ()
-
-    def _begin_at(self, fitted: MixedModel) -> None:
-        """Let the next fit begin at the solution of another estimator."""
-        self._handed_on = fitted._end
-
-    def _earlier_solution(self) -> EarlierSolution | None:
-        """Where the fit begins; a solution handed on serves once."""
-        handed_on: EarlierSolution | None = self.__dict__.pop("_handed_on", None)
-        if handed_on is None and self.warm_start:
-            return getattr(self, "_end", None)
-        return handed_on
-
-    def _target_labels(self) -> list[Any]:
-        """Return what the codes of the target stand for; empty for numbers."""
-        return []
 
     def _make_reader(self, mixed_effects: MixedEffects, groups: Any) -> InputReader:
         """Columns of X that the formula names as factors are ids, not features."""
@@ -521,26 +510,3 @@ class MixedModel(MixedModelInference, LinearPredictor, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.string = True
         return tags
-
-
-def row_ids(ids: Any, n_rows: int) -> np.ndarray:
-    """Return names of rows for a table, their positions by default."""
-    if ids is None:
-        return np.arange(n_rows)
-    names = np.asarray(ids)
-    if names.shape != (n_rows,):
-        raise ValueError(
-            f"ids must name each of the {n_rows} rows. Got shape {names.shape}."
-        )
-    return names
-
-
-def _check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) -> None:
-    """Raise if effects were asked for without ids."""
-    if mixed_effects.formula is None and not ids and mixed_effects.mode in _NEED_IDS:
-        raise ValueError(
-            f"mixed_effects={mixed_effects.mode!r} needs participant ids. Pass them "
-            "as fit(X, y, groups=participant_ids), or name a column of X in a "
-            "formula such as mixed_effects='(1 | participant)'. Under metadata "
-            "routing pass params={'groups': participant_ids}."
-        )

@@ -11,9 +11,9 @@ from scipy.stats import qmc
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn.tasks._answers import by_row, check_candidates
-from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._candidate_utilities import CandidateUtilities, softmax, times
 from bead_sklearn.tasks._questions import Asked
+from bead_sklearn.tasks._rows import row_ids
 
 #: Logarithm of half the number of points that average over coefficients.
 _SOBOL_LOG2 = 3

@@ -12,8 +12,8 @@ from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from bead_sklearn._frames import make_frame
 from bead_sklearn.inputs import check_target_present
-from bead_sklearn.tasks._base import MixedModel, row_ids
-from bead_sklearn.tasks._rows import Rows
+from bead_sklearn.tasks._base import MixedModel
+from bead_sklearn.tasks._rows import Rows, row_ids
 
 
 class MixedModelClassifier(ClassifierMixin, MixedModel):

@@ -15,11 +15,10 @@ from sklearn.utils.validation import check_array
 from bead_sklearn._frames import make_frame
 from bead_sklearn.families import Family, IndependentOutputs, get_family
 from bead_sklearn.inputs import Judgments, check_target_present
-from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._classifier import MixedModelClassifier
 from bead_sklearn.tasks._docs import fill_docs
 from bead_sklearn.tasks._fine_tuning import FINE_TUNING
-from bead_sklearn.tasks._rows import Rows
+from bead_sklearn.tasks._rows import Rows, row_ids
 
 
 @fill_docs

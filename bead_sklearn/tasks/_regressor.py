@@ -16,8 +16,8 @@ from sklearn.utils.validation import (
 from bead_sklearn._frames import make_frame
 from bead_sklearn.families import ContinuousFamily, Family
 from bead_sklearn.inputs import Judgments, check_target_present
-from bead_sklearn.tasks._base import MixedModel, row_ids
-from bead_sklearn.tasks._rows import Rows
+from bead_sklearn.tasks._base import MixedModel
+from bead_sklearn.tasks._rows import Rows, row_ids
 
 #: Probabilities at the ends of a 95 % interval.
 _INTERVAL = (0.025, 0.975)

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from bead_sklearn.effects import MixedEffects
 from bead_sklearn.families import Family
 from bead_sklearn.inputs import Judgments, read_groups
+
+#: Modes that make no sense without grouping factors.
+_NEED_IDS = ("random_intercepts", "random_slopes")
 
 
 @dataclass(frozen=True)
@@ -102,3 +106,26 @@ class AlternativeRows(Rows):
 def read_ids(groups: Any, n_rows: int) -> dict[str, np.ndarray]:
     """Return ids passed as ``groups``, by factor name."""
     return {} if groups is None else read_groups(groups, n_rows)
+
+
+def row_ids(ids: Any, n_rows: int) -> np.ndarray:
+    """Return names of rows for a table, their positions by default."""
+    if ids is None:
+        return np.arange(n_rows)
+    names = np.asarray(ids)
+    if names.shape != (n_rows,):
+        raise ValueError(
+            f"ids must name each of the {n_rows} rows. Got shape {names.shape}."
+        )
+    return names
+
+
+def check_ids_given(mixed_effects: MixedEffects, ids: dict[str, np.ndarray]) -> None:
+    """Raise if effects were asked for without ids."""
+    if mixed_effects.formula is None and not ids and mixed_effects.mode in _NEED_IDS:
+        raise ValueError(
+            f"mixed_effects={mixed_effects.mode!r} needs participant ids. Pass them "
+            "as fit(X, y, groups=participant_ids), or name a column of X in a "
+            "formula such as mixed_effects='(1 | participant)'. Under metadata "
+            "routing pass params={'groups': participant_ids}."
+        )

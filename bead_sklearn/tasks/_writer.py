@@ -15,10 +15,9 @@ from bead_sklearn.effects import GROUPS, MixedEffects, resolve_mixed_effects
 from bead_sklearn.encoders._transformer import _device_name
 from bead_sklearn.inputs import DistinctText, Judgments, match_levels
 from bead_sklearn.inspection import VarianceComponents
-from bead_sklearn.tasks._base import _check_ids_given
 from bead_sklearn.tasks._contexts import distinct_texts
 from bead_sklearn.tasks._nets import Tuning
-from bead_sklearn.tasks._rows import read_ids
+from bead_sklearn.tasks._rows import check_ids_given, read_ids
 
 if TYPE_CHECKING:
     from bead_sklearn.nn import ResponseModel, Seq2SeqNet
@@ -194,7 +193,7 @@ def fit_writer(
     check_consistent_length(range(n), y)
     given = read_ids(groups, n)
     ids = {**judgments.factors, **given}
-    _check_ids_given(mixed_effects, ids)
+    check_ids_given(mixed_effects, ids)
     if not judgments.texts:
         raise ValueError(
             f"{type(model).__name__} needs a column of text in X: what was shown. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -13,13 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from bead_sklearn._frames import make_frame
-from bead_sklearn._sklearn import _fit_context
 from bead_sklearn.exceptions import SingularFitWarning
 from bead_sklearn.inputs import encode_levels
-from bead_sklearn.tasks._base import row_ids
 from bead_sklearn.tasks._candidates import CandidateClassifier
 from bead_sklearn.tasks._inference import check_count, check_temperature
-from bead_sklearn.tasks._rows import read_ids
+from bead_sklearn.tasks._rows import read_ids, row_ids
 from bead_sklearn.tasks._writer import Writer, check_mode, fit_writer
 
 if TYPE_CHECKING:
@@ -66,41 +64,12 @@ class WrittenResponses(CandidateClassifier):
     generation: Any
     _writer: Writer | None = None
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None
-    ) -> Self:
-        """Fit the model to responses.
-
-        Parameters
-        ----------
-        X : list of str, DataFrame or list of dict
-            What was shown, one row per response. Columns named as grouping factors
-            in the formula are ids.
-        y : array-like of str of shape (n_samples,)
-            The responses.
-        groups : array-like of shape (n_samples,) or DataFrame, default=None
-            Who responded.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How many times each response counts.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If ids or texts are missing, a response is empty, lengths differ, or a
-            parameter would have no effect.
-        OSError
-            If ``generator`` names no model that is here or on the hub.
-        """
+    def _fit_otherwise(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> bool:
+        """Fit a generator, if there is one."""
         check_mode(self)
         self._writer = None
         if self.generator is None:
-            return super().fit(X, y, groups=groups, sample_weight=sample_weight)
+            return False
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
@@ -117,9 +86,9 @@ class WrittenResponses(CandidateClassifier):
                 "variance 0. The responses give no evidence that participants prefer "
                 "different words; mixed_effects='fixed' fits as well.",
                 SingularFitWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return self
+        return True
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._writer is not None or super().__sklearn_is_fitted__()

@@ -496,3 +496,13 @@ def test_real_answers(task, shared):
         logs = model.log_proba_of(X.iloc[test], y[test], groups=groups[test])
         losses[effects] = -logs.mean()
     assert losses["auto"] < losses["fixed"] < by_item < -np.log(overall[answer]).mean()
+
+
+@every_task
+def test_warnings_name_the_line_that_fits(task):
+    d = make_judgments(task, n_participants=12, n_items=24, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MODELS[task](random_state=0).fit(d.X, d.y, groups=d.groups)
+    assert [item.filename for item in caught] == [__file__] * len(caught)
+    assert SingularFitWarning in {item.category for item in caught}
