@@ -48,7 +48,7 @@ from bead_sklearn.families import (
     Normal,
 )
 from bead_sklearn.tasks import _features
-from bead_sklearn.tasks._features import takes_ridge
+from bead_sklearn.tasks._ridge import takes_ridge
 
 KINDS = ["binary", "rare", "ordinal", "categorical", "normal"]
 SIZES = [50, 100, 150, 200, 300, 500]

@@ -28,9 +28,10 @@ from bead_sklearn.inputs import (
 from bead_sklearn.tasks._base import MixedModel
 from bead_sklearn.tasks._choice import ChoiceClassifier
 from bead_sklearn.tasks._docs import fill_docs
-from bead_sklearn.tasks._features import Columns, takes_ridge
+from bead_sklearn.tasks._features import Columns
 from bead_sklearn.tasks._fine_tuning import FINE_TUNING
 from bead_sklearn.tasks._options import resolve_options
+from bead_sklearn.tasks._ridge import takes_ridge
 from bead_sklearn.tasks._rows import Rows
 
 

@@ -13,7 +13,7 @@ from bead_sklearn import (
     MultiSelectClassifier,
     OrdinalScaleClassifier,
 )
-from bead_sklearn.tasks._features import takes_ridge
+from bead_sklearn.tasks._ridge import takes_ridge
 
 pd = pytest.importorskip("pandas")
 
