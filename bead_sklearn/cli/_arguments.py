@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 #: Tasks the commands can fit, and their responses. The table of their estimators is
 #: in `_tasks.py`, which imports these; help must not.
@@ -139,6 +140,30 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "by default hashed character and word n-grams, which need no download",
     )
     add_seed(model)
+
+
+def add_rows(parser: argparse._ActionsContainer) -> None:
+    """Add the options of a table of rows for a saved model, and of what is written."""
+    parser.add_argument(
+        "--new",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="the rows are for somebody, or something, new in this column of ids, "
+        "whatever the table says; once for each such column",
+    )
+    parser.add_argument(
+        "--id",
+        metavar="COL",
+        help="column that names the rows; by default they are numbered from 1",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="CSV file to write (default: standard output)",
+    )
+    add_format(parser)
 
 
 def add_seed(parser: argparse._ActionsContainer) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bead_sklearn.cli._arguments import add_format
+from bead_sklearn.cli._arguments import add_rows
 from bead_sklearn.cli._output import Progress, save_csv, table_rows, write_csv
 
 
@@ -28,26 +28,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "table", metavar="TABLE", type=Path, help="file with one row per judgment"
     )
-    parser.add_argument(
-        "--new",
-        action="append",
-        default=[],
-        metavar="COL",
-        help="predict for somebody, or something, new in this column of ids, whatever "
-        "the table says; once for each such column",
-    )
-    parser.add_argument(
-        "--id",
-        metavar="COL",
-        help="column that names the rows; by default they are numbered from 1",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="CSV file to write (default: standard output)",
-    )
-    add_format(parser)
+    add_rows(parser)
     return parser
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bead_sklearn.cli._arguments import (
-    add_format,
     add_relabel,
+    add_rows,
     add_seed,
     at_least,
 )
@@ -69,26 +69,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         metavar="N",
         help="most judgments of an item; without effects of items, of a text",
     )
-    parser.add_argument(
-        "--new",
-        action="append",
-        default=[],
-        metavar="COL",
-        help="the candidates are for somebody, or something, new in this column of "
-        "ids, whatever the table says; once for each such column",
-    )
-    parser.add_argument(
-        "--id",
-        metavar="COL",
-        help="column that names the rows; by default they are numbered from 1",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="CSV file to write (default: standard output)",
-    )
-    add_format(parser)
+    add_rows(parser)
     add_seed(parser)
     return parser
 
