@@ -170,7 +170,6 @@ def measures(world: World, y: np.ndarray, X: np.ndarray, who: np.ndarray) -> Rec
         "covered": float(inside[: world.p].mean()),
         "covered_eta": float(inside[world.p :].mean()),
         "size": float((found * wanted).sum() / (wanted**2).sum()),
-        "rmse": float(np.sqrt(((found - wanted) ** 2).mean())),
     }
 
 
